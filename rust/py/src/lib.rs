@@ -1,0 +1,24 @@
+//! The export list of `foliot._core`. Nothing here computes: a method unwraps, releases the GIL, calls the core, wraps.
+// PyO3's generated items carry no documentation of their own; the stub `_core.pyi` documents what Python sees.
+#![allow(missing_docs)]
+
+mod arrays;
+mod errors;
+mod files;
+mod initializers;
+mod optimizer;
+mod program;
+mod runtime;
+mod text;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    files::register(module)?;
+    initializers::register(module)?;
+    optimizer::register(module)?;
+    program::register(module)?;
+    runtime::register(module)?;
+    text::register(module)
+}
