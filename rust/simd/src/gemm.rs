@@ -345,7 +345,10 @@ pub unsafe fn tiles<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     }
 }
 
-/// Goes through all tiles with the tallest tile whose sums fit the registers.
+/// Goes through all tiles with the tallest tile whose sums, with one row or column of operands, fit the registers.
+///
+/// # Safety
+/// The operands hold the elements of these rows and blocks.
 #[inline(always)]
 unsafe fn sweep<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     isa: I,
@@ -354,111 +357,155 @@ unsafe fn sweep<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     operands: Operands,
     epilogue: &mut E,
 ) {
+    const { assert!(2 <= NV && NV <= 4, "a block has 2 to 4 vectors") };
     // SAFETY: passed on from the caller.
     unsafe {
-        if I::REGISTERS >= 32 {
-            match NV {
-                1 | 2 => sweep_rows::<I, NV, 12, E>(isa, rows, blocks, operands, epilogue),
-                3 => sweep_rows::<I, NV, 8, E>(isa, rows, blocks, operands, epilogue),
-                _ => sweep_rows::<I, NV, 6, E>(isa, rows, blocks, operands, epilogue),
-            }
-        } else {
-            match NV {
-                1 => sweep_rows::<I, NV, 12, E>(isa, rows, blocks, operands, epilogue),
-                2 => sweep_rows::<I, NV, 6, E>(isa, rows, blocks, operands, epilogue),
-                3 => sweep_rows::<I, NV, 4, E>(isa, rows, blocks, operands, epilogue),
-                _ => sweep_rows::<I, NV, 3, E>(isa, rows, blocks, operands, epilogue),
-            }
+        match (NV, I::REGISTERS >= 32) {
+            (2, true) => sweep_rows::<I, NV, 12, 4, E>(isa, rows, blocks, operands, epilogue),
+            (2, false) => sweep_rows::<I, NV, 6, 4, E>(isa, rows, blocks, operands, epilogue),
+            (3, true) => sweep_rows::<I, NV, 8, 3, E>(isa, rows, blocks, operands, epilogue),
+            (3, false) => sweep_rows::<I, NV, 3, 3, E>(isa, rows, blocks, operands, epilogue),
+            (_, true) => sweep_rows::<I, NV, 6, 2, E>(isa, rows, blocks, operands, epilogue),
+            (_, false) => sweep_rows::<I, NV, 3, 2, E>(isa, rows, blocks, operands, epilogue),
         }
     }
 }
 
+/// Goes through groups of blocks, and in each through tiles of MR rows, then of 4, 2 and 1.
+///
+/// A CPU that starts two multiply-adds a cycle and needs four cycles for one is busy with eight sums at least. So a
+/// single row runs through all NB blocks of a group at once, two rows through two blocks where these are narrow.
+///
+/// # Safety
+/// As for [`sweep`].
 #[inline(always)]
-unsafe fn sweep_rows<I: Isa, const NV: usize, const MR: usize, E: Epilogue<I, NV>>(
+unsafe fn sweep_rows<I: Isa, const NV: usize, const MR: usize, const NB: usize, E: Epilogue<I, NV>>(
     isa: I,
     rows: Range<usize>,
     blocks: Range<usize>,
     operands: Operands,
     epilogue: &mut E,
 ) {
-    for block in blocks {
-        let mut row = rows.start;
+    let mut block = blocks.start;
+    while block < blocks.end {
+        let group = block..blocks.end.min(block + NB);
+        let full = group.len() == NB;
+        block = group.end;
+        let mut tail = rows.start;
         // SAFETY: passed on from the caller.
         unsafe {
-            while row + MR <= rows.end {
-                tile::<I, NV, MR, E>(isa, row, block, operands, epilogue);
-                row += MR;
-            }
-            if MR > 4 {
-                while row + 4 <= rows.end {
-                    tile::<I, NV, 4, E>(isa, row, block, operands, epilogue);
-                    row += 4;
+            for block in group.clone() {
+                let mut row = rows.start;
+                while row + MR <= rows.end {
+                    tile::<I, NV, MR, 1, E>(isa, row, block, operands, epilogue);
+                    row += MR;
                 }
+                if MR > 4 {
+                    while row + 4 <= rows.end {
+                        tile::<I, NV, 4, 1, E>(isa, row, block, operands, epilogue);
+                        row += 4;
+                    }
+                }
+                tail = row;
             }
-            if row + 2 <= rows.end {
-                tile::<I, NV, 2, E>(isa, row, block, operands, epilogue);
-                row += 2;
+            if tail + 2 <= rows.end {
+                if full && NV == 2 {
+                    for block in group.clone().step_by(2) {
+                        tile::<I, NV, 2, 2, E>(isa, tail, block, operands, epilogue);
+                    }
+                } else {
+                    for block in group.clone() {
+                        tile::<I, NV, 2, 1, E>(isa, tail, block, operands, epilogue);
+                    }
+                }
+                tail += 2;
             }
-            if row < rows.end {
-                tile::<I, NV, 1, E>(isa, row, block, operands, epilogue);
+            if tail < rows.end {
+                if full {
+                    tile::<I, NV, 1, NB, E>(isa, tail, group.start, operands, epilogue);
+                } else {
+                    for block in group {
+                        tile::<I, NV, 1, 1, E>(isa, tail, block, operands, epilogue);
+                    }
+                }
             }
         }
     }
 }
 
-/// The micro-kernel: MR rows by NV vectors of sums in registers.
+/// The micro-kernel: sums of MR rows by NB blocks of NV vectors, in registers.
+///
+/// # Safety
+/// The operands hold the elements of these rows and blocks.
 #[inline(always)]
-unsafe fn tile<I: Isa, const NV: usize, const MR: usize, E: Epilogue<I, NV>>(
+unsafe fn tile<I: Isa, const NV: usize, const MR: usize, const NB: usize, E: Epilogue<I, NV>>(
     isa: I,
     row: usize,
     block: usize,
     operands: Operands,
     epilogue: &mut E,
 ) {
-    let mut sums = [[isa.zero(); NV]; MR];
+    let mut sums = [[[isa.zero(); NV]; NB]; MR];
     for (r, sums) in sums.iter_mut().enumerate() {
-        *sums = epilogue.init(isa, row + r, block);
+        for (j, sums) in sums.iter_mut().enumerate() {
+            *sums = epilogue.init(isa, row + r, block + j);
+        }
     }
-    let Operands { a_row, a_k, b_k, k, .. } = operands;
+    let Operands { a_row, a_k, b_block, b_k, k, .. } = operands;
     let mut a = operands.a.wrapping_add(row * a_row);
-    let mut b = operands.b.wrapping_add(block * operands.b_block);
-    for _ in 0..k / 4 {
+    let mut b = operands.b.wrapping_add(block * b_block);
+    // Where the sums and operands of one step take all registers, the steps must not be unrolled: the compiler would
+    // load for the next step early and spill a sum, which doubles the time.
+    let spare = MR * NB * NV + MR.min(NB * NV) + 1 < I::REGISTERS;
+    let unrolled = if spare { k - k % 4 } else { 0 };
+    for _ in 0..unrolled / 4 {
         for i in 0..4 {
             // SAFETY: passed on from the caller.
-            unsafe { multiply_add(isa, a.add(i * a_k), a_row, b.add(i * b_k), &mut sums) };
+            unsafe { multiply_add(isa, a.wrapping_add(i * a_k), a_row, b.wrapping_add(i * b_k), b_block, &mut sums) };
         }
         (a, b) = (a.wrapping_add(4 * a_k), b.wrapping_add(4 * b_k));
     }
-    for _ in 0..k % 4 {
+    for _ in unrolled..k {
         // SAFETY: passed on from the caller.
-        unsafe { multiply_add(isa, a, a_row, b, &mut sums) };
+        unsafe { multiply_add(isa, a, a_row, b, b_block, &mut sums) };
         (a, b) = (a.wrapping_add(a_k), b.wrapping_add(b_k));
     }
     for (r, sums) in sums.into_iter().enumerate() {
-        epilogue.finish(isa, row + r, block, sums);
+        for (j, sums) in sums.into_iter().enumerate() {
+            epilogue.finish(isa, row + r, block + j, sums);
+        }
     }
 }
 
-/// Adds the product of MR values of A and NV vectors of B to the sums.
+/// Adds the products of MR values of A and NB times NV vectors of B to the sums.
+///
+/// # Safety
+/// `a` and `b` point to the operands of one k.
 #[inline(always)]
-unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize>(
+unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize>(
     isa: I,
     a: *const f32,
     a_row: usize,
     b: *const f32,
-    sums: &mut [[I::F32; NV]; MR],
+    b_block: usize,
+    sums: &mut [[[I::F32; NV]; NB]; MR],
 ) {
+    // The fewer operands wait in registers, the others pass through one.
     // SAFETY: passed on from the caller.
     unsafe {
-        if MR > NV {
-            let mut vectors = [isa.zero(); NV];
-            for v in 0..NV {
-                vectors[v] = isa.load(b.add(v * I::LANES));
+        if MR > NB * NV {
+            let mut vectors = [[isa.zero(); NV]; NB];
+            for j in 0..NB {
+                for v in 0..NV {
+                    vectors[j][v] = isa.load(b.add(j * b_block + v * I::LANES));
+                }
             }
             for r in 0..MR {
                 let value = isa.splat(*a.add(r * a_row));
-                for v in 0..NV {
-                    sums[r][v] = isa.mul_add(value, vectors[v], sums[r][v]);
+                for j in 0..NB {
+                    for v in 0..NV {
+                        sums[r][j][v] = isa.mul_add(value, vectors[j][v], sums[r][j][v]);
+                    }
                 }
             }
         } else {
@@ -466,10 +513,12 @@ unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize>(
             for r in 0..MR {
                 values[r] = isa.splat(*a.add(r * a_row));
             }
-            for v in 0..NV {
-                let vector = isa.load(b.add(v * I::LANES));
-                for r in 0..MR {
-                    sums[r][v] = isa.mul_add(values[r], vector, sums[r][v]);
+            for j in 0..NB {
+                for v in 0..NV {
+                    let vector = isa.load(b.add(j * b_block + v * I::LANES));
+                    for r in 0..MR {
+                        sums[r][j][v] = isa.mul_add(values[r], vector, sums[r][j][v]);
+                    }
                 }
             }
         }

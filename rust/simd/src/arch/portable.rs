@@ -247,8 +247,9 @@ unsafe impl Isa for Portable {
         let (mut m, mut e) = (x, x);
         for lane in 0..LANES {
             let bits = x.0[lane].to_bits().cast_signed();
-            let exponent = (bits - super::SQRT_HALF_BITS) >> 23;
-            m.0[lane] = f32::from_bits((bits - (exponent << 23)).cast_unsigned());
+            // Zeros and negative numbers, whose result means nothing, wrap around.
+            let exponent = bits.wrapping_sub(super::SQRT_HALF_BITS) >> 23;
+            m.0[lane] = f32::from_bits(bits.wrapping_sub(exponent << 23).cast_unsigned());
             e.0[lane] = exponent as f32;
         }
         (m, e)
