@@ -236,10 +236,8 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn exp2(self, n: Lanes) -> Lanes {
-        // Adding 2^23 + 127 leaves the biased exponent in the low bits; the shift drops the rest. A conversion to i32
-        // would check for NaN lane by lane.
-        map(n, |n| f32::from_bits((n + (8388608.0 + 127.0)).to_bits() << 23))
+    fn shift_to_exponent(self, x: Lanes) -> Lanes {
+        map(x, |x| f32::from_bits(x.to_bits() << 23))
     }
 
     #[inline(always)]
