@@ -10,6 +10,12 @@ from collections.abc import Collection, Iterable
 FLOAT32_MAX = 3.4028234663852886e38
 
 
+def shorten(value: object) -> str:
+    """The `repr` of a value, cut when long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def describe(value: object) -> str:
     """A value as error messages show it: its `repr`, cut when long, and its type where that is not plain.
 
@@ -18,9 +24,7 @@ def describe(value: object) -> str:
     >>> describe("relu"), describe(3), describe([1, 2])
     ("'relu'", '3 (int)', '[1, 2] (list)')
     """
-    text = repr(value)
-    if len(text) > 80:
-        text = f"{text[:77]}..."
+    text = shorten(value)
     return text if value is None or isinstance(value, str) else f"{text} ({type(value).__name__})"
 
 
@@ -104,9 +108,7 @@ def check_number(
 
 def check_integer(argument: str, value: object, *, minimum: int | None = None, maximum: int | None = None) -> int:
     """`value` as an int within the bounds; a float is refused even when whole."""
-    bounds = [
-        f"{words} {bound}" for words, bound in (("at least", minimum), ("at most", maximum)) if bound is not None
-    ]
+    bounds = [f"{words} {bound}" for words, bound in (("at least", minimum), ("at most", maximum)) if bound is not None]
     expected = f"an integer, {' and '.join(bounds)}" if bounds else "an integer"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise type_error(argument, expected, value)

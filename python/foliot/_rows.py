@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foliot._checks import type_error
+from foliot._checks import type_error, value_error
 
 
-def _numbers(argument: str, values: ArrayLike) -> NDArray[Any]:
+def as_numbers(argument: str, values: ArrayLike) -> NDArray[Any]:
+    """An array of real numbers; `argument` is what an error calls it."""
     try:
         array = np.asarray(values)
     except ValueError as error:  # rows of different lengths
@@ -21,11 +23,18 @@ def _numbers(argument: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _class_indices(y_true: NDArray[Any]) -> NDArray[np.int32]:
-    indices = y_true.astype(np.int32)
-    if (indices != y_true).any():
-        first = y_true[indices != y_true].reshape(-1)[0]
-        raise ValueError(f"`y_true`: expected whole numbers, the indices of classes; received {first}")
+    with np.errstate(invalid="ignore"):  # NaN is caught below
+        indices = y_true.astype(np.int32)
+    changed = indices != y_true
+    if changed.any():
+        raise value_error("y_true", "whole numbers within int32, the indices of classes", y_true[changed][0].item())
     return indices
+
+
+def _matrix(array: NDArray[Any], leading: tuple[int, ...]) -> NDArray[np.float32]:
+    """`array` as rows, of which `leading` is the shape, of features, which are the rest."""
+    features = math.prod(array.shape[len(leading) :])
+    return np.ascontiguousarray(array.astype(np.float32).reshape(math.prod(leading), features))
 
 
 def to_rows(
@@ -47,7 +56,7 @@ def to_rows(
         TypeError: An argument holds no numbers.
         ValueError: The shapes do not fit.
     """
-    targets, predictions = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
+    targets, predictions = as_numbers("y_true", y_true), as_numbers("y_pred", y_pred)
     if predictions.ndim == 0:
         raise ValueError("`y_pred`: expected at least one axis; received a single number")
     leading = predictions.shape[:-1]
@@ -58,8 +67,7 @@ def to_rows(
                 f"`y_true`: expected class indices of shape {leading}, for predictions of shape {predictions.shape}; "
                 f"received shape {targets.shape}{hint}"
             )
-        rows = predictions.astype(np.float32).reshape(-1, predictions.shape[-1])
-        return np.ascontiguousarray(_class_indices(targets).reshape(-1)), np.ascontiguousarray(rows), leading
+        return _class_indices(targets).reshape(-1), _matrix(predictions, leading), leading
     # As in Keras, (N,) and (N, 1) are one thing: the rank-1 side is expanded, else the last axis of size 1 dropped.
     if targets.ndim == predictions.ndim + 1 and targets.shape[-1] == 1:
         if predictions.ndim == 1:
@@ -72,16 +80,13 @@ def to_rows(
         else:
             predictions = predictions[..., 0]
     if targets.shape != predictions.shape:
-        hint = "; for class indices use the sparse categorical form" if targets.shape in (leading, (*leading, 1)) else ""
+        sparse_shape = targets.shape in (leading, (*leading, 1))
+        hint = "; for class indices use the sparse categorical form" if sparse_shape else ""
         raise ValueError(
             f"`y_true`: expected shape {predictions.shape}, as the predictions; received shape {targets.shape}{hint}"
         )
     leading = predictions.shape if elementwise else predictions.shape[:-1]
-    features = 1 if elementwise else predictions.shape[-1]
-    as_matrix = [
-        np.ascontiguousarray(array.astype(np.float32).reshape(-1, features)) for array in (targets, predictions)
-    ]
-    return as_matrix[0], as_matrix[1], leading
+    return _matrix(targets, leading), _matrix(predictions, leading), leading
 
 
 def row_weights(sample_weight: ArrayLike | None, leading: tuple[int, ...]) -> NDArray[np.float32] | None:
@@ -100,7 +105,7 @@ def row_weights(sample_weight: ArrayLike | None, leading: tuple[int, ...]) -> ND
     """
     if sample_weight is None:
         return None
-    weights = _numbers("sample_weight", sample_weight).astype(np.float32)
+    weights = as_numbers("sample_weight", sample_weight).astype(np.float32)
     given = weights.shape
     if weights.ndim == len(leading) + 1 and given[-1] == 1:
         weights = weights[..., 0]

@@ -1,7 +1,7 @@
 """Configurations: what an object was made with, as plain data, and the way back through closed tables of classes.
 
-A configuration is `{"class_name": ..., "config": {...}}`, as Keras writes it. Reading one can build objects of the tables'
-classes only: it never imports a module or calls a function that the data name.
+A configuration is `{"class_name": ..., "config": {...}}`, as Keras writes it. Reading one can build objects of the
+tables' classes only: it never imports a module or calls a function that the data name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from foliot._checks import type_error, unknown_keys, unknown_name, value_error
+from foliot._checks import shorten, type_error, unknown_keys, unknown_name, value_error
 
 # What Keras writes beside the two keys that matter, and the packages whose built-in classes a table stands for.
 _KERAS_KEYS = ("module", "registered_name")
@@ -41,10 +41,8 @@ def _parameters(constructor: Callable[..., None]) -> tuple[inspect.Parameter, ..
 
 def _refusing_unknown_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
     """`constructor` with an error that lists the known arguments, where Python's own only names the unknown one."""
-    takes_any = any(
-        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(constructor).parameters.values()
-    )
-    if takes_any:
+    listed = inspect.signature(constructor).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in listed):
         return constructor
     known = [parameter.name for parameter in _parameters(constructor)]
 
@@ -75,11 +73,7 @@ class Configurable:
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
         """The constructor's arguments in order, which are the keys of the configuration."""
-        if cls.__init__ is object.__init__:
-            return ()
-        return tuple(
-            parameter.name for parameter in _parameters(cls.__init__) if parameter.name not in cls._spellings
-        )
+        return tuple(parameter.name for parameter in _parameters(cls.__init__) if parameter.name not in cls._spellings)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain data.
@@ -111,10 +105,9 @@ class Configurable:
         return cls(**config)
 
     def __repr__(self) -> str:
-        defaults = {} if type(self).__init__ is object.__init__ else {
-            parameter.name: parameter.default for parameter in _parameters(type(self).__init__)
-        }
-        changed = [f"{name}={value!r}" for name, value in self.get_config().items() if value != defaults.get(name)]
+        defaults = {parameter.name: parameter.default for parameter in _parameters(type(self).__init__)}
+        config = self.get_config()
+        changed = [f"{name}={shorten(value)}" for name, value in config.items() if value != defaults.get(name)]
         return f"{type(self).__name__}({', '.join(changed)})"
 
 
@@ -248,7 +241,7 @@ class Registry(Generic[T]):
         if isinstance(identifier, Mapping):
             return self.deserialize(identifier, argument)
         if isinstance(identifier, type) and identifier in self.classes:
-            return identifier()  # type: ignore[no-any-return]
+            return identifier()
         if isinstance(identifier, self.base) and type(identifier) in self.classes:
             return identifier
         raise type_error(

@@ -1,9 +1,9 @@
 """Activation functions: callables on NumPy arrays, and names for layers.
 
-A layer takes a name (`activation="relu"`), a function of this module (`activation=activations.relu`), a function with other
-parameters (`functools.partial(activations.relu, max_value=6.0)`) or a layer such as `ReLU()`. All of them describe the same
-thing: a kind and its numbers, which the core evaluates and differentiates. A function of Python's own cannot stand here,
-for it could not run inside a training step.
+A layer takes a name (`activation="relu"`), a function of this module (`activation=activations.relu`), a function with
+other parameters (`functools.partial(activations.relu, max_value=6.0)`) or a layer such as `ReLU()`. All of them
+describe the same thing: a kind and its numbers, which the core evaluates and differentiates. A function of Python's own
+cannot stand here, for it could not run inside a training step.
 
 Functions return float32, in which foliot computes, and take arrays of any shape.
 """
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foliot._checks import check_flag, check_number, type_error, unknown_keys, unknown_name, value_error
+from foliot._checks import check_flag, check_integer, check_number, type_error, unknown_keys, unknown_name, value_error
+from foliot._rows import as_numbers
 from foliot._serialization import split_config
 
 __all__ = [
@@ -66,9 +67,9 @@ def _evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
     """Runs the core's graph of one activation."""
     from foliot import _core
 
-    array = np.asarray(x, dtype=np.float32)
+    array = as_numbers("x", x).astype(np.float32)
     if array.size == 0:
-        return array.copy()
+        return array
     # The core's arrays have a batch axis and here one more, the last, which is the one that softmax runs over.
     rows = np.ascontiguousarray(array.reshape(-1, array.shape[-1] if array.ndim else 1))
     source = {"kind": "input", "dtype": "float32", "shape": [rows.shape[1]], "masked": False}
@@ -92,7 +93,8 @@ def _evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
 
 def _along(axis: int, x: ArrayLike, spec: dict[str, Any]) -> Array:
     """Evaluates a function of the last axis along another one."""
-    array = np.asarray(x, dtype=np.float32)
+    check_integer("axis", axis)
+    array = as_numbers("x", x)
     return np.moveaxis(_evaluate(np.moveaxis(array, axis, -1), spec), -1, axis)
 
 
@@ -129,9 +131,7 @@ def sigmoid(x: ArrayLike) -> Array:
     return _evaluate(x, _spec(sigmoid))
 
 
-def relu(
-    x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Array:
+def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """`max(x, 0)`, or a variant with a slope, a cap and a threshold.
 
     Args:
@@ -521,7 +521,12 @@ _ALIASES: dict[str, Activation] = {"swish": silu, "hard_swish": hard_silu}
 _NAMES = tuple(sorted({*_FUNCTIONS, *_ALIASES}))
 
 # Parameters of which a negative value has no meaning in the formula, or none that Keras allows.
-_NOT_NEGATIVE = {("relu", "negative_slope"), ("relu", "max_value"), ("leaky_relu", "negative_slope"), ("squareplus", "b")}
+_NOT_NEGATIVE = {
+    "relu(negative_slope)",
+    "relu(max_value)",
+    "leaky_relu(negative_slope)",
+    "squareplus(b)",
+}
 
 
 @functools.cache
@@ -537,8 +542,8 @@ def _checked(kind: str, name: str, value: object) -> float | bool | None:
         return check_flag(argument, value)
     if name == "max_value" and value is None:
         return None
-    number = check_number(argument, value, minimum=0 if (kind, name) in _NOT_NEGATIVE else None)
-    if (kind, name) == ("celu", "alpha") and number == 0:
+    number = check_number(argument, value, minimum=0 if argument in _NOT_NEGATIVE else None)
+    if argument == "celu(alpha)" and number == 0:
         raise value_error(argument, "a number other than 0, by which it divides", value)
     return number
 
@@ -607,7 +612,8 @@ def spec_of(identifier: object, argument: str | None = None) -> dict[str, Any]:
     if not isinstance(identifier, type) and hasattr(identifier, "activation_spec"):
         spec = identifier.activation_spec
         return dict(spec() if callable(spec) else spec)
-    expected = f"a name ({', '.join(repr(name) for name in _NAMES)}), a function of foliot.activations or a layer of one"
+    names = ", ".join(repr(name) for name in _NAMES)
+    expected = f"a name ({names}), a function of foliot.activations or a layer of one"
     if callable(identifier):
         expected += ", because a function of Python's own cannot run inside a training step"
     raise type_error(called, expected, identifier)
@@ -617,8 +623,8 @@ def get(identifier: object, argument: str | None = None) -> Activation:
     """The function that an identifier stands for.
 
     Args:
-        identifier: A name ("relu"), a function of this module, a `functools.partial` of one with keyword arguments, a dict
-            `{"class_name": "relu", "config": {"max_value": 6.0}}`, a layer such as `ReLU()`, or None for "linear".
+        identifier: A name ("relu"), a function of this module, a `functools.partial` of one with keyword arguments, a
+            dict `{"class_name": "relu", "config": {"max_value": 6.0}}`, a layer such as `ReLU()`, or None for "linear".
         argument: What errors call the identifier; "activation" when None.
 
     Returns:

@@ -1,7 +1,7 @@
 """Conditions that weights are brought back to after each optimizer step.
 
-A layer takes one as an object or a name: `Dense(1, kernel_constraint=constraints.MaxNorm(2))`, `kernel_constraint="non_neg"`.
-The norm of a column of a kernel `(inputs, units)`, the weights that enter one unit, is taken over `axis=0`.
+A layer takes one as an object or a name: `Dense(1, kernel_constraint=constraints.MaxNorm(2))`,
+`kernel_constraint="non_neg"`. Over `axis=0`, a norm of a kernel `(inputs, units)` is that of the weights into one unit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Axes = int | list[int]
 
 
 def _check_axis(axis: object) -> Axes:
-    """One axis or several, negative ones counted from the end; several as a list, so that JSON gives back an equal one."""
+    """One axis or several, negative ones counted from the end; several as a list, as JSON gives them back."""
     if isinstance(axis, (list, tuple)):
         return [check_integer("axis", one) for one in axis]
     return check_integer("axis", axis)
@@ -128,7 +128,9 @@ class MinMaxNorm(Constraint):
     {'kind': 'min_max_norm', 'min_value': 0.5, 'max_value': 2.0, 'rate': 1.0, 'axis': 0}
     """
 
-    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0) -> None:
+    def __init__(
+        self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0
+    ) -> None:
         self.min_value = check_number("min_value", min_value, minimum=0)
         self.max_value = check_number("max_value", max_value, minimum=0)
         if self.min_value > self.max_value:
@@ -155,8 +157,8 @@ def get(identifier: object, argument: str | None = None) -> Constraint | None:
     """The constraint that an identifier stands for.
 
     Args:
-        identifier: A name ("max_norm", "non_neg", "unit_norm", "min_max_norm"), a dict with "class_name" and "config", a
-            constraint, one of the classes, or None for no constraint.
+        identifier: A name ("max_norm", "non_neg", "unit_norm", "min_max_norm"), a dict with "class_name" and "config",
+            a constraint, one of the classes, or None for no constraint.
         argument: What errors call the identifier; "constraint" when None.
 
     Returns:

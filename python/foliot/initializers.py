@@ -76,8 +76,8 @@ def _check_shape(shape: Sequence[int]) -> tuple[int, ...]:
 class Initializer(Value):
     """What all initializers have in common.
 
-    A class of one's own may be passed to a layer when it defines `__call__(shape, dtype=None)` and `get_config()`; a model
-    file with it cannot be loaded, for a file names foliot's own classes only.
+    A class of one's own may be passed to a layer when it defines `__call__(shape, dtype=None)` and `get_config()`; a
+    model file with it cannot be loaded, for a file names foliot's own classes only.
     """
 
     def to_spec(self) -> dict[str, Any]:
@@ -467,8 +467,8 @@ class LecunNormal(_NamedScaling):
 class Orthogonal(RandomInitializer):
     """A matrix with orthonormal rows or columns, whichever are fewer, times `gain`.
 
-    The recurrent kernels' default. For an LSTM `(units, 4 * units)` the rows are orthonormal over all gates together, as in
-    Keras.
+    The recurrent kernels' default. For an LSTM `(units, 4 * units)` the rows are orthonormal over all gates together,
+    as in Keras.
 
     Args:
         gain: The factor.
@@ -576,8 +576,9 @@ def get(identifier: object, argument: str | None = None) -> Initializer | None:
     """The initializer that an identifier stands for.
 
     Args:
-        identifier: A name ("glorot_uniform", "GlorotUniform", "uniform", ...), a dict with "class_name" and "config", an
-            initializer, one of the classes, an array of the values themselves, a function `f(shape, dtype=None)`, or None.
+        identifier: A name ("glorot_uniform", "GlorotUniform", "uniform", ...), a dict with "class_name" and "config",
+            an initializer, one of the classes, an array of the values themselves, a function `f(shape, dtype=None)`, or
+            None.
         argument: What errors call the identifier; "initializer" when None.
 
     Returns:

@@ -64,9 +64,9 @@ class Loss(Value):
 
     Args:
         name: The loss's name; None for the class's in snake case.
-        reduction: How the losses of samples become one number: "sum_over_batch_size" (also called "mean": their sum, each
-            times its weight, divided by their number), "sum", "mean_with_sample_weight" (the sum divided by the sum of the
-            weights), or None (also "none") for no reduction, with which a model cannot train.
+        reduction: How the losses of samples become one number: "sum_over_batch_size" (also called "mean": their sum,
+            each times its weight, divided by their number), "sum", "mean_with_sample_weight" (the sum divided by the
+            sum of the weights), or None (also "none") for no reduction, with which a model cannot train.
         dtype: None or "float32", in which foliot computes.
 
     Raises:
@@ -474,15 +474,15 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
 
 def named(identifier: object) -> object:
     """The name of a function of this module; anything else unchanged."""
-    return FUNCTIONS.get(identifier, identifier) if callable(identifier) and not isinstance(identifier, Value) else identifier
+    return next((name for function, name in FUNCTIONS.items() if function is identifier), identifier)
 
 
 def get(identifier: object, argument: str | None = None) -> Loss | None:
     """The loss that an identifier stands for.
 
     Args:
-        identifier: A name ("mse", "binary_crossentropy", "BinaryCrossentropy", ...), a dict with "class_name" and "config",
-            a loss, one of the classes, a function of this module, or None for no loss.
+        identifier: A name ("mse", "binary_crossentropy", "BinaryCrossentropy", ...), a dict with "class_name" and
+            "config", a loss, one of the classes, a function of this module, or None for no loss.
         argument: What errors call the identifier; "loss" when None.
 
     Returns:
@@ -521,7 +521,10 @@ def task_of(output_shape: Sequence[int | None], target_shape: Sequence[int | Non
 
 
 def resolve(
-    identifier: object, output_shape: Sequence[int | None], target_shape: Sequence[int | None], argument: str | None = None
+    identifier: object,
+    output_shape: Sequence[int | None],
+    target_shape: Sequence[int | None],
+    argument: str | None = None,
 ) -> Loss | None:
     """The loss that an argument of `compile` stands for, once the shapes of outputs and targets are known.
 

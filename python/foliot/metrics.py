@@ -1,7 +1,7 @@
 """Metrics: what `fit` and `evaluate` report beside the loss.
 
-`compile` takes them as names (`metrics=["acc", "mse"]`) or objects (`metrics=[metrics.BinaryAccuracy(threshold=0.7)]`). A
-metric that was given by name is reported under that name.
+`compile` takes them as names (`metrics=["acc", "mse"]`) or objects (`metrics=[metrics.BinaryAccuracy(threshold=0.7)]`).
+A metric that was given by name is reported under that name.
 
 On its own, a metric gathers what `update_state` is given, and `result` is the weighted mean of it all.
 """

@@ -1,7 +1,7 @@
 """Optimizers: how gradients change weights.
 
-`compile` takes one as a name (`optimizer="rmsprop"`) or an object (`optimizer=optimizers.RMSprop(learning_rate=0.01)`). The
-formulas are Keras's. The learning rate can be set at any time, also while a model trains:
+`compile` takes one as a name (`optimizer="rmsprop"`) or an object (`optimizer=optimizers.RMSprop(learning_rate=0.01)`).
+The formulas are Keras's. The learning rate can be set at any time, also while a model trains:
 `model.optimizer.learning_rate = 1e-4`.
 """
 
@@ -27,7 +27,7 @@ from foliot._serialization import Configurable, Registry, snake_case
 if TYPE_CHECKING:
     from foliot import _core
 
-__all__ = ["Adam", "Optimizer", "RMSprop", "SGD", "deserialize", "get", "serialize"]
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
 
 # Keras's `backend.epsilon()`, which `epsilon=None` meant in Keras 2.
 _EPSILON = 1e-7
@@ -39,15 +39,15 @@ def _optional(argument: str, value: object) -> float | None:
 
 
 class Optimizer(Configurable):
-    """What all optimizers have in common. In each step, gradients are clipped, weights decay, and then the update follows.
+    """What all optimizers have in common: in a step, gradients are clipped, weights decay, and the update follows.
 
     Args:
         learning_rate: The step's size, at least 0.
         weight_decay: Before the update every weight loses `weight_decay * learning_rate` of itself. None or 0 for none.
         clipnorm: The largest norm of the gradient of each weight array. None or 0 for no limit.
         clipvalue: The largest magnitude of each element of a gradient. None or 0 for no limit.
-        global_clipnorm: The largest norm of all gradients together. None or 0 for no limit. Only one of the three limits
-            may be set.
+        global_clipnorm: The largest norm of all gradients together. None or 0 for no limit. Only one of the three
+            limits may be set.
         use_ema: False: foliot keeps no moving averages of weights.
         ema_momentum: 0.99, which belongs to `use_ema`.
         ema_overwrite_frequency: None, which belongs to `use_ema`.
@@ -55,7 +55,8 @@ class Optimizer(Configurable):
         gradient_accumulation_steps: None: foliot does not accumulate gradients over steps.
         name: The optimizer's name; None for the class's in lower case.
         lr: Keras 1's and 2's spelling of `learning_rate`.
-        decay: Keras 1's and 2's decay of the learning rate, `learning_rate / (1 + decay * iterations)`. Keras 3 ignores it.
+        decay: Keras 1's and 2's decay of the learning rate, `learning_rate / (1 + decay * iterations)`. Keras 3 ignores
+            it.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -216,8 +217,8 @@ class Optimizer(Configurable):
 class SGD(Optimizer):
     """Gradient descent, with momentum if wanted.
 
-    Without momentum `w -= learning_rate * gradient`; with it `velocity = momentum * velocity - learning_rate * gradient` and
-    `w += velocity`; with Nesterov's form `w += momentum * velocity - learning_rate * gradient`.
+    Without momentum `w -= learning_rate * gradient`. With it `velocity = momentum * velocity - learning_rate * gradient`
+    and `w += velocity`, or in Nesterov's form `w += momentum * velocity - learning_rate * gradient`.
 
     Args:
         learning_rate: The step's size, at least 0.
@@ -290,8 +291,8 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Gradient descent that divides each gradient by the root of a moving average of its square.
 
-    `velocity = rho * velocity + (1 - rho) * gradient**2` and `w -= learning_rate * gradient / sqrt(velocity + epsilon)`: as in
-    Keras, epsilon stands inside the root.
+    `velocity = rho * velocity + (1 - rho) * gradient**2` and
+    `w -= learning_rate * gradient / sqrt(velocity + epsilon)`: as in Keras, epsilon stands inside the root.
 
     Args:
         learning_rate: The step's size, at least 0.

@@ -1,6 +1,7 @@
 """Penalties on weights that are added to the loss.
 
-A layer takes one as an object or a name: `Dense(1, kernel_regularizer=regularizers.L2(0.01))`, `kernel_regularizer="l2"`.
+A layer takes one as an object or a name: `Dense(1, kernel_regularizer=regularizers.L2(0.01))`,
+`kernel_regularizer="l2"`.
 """
 
 from __future__ import annotations
