@@ -83,6 +83,7 @@ class Optimizer(Configurable):
         decay: float = 0.0,
     ) -> None:
         self._native: _core.Optimizer | None = None
+        self._parameters: tuple[_core.Parameter, ...] | None = None
         if lr is not None:
             learning_rate = check_number("lr", lr, minimum=0)
         self.learning_rate = learning_rate
@@ -177,13 +178,32 @@ class Optimizer(Configurable):
             self._native = _core.Optimizer(json.dumps(self.to_spec()))
         return self._native
 
-    def build(self, parameters: Sequence[_core.Parameter]) -> None:
-        """Makes the state of the given weights, all zeros.
+    def build(self, parameters: Sequence[_core.Parameter]) -> _core.Optimizer:
+        """Makes the state of the given weights, all zeros. Called again with the same weights it changes nothing.
 
         Args:
             parameters: The trainable weights, in the order in which a program lists them.
+
+        Returns:
+            The core's optimizer.
+
+        Raises:
+            ValueError: The optimizer holds the state of other weights already.
         """
-        self.native.build(list(parameters))
+        if self._parameters is None:
+            self.native.build(list(parameters))
+            self._parameters = tuple(parameters)
+        elif [id(parameter) for parameter in parameters] != [id(parameter) for parameter in self._parameters]:
+            raise ValueError(
+                "`optimizer`: expected one that is new or has trained the same weights; "
+                f"received a {type(self).__name__} that has trained others: compile with a new optimizer"
+            )
+        return self.native
+
+    @property
+    def built(self) -> bool:
+        """Whether the optimizer holds the state of a model's weights."""
+        return self._parameters is not None
 
     @property
     def iterations(self) -> int:
@@ -217,8 +237,9 @@ class Optimizer(Configurable):
 class SGD(Optimizer):
     """Gradient descent, with momentum if wanted.
 
-    Without momentum `w -= learning_rate * gradient`. With it `velocity = momentum * velocity - learning_rate * gradient`
-    and `w += velocity`, or in Nesterov's form `w += momentum * velocity - learning_rate * gradient`.
+    Without momentum `w -= learning_rate * gradient`. With it
+    `velocity = momentum * velocity - learning_rate * gradient` and `w += velocity`, or in Nesterov's form
+    `w += momentum * velocity - learning_rate * gradient`.
 
     Args:
         learning_rate: The step's size, at least 0.
