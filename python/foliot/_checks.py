@@ -52,6 +52,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def identifier_error(argument: str, expected: str, received: object) -> TypeError:
+    """The error for something that names none of foliot's objects; for a function it says why."""
+    if callable(received) and not isinstance(received, type):
+        expected += ", because a function of Python's own cannot run inside a training step"
+    return type_error(argument, expected, received)
+
+
 def unknown_name(argument: str, name: str, known: Collection[str]) -> ValueError:
     """The error for a name that is not among the known ones."""
     listed = ", ".join(repr(known_name) for known_name in known)

@@ -11,9 +11,10 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from foliot._checks import shorten, type_error, unknown_keys, unknown_name, value_error
+from foliot._checks import identifier_error, shorten, type_error, unknown_keys, unknown_name, value_error
 
 # What Keras writes beside the two keys that matter, and the packages whose built-in classes a table stands for.
 _KERAS_KEYS = ("module", "registered_name")
@@ -39,15 +40,15 @@ def _parameters(constructor: Callable[..., None]) -> tuple[inspect.Parameter, ..
     return tuple(parameter for parameter in listed if parameter.kind in named)
 
 
-def _refusing_unknown_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
+def _refusing_unknown_arguments(constructor: FunctionType) -> Callable[..., None]:
     """`constructor` with an error that lists the known arguments, where Python's own only names the unknown one."""
-    listed = inspect.signature(constructor).parameters.values()
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in listed):
+    if constructor.__code__.co_flags & inspect.CO_VARKEYWORDS:
         return constructor
-    known = [parameter.name for parameter in _parameters(constructor)]
 
     @functools.wraps(constructor)
     def checked(self: object, *args: Any, **kwargs: Any) -> None:
+        # Here and not above: to read the signatures of all classes would be felt in `import foliot`.
+        known = [parameter.name for parameter in _parameters(constructor)]
         if not kwargs.keys() <= set(known):
             raise TypeError(unknown_keys(f"{type(self).__name__}()", kwargs.keys() - set(known), known))
         constructor(self, *args, **kwargs)
@@ -244,7 +245,7 @@ class Registry(Generic[T]):
             return identifier()
         if isinstance(identifier, self.base) and type(identifier) in self.classes:
             return identifier
-        raise type_error(
+        raise identifier_error(
             argument or self.argument,
             f"a name ({', '.join(repr(name) for name in self.names)}), a dict with 'class_name' and 'config', "
             f"or one of foliot's {self.base.__name__} classes or an object of one",

@@ -19,7 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foliot._checks import check_flag, check_integer, check_number, type_error, unknown_keys, unknown_name, value_error
+from foliot._checks import (
+    check_flag,
+    check_integer,
+    check_number,
+    identifier_error,
+    type_error,
+    unknown_keys,
+    unknown_name,
+    value_error,
+)
 from foliot._rows import as_numbers
 from foliot._serialization import split_config
 
@@ -614,9 +623,7 @@ def spec_of(identifier: object, argument: str | None = None) -> dict[str, Any]:
         return dict(spec() if callable(spec) else spec)
     names = ", ".join(repr(name) for name in _NAMES)
     expected = f"a name ({names}), a function of foliot.activations or a layer of one"
-    if callable(identifier):
-        expected += ", because a function of Python's own cannot run inside a training step"
-    raise type_error(called, expected, identifier)
+    raise identifier_error(called, expected, identifier)
 
 
 def get(identifier: object, argument: str | None = None) -> Activation:

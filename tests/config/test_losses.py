@@ -18,20 +18,20 @@ PROBABILITIES = rng.dirichlet(np.ones(3), 6)
 LOGITS = rng.normal(size=(6, 3)) * 3
 
 
-def clip(p: np.ndarray) -> np.ndarray:
+def clip(p: np.ndarray) -> Any:
     return np.clip(p, 1e-7, 1 - 1e-7)
 
 
-def softmax(x: np.ndarray) -> np.ndarray:
+def softmax(x: np.ndarray) -> Any:
     e = np.exp(x - x.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
 
 
-def binary(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+def binary(y: np.ndarray, p: np.ndarray) -> Any:
     return -(y * np.log(clip(p)) + (1 - y) * np.log(1 - clip(p))).mean(1)
 
 
-def categorical(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+def categorical(y: np.ndarray, p: np.ndarray) -> Any:
     return -(y * np.log(clip(p / p.sum(1, keepdims=True)))).sum(1)
 
 
@@ -124,12 +124,12 @@ def test_names() -> None:
     for function in losses.FUNCTIONS:
         found = losses.get(function)
         assert found is not None
-        assert found.name == function.__name__  # type: ignore[attr-defined]
+        assert found.name == function.__name__
     assert losses.MSE is losses.mse is losses.mean_squared_error
 
 
 def test_a_function_of_pythons_own_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^`loss`: expected a name"):
+    with pytest.raises(TypeError, match=r"^`loss`: expected a name.*cannot run inside a training step"):
         losses.get(lambda y_true, y_pred: 0)
 
 
