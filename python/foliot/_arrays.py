@@ -1,4 +1,4 @@
-"""The door for users' arrays: whatever `numpy.asarray` takes becomes contiguous float32 or int32, checked, never changed."""
+"""The door for users' arrays: what `numpy.asarray` takes becomes contiguous float32 or int32; nothing is changed."""
 
 from typing import Any, Literal
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foliot import _core
+from foliot._checks import type_error, value_error
 
 Array = npt.NDArray[Any]
 DType = Literal["float32", "int32"]
@@ -21,11 +22,9 @@ def numeric(argument: str, value: object) -> Array:
         TypeError: not numbers.
     """
     if value is None:
-        raise ValueError(f"`{argument}` must be an array. Received: None")
+        raise value_error(argument, "an array", value)
     if hasattr(value, "__next__") or callable(value):
-        raise TypeError(
-            f"`{argument}` must be an array, a list or anything with `__array__` (a pandas column). Received: {type(value).__name__}"
-        )
+        raise type_error(argument, "an array, a list or anything with `__array__` such as a pandas column", value)
     try:
         array = np.asarray(value)
         if array.dtype == object and array.ndim > 0:
@@ -33,12 +32,18 @@ def numeric(argument: str, value: object) -> Array:
             array = np.asarray(array.tolist())
     except ValueError as error:
         raise ValueError(
-            f"`{argument}` must be rectangular. Received rows of different lengths ({error}); "
-            "make them equally long with foliot.utils.pad_sequences"
+            f"`{argument}`: expected rows of one length; received a ragged list ({error}). "
+            "foliot.utils.pad_sequences makes sequences equally long"
         ) from error
     if array.dtype.kind not in "biuf":
-        hint = "; turn labels into numbers first, for example with scikit-learn's LabelEncoder" if array.dtype.kind in "UST" else ""
-        raise TypeError(f"`{argument}` must hold numbers. Received dtype {array.dtype} from {type(value).__name__}{hint}")
+        hint = (
+            "; turn labels into numbers first, for example with scikit-learn's LabelEncoder"
+            if array.dtype.kind in "UST"
+            else ""
+        )
+        raise TypeError(
+            f"`{argument}` must hold numbers. Received dtype {array.dtype} from {type(value).__name__}{hint}"
+        )
     return array
 
 
@@ -48,7 +53,9 @@ def convert(argument: str, array: Array, dtype: DType) -> Array:
 
 
 def _to_float32(argument: str, array: Array) -> Array:
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which check_finite reports with its row
+    with np.errstate(
+        over="ignore"
+    ):  # a float64 beyond float32 becomes infinite, which check_finite reports with its row
         converted = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
     if array.dtype.kind == "f":
         _core.check_finite(argument, converted)
@@ -60,13 +67,14 @@ def _to_int32(argument: str, array: Array) -> Array:
         bad = ~(array == np.trunc(array)) | np.isinf(array)
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
+            expected = "whole numbers (token ids or class indices)"
             raise ValueError(
-                f"`{argument}` must hold whole numbers (token ids or class indices). Received {array[where]} in row {where[0] if where else 0}"
+                f"`{argument}`: expected {expected}; received {array[where]} in row {where[0] if where else 0}"
             )
     if array.size and not np.can_cast(array.dtype, np.int32):
         low, high = array.min(), array.max()
         if low < _INT32.min or high > _INT32.max:
-            raise ValueError(f"`{argument}` must fit into 32-bit integers. Received values from {low} to {high}")
+            raise ValueError(f"`{argument}`: expected integers of 32 bits; received values from {low} to {high}")
     return np.ascontiguousarray(array, dtype=np.int32).reshape(array.shape)
 
 
@@ -76,5 +84,7 @@ def mask(argument: str, value: object, leading: tuple[int, ...]) -> Array:
     if array.ndim == len(leading) + 1 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.shape != leading:
-        raise ValueError(f"`{argument}` must have shape {leading}, one entry per time step. Received shape {array.shape}")
+        raise ValueError(
+            f"`{argument}`: expected shape {leading}, one entry per time step; received shape {array.shape}"
+        )
     return np.ascontiguousarray(array != 0)

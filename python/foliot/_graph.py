@@ -76,7 +76,9 @@ def nodes_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTe
                     path.append((tensor.node, iter(tensor.node.inputs)))
                 continue
             if not node.inputs:
-                raise ValueError(f"the outputs depend on the input {node.layer.name!r}, which is not among the model's inputs")
+                raise ValueError(
+                    f"the outputs depend on the input {node.layer.name!r}, which is not among the model's inputs"
+                )
             ordered.append(node)
             path.pop()
     return ordered
@@ -139,8 +141,8 @@ def assemble(
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
-                spec = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
-                places[tensor] = [add(f"{layer.name}_activity", spec, [places[tensor]], []), 0]
+                penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
+                places[tensor] = [add(f"{layer.name}_activity", penalty, [places[tensor]], []), 0]
 
     graph = {
         "nodes": entries,
@@ -154,13 +156,14 @@ def _input_dtype(tensor: SymbolicTensor, nodes: Sequence[Node]) -> DType:
     wanted = {node.layer.input_dtype for node in nodes if tensor in node.inputs}
     if len(wanted) > 1:
         raise ValueError(
-            f"the input {tensor.node.layer.name!r} feeds both an Embedding (token ids) and a layer that wants numbers; give each its own Input"
+            f"the input {tensor.node.layer.name!r} feeds both an Embedding, which wants token ids, and a layer that "
+            "wants numbers: give each an Input of its own"
         )
     return wanted.pop() if wanted else "float32"
 
 
 def _input_shape(shape: Shape, dtype: DType, fixed: bool) -> list[int | None]:
-    """A sequence may have any length, as in Keras, unless a layer such as Flatten ties weights to it: then it is `shape`.
+    """A sequence may have any length, as in Keras, unless a layer such as Flatten ties weights to it.
 
     The last axis of numbers holds the features, which the weights fix; token ids have no such axis.
     """

@@ -1,8 +1,10 @@
 """Hooks into training, evaluation and prediction."""
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foliot._arrays import Array
@@ -37,7 +39,9 @@ class Callback:
     def model(self) -> "Model":
         """The model that is trained, evaluated or asked."""
         if self._model is None:
-            raise RuntimeError(f"{type(self).__name__} has no model: pass it to fit, evaluate or predict as callbacks=[...]")
+            raise RuntimeError(
+                f"{type(self).__name__} has no model: pass it to fit, evaluate or predict as callbacks=[...]"
+            )
         return self._model
 
     def set_params(self, params: Mapping[str, Any]) -> None:
@@ -219,7 +223,7 @@ class _Monitor(Callback):
         value = (logs or {}).get(self.monitor)
         if value is None:
             warnings.warn(
-                f"{type(self).__name__} watches {self.monitor!r}, which is not available; there are {', '.join(logs or ())}",
+                f"{type(self).__name__} watches {self.monitor!r}, which is not among {', '.join(logs or ())}",
                 stacklevel=2,
             )
         return value
@@ -236,7 +240,9 @@ class _Monitor(Callback):
             return self.mode
         direction = self.model.metric_direction(self.monitor.removeprefix("val_"))
         if direction is None:
-            raise value_error("mode", f"'min' or 'max', for it does not follow from the monitor {self.monitor!r}", self.mode)
+            raise value_error(
+                "mode", f"'min' or 'max', for it does not follow from the monitor {self.monitor!r}", self.mode
+            )
         return direction
 
 
@@ -310,10 +316,10 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.stopped_epoch > 0 and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            _say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose:
-                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                _say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
 
@@ -321,7 +327,7 @@ class ModelCheckpoint(_Monitor):
     """Saves the model, or its weights, while it is trained.
 
     Args:
-        filepath: Where to save. May hold fields to fill in: `"{epoch:02d}-{val_loss:.2f}.foliot"`; epochs count from 1 here.
+        filepath: Where to save. May hold fields: `"{epoch:02d}-{val_loss:.2f}.foliot"`; epochs count from 1 here.
         monitor: The value to watch for `save_best_only`.
         verbose: 1 prints a line when a file is written.
         save_best_only: Save only when the value is better than ever before.
@@ -350,7 +356,11 @@ class ModelCheckpoint(_Monitor):
         self.save_freq: str | int = "epoch"
         if save_freq != "epoch":
             self.save_freq = check_integer("save_freq", save_freq, minimum=1)
-        self.best = None if initial_value_threshold is None else check_number("initial_value_threshold", initial_value_threshold)
+        self.best = (
+            None
+            if initial_value_threshold is None
+            else check_number("initial_value_threshold", initial_value_threshold)
+        )
         self._epoch = 0
         self._batches = 0
 
@@ -384,15 +394,13 @@ class ModelCheckpoint(_Monitor):
             self.best = value
         else:
             self._say(f"saving model to {path}")
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         save: Callable[..., None] = self.model.save_weights if self.save_weights_only else self.model.save
         save(path)
 
     def _say(self, text: str) -> None:
         if self.verbose:
-            print(f"\nEpoch {self._epoch + 1}: {text}")
+            _say(f"\nEpoch {self._epoch + 1}: {text}")
 
     def _path(self, batch: int | None, logs: Logs) -> str:
         fields: dict[str, Any] = {"epoch": self._epoch + 1, **(logs or {})}
@@ -402,5 +410,9 @@ class ModelCheckpoint(_Monitor):
             return self.filepath.format(**fields)
         except (KeyError, ValueError, IndexError) as error:
             raise ValueError(
-                f"`filepath` of ModelCheckpoint: expected fields among {', '.join(fields)}; received {self.filepath!r} ({error!r})"
+                f"`filepath`: expected fields among {', '.join(fields)}; received {self.filepath!r} ({error!r})"
             ) from error
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

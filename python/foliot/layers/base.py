@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from foliot import _arrays, _core, _random, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_text, value_error
+from foliot._checks import check_flag, check_integer, check_text, unknown_keys, value_error
 from foliot._graph import Node, Shape, SymbolicTensor, assemble
 from foliot._serialization import Configurable, serialize
 
@@ -101,7 +101,8 @@ class Layer(Configurable):
         weights = kwargs.pop("weights", None)
         self._initial_weights: list[Any] | None = [weights] if isinstance(weights, np.ndarray) else weights
         if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments passed to {kind}: {kwargs}")
+            known = (*type(self).argument_names(), *_INPUT_OPTIONS, "weights")
+            raise ValueError(unknown_keys(f"{kind}()", kwargs, known))
         self.name = _auto_name(kind) if name is None else check_text("name", name)
         self.dtype = _check_dtype(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
@@ -113,6 +114,11 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    @property
+    def label(self) -> str:
+        """What messages call the layer."""
+        return f"{type(self).__name__} {self.name!r}"
 
     # Weights
 
@@ -155,21 +161,18 @@ class Layer(Configurable):
             ValueError: A wrong number of arrays or a wrong shape. Nothing is changed then.
         """
         parameters = self.weights
-        kind = type(self).__name__
+        owner = self.label
         if len(weights) != len(parameters):
-            state = "" if self.built else f"; {self.name!r} is not built yet, call it or build(input_shape) first"
-            raise ValueError(
-                f"`weights` of {kind} {self.name!r} must be a list of {len(parameters)} arrays. Received: {len(weights)}{state}"
-            )
+            advice = "" if self.built else f" ({owner} is not built yet: call it or build(input_shape) first)"
+            expected = f"{len(parameters)} arrays for {owner}"
+            raise ValueError(f"`weights`: expected {expected}; received {len(weights)}{advice}")
         converted = []
         for position, (parameter, value) in enumerate(zip(parameters, weights, strict=True)):
             argument = f"weights[{position}]"
             array = _arrays.numeric(argument, value)
             if array.shape != parameter.shape:
-                raise ValueError(
-                    f"`{argument}` of {kind} {self.name!r} ({parameter.name}) must have shape {parameter.shape}. "
-                    f"Received shape {array.shape}"
-                )
+                expected = f"shape {parameter.shape} for {parameter.name} of {owner}"
+                raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
             converted.append(np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape))
         for parameter, array in zip(parameters, converted, strict=True):
             parameter.assign(array)
@@ -179,7 +182,7 @@ class Layer(Configurable):
         return sum(math.prod(parameter.shape) for parameter in self.weights)
 
     def _add_weight(self, name: str, shape: tuple[int, ...], options: str, initializer: Any = None) -> _core.Parameter:
-        """A new weight under the layer's `<options>_initializer`, `<options>_regularizer` and `<options>_constraint`."""
+        """A new weight under the layer's `<options>_initializer`, `_regularizer` and `_constraint`."""
         source = weight_source.get()
         if source is None:
             # Keras's answer to `None` as an initializer is glorot_uniform, even for a bias.
@@ -206,6 +209,11 @@ class Layer(Configurable):
             self.set_weights(self._initial_weights)
             self._initial_weights = None
 
+    def unbuild(self) -> None:
+        """Drops the weights, so that the layer can be built for another shape."""
+        self._entries.clear()
+        self.built = False
+
     def _build(self, input_shape: Shape) -> None:
         """Creates the weights. The shape has been checked."""
 
@@ -219,9 +227,7 @@ class Layer(Configurable):
 
     def _check_features(self, shape: Shape, features: int) -> None:
         if shape[-1] != features:
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r} was built for {features} features in the last axis; received {shape}"
-            )
+            raise ValueError(f"{self.label} was built for {features} features in the last axis; received {shape}")
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         """The output's shape for an input of the given shape (a list of shapes if there are several outputs)."""
@@ -261,7 +267,9 @@ class Layer(Configurable):
     def _apply(self, inputs: list[Any], mask: Any, training: bool | None) -> Any:
         if all(isinstance(value, SymbolicTensor) for value in inputs):
             if mask is not None:
-                raise ValueError(f"`mask` of {self.name!r} goes with arrays; in a model masks come from Embedding(mask_zero=True)")
+                raise ValueError(
+                    f"`mask` of {self.name!r} goes with arrays; in a model masks come from Embedding(mask_zero=True)"
+                )
             outputs: Sequence[Any] = self.connect(inputs)
         elif any(isinstance(value, SymbolicTensor) for value in inputs):
             raise TypeError(f"{self.name!r} was called on a mixture of arrays and symbolic tensors")
@@ -317,7 +325,7 @@ def draw_seed(seed: Any) -> int:
 
 
 def set_weight_options(layer: Layer, options: Mapping[str, Any]) -> None:
-    """Resolves the constructor's `*_initializer`, `*_regularizer` and `*_constraint` arguments into attributes of the layer."""
+    """Turns a constructor's `*_initializer`, `*_regularizer` and `*_constraint` arguments into attributes."""
     for suffix, resolve in _WEIGHT_OPTIONS.items():
         for argument, value in options.items():
             if argument.endswith(suffix):

@@ -60,7 +60,7 @@ class Dense(Layer):
     def _build(self, input_shape: Shape) -> None:
         features = input_shape[-1]
         if features is None:
-            raise ValueError(f"Dense {self.name!r} needs a known number of features (last axis); received {input_shape}")
+            raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
         self.kernel = self._add_weight("kernel", (features, self.units), "kernel")
         if self.use_bias:
             self.bias = self._add_weight("bias", (self.units,), "bias")
@@ -74,4 +74,9 @@ class Dense(Layer):
         return [(*input_shape[:-1], self.units)]
 
     def to_spec(self) -> dict[str, Any]:
-        return {"kind": "dense", "units": self.units, "activation": activations.spec_of(self.activation), "use_bias": self.use_bias}
+        return {
+            "kind": "dense",
+            "units": self.units,
+            "activation": activations.spec_of(self.activation),
+            "use_bias": self.use_bias,
+        }

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from foliot._graph import Node, Shape, SymbolicTensor
 from foliot._checks import check_integer, value_error
+from foliot._graph import Node, SymbolicTensor
 from foliot.layers.base import Layer, check_shape
 
 
@@ -13,7 +13,7 @@ class InputLayer(Layer):
     Args:
         shape: The shape without the batch axis; None in it stands for any size.
         batch_size: The size of the batch axis, None for any.
-        dtype: `'float32'` or `'int32'` (token ids). Only a statement: arrays are converted to what the next layer needs.
+        dtype: `'float32'` or `'int32'` (token ids). Arrays are converted to what the next layer needs in any case.
         batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
         name: The layer's name.
     """
@@ -29,7 +29,9 @@ class InputLayer(Layer):
     ) -> None:
         for option in ("sparse", "ragged", "optional", "input_tensor", "tensor"):  # Keras writes some into its files
             if kwargs.pop(option, None):
-                raise ValueError(f"`{option}` of Input: expected None or False, for foliot takes dense arrays; received it set")
+                raise ValueError(
+                    f"`{option}` of Input: expected None or False, for foliot takes dense arrays; received it set"
+                )
         old_batch_shape = kwargs.pop("batch_input_shape", None)
         batch_shape = old_batch_shape if batch_shape is None else batch_shape
         shape = kwargs.pop("input_shape", None) if shape is None else shape
@@ -69,6 +71,7 @@ def Input(  # noqa: N802 - Keras's name
         dtype: `'float32'` or `'int32'` (token ids).
         batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
         name: The name of the input.
+        **kwargs: Keras's further options, which must have the values that turn them off.
 
     Returns:
         A tensor that layers can be called on, or the first item of a `Sequential`.

@@ -15,7 +15,7 @@ _FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "unrol
 
 def _arguments(scope: dict[str, Any]) -> dict[str, Any]:
     """A constructor's arguments from its `locals()`, so that the long signature is written once per layer."""
-    kwargs = scope.pop("kwargs")
+    kwargs: dict[str, Any] = scope.pop("kwargs")
     return {name: value for name, value in scope.items() if name not in ("self", "__class__")} | kwargs
 
 
@@ -29,7 +29,9 @@ def _without_legacy(own: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str
     if rest.get("time_major"):
         raise ValueError("`time_major`: expected False, for arrays are (batch, time, features); received True")
     if rest.get("implementation", 2) not in (0, 1, 2):
-        raise ValueError(f"`implementation`: expected 0, 1 or 2 (all the same here); received {rest['implementation']!r}")
+        raise ValueError(
+            f"`implementation`: expected 0, 1 or 2 (all the same here); received {rest['implementation']!r}"
+        )
     return {name: value for name, value in rest.items() if name not in ("time_major", "implementation")}
 
 
@@ -55,7 +57,11 @@ class Recurrent(Layer):
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         set_weight_options(self, arguments)
-        own = {name: arguments.pop(name) for name in (*type(self).signature_names(), "zero_output_for_mask") if name in arguments}
+        own = {
+            name: arguments.pop(name)
+            for name in (*type(self).signature_names(), "zero_output_for_mask")
+            if name in arguments
+        }
         super().__init__(activity_regularizer=own.pop("activity_regularizer"), **_without_legacy(own, arguments))
         self.units = check_integer("units", own["units"], minimum=1)
         self.activation = activations.get(own["activation"], "activation")
@@ -83,9 +89,7 @@ class Recurrent(Layer):
     def _build(self, input_shape: Shape) -> None:
         features = input_shape[-1]
         if features is None:
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r} needs a known number of features (last axis); received {input_shape}"
-            )
+            raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
         columns = self.gates * self.units
         self.kernel = self._add_weight("kernel", (features, columns), "kernel")
         self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
@@ -117,14 +121,14 @@ class Recurrent(Layer):
         outputs = super().infer(shapes)
         if len(shapes) not in (1, 1 + self.states):
             raise ValueError(
-                f"`initial_state` of {type(self).__name__} {self.name!r} must hold {self.states} arrays. Received: {len(shapes) - 1}"
+                f"`initial_state`: expected {self.states} arrays for {self.label}; received {len(shapes) - 1}"
             )
         batch = shapes[0][0]
         for position, shape in enumerate(shapes[1:]):
-            if len(shape) != 2 or shape[1] != self.units or None not in (batch, shape[0]) and batch != shape[0]:
+            if len(shape) != 2 or shape[1] != self.units or (None not in (batch, shape[0]) and batch != shape[0]):
                 raise ValueError(
-                    f"`initial_state[{position}]` of {type(self).__name__} {self.name!r} must have shape "
-                    f"{(batch, self.units)}. Received shape {shape}"
+                    f"`initial_state[{position}]`: expected shape {(batch, self.units)} for {self.label}; "
+                    f"received shape {shape}"
                 )
         return outputs
 
@@ -135,12 +139,12 @@ class Recurrent(Layer):
 
         Args:
             sequences: `(batch, time, features)`.
-            initial_state: The states to start from, one array `(batch, units)` or a list of them; None starts from zeros.
+            initial_state: The states to start from, `(batch, units)` or a list of such arrays; zeros if None.
             mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged.
             training: True to apply dropout.
 
         Returns:
-            The last output, or all of them with `return_sequences`; with `return_state` a tuple of it and the final states.
+            The last output, or all with `return_sequences`; a tuple of it and the final states with `return_state`.
         """
         states = [] if initial_state is None else initial_state
         if not isinstance(states, (list, tuple)):
@@ -349,8 +353,8 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014); gate order z, r, h.
 
-    `z, r = recurrent_activation(...)`, `h = z * h + (1 - z) * activation(candidate)`. With `reset_after` (Keras's default)
-    the reset gate acts on the product `h @ recurrent_kernel + bias`, otherwise on `h` before it.
+    `z, r = recurrent_activation(...)`, `h = z * h + (1 - z) * activation(candidate)`. With `reset_after` (Keras's
+    default) the reset gate acts on the product `h @ recurrent_kernel + bias`, otherwise on `h` before it.
 
     Args:
         units: Size of the state and of the output.

@@ -53,7 +53,9 @@ class Compilation:
             "weighted_metrics": _plain(self.weighted_metrics),
         }
 
-    def resolve(self, outputs: Sequence[str], predicted: Sequence[Shape], targets: Sequence[tuple[int, ...]]) -> Resolved:
+    def resolve(
+        self, outputs: Sequence[str], predicted: Sequence[Shape], targets: Sequence[tuple[int, ...]]
+    ) -> Resolved:
         """Chooses what depends on shapes, as Keras does, and writes all in the native form.
 
         Args:

@@ -27,7 +27,9 @@ class Data:
         return len(self.inputs[0])
 
 
-def split_by_name(argument: str, value: Any, names: Sequence[str], is_one: Callable[[Any], bool]) -> list[tuple[str, Any]]:
+def split_by_name(
+    argument: str, value: Any, names: Sequence[str], is_one: Callable[[Any], bool]
+) -> list[tuple[str, Any]]:
     """What a user passed for several named inputs or outputs, as (name for messages, value) in their order.
 
     Args:
@@ -105,7 +107,8 @@ def convert_sample_weight(argument: str, value: Any, target: Array) -> Array:
         array = array[:, 0]
     if array.ndim == 0 or array.shape != target.shape[: array.ndim]:
         raise ValueError(
-            f"`{argument}`: expected one weight per row, shape {target.shape[:1]}, or one per time step; received shape {array.shape}"
+            f"`{argument}`: expected one weight per row, shape {target.shape[:1]}, or one per time step; "
+            f"received shape {array.shape}"
         )
     return _arrays.convert(argument, array, "float32")
 
@@ -120,7 +123,9 @@ def class_weights_by_row(class_weight: Any, target: Array) -> Array:
         if not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
             raise ValueError(f"`class_weight[{key}]`: expected a finite number; received {describe(weight)}")
     if target.ndim > 2:
-        raise ValueError(f"`class_weight`: expected targets of shape (rows,) or (rows, classes); received shape {target.shape}")
+        raise ValueError(
+            f"`class_weight`: expected targets of shape (rows,) or (rows, classes); received shape {target.shape}"
+        )
     one_hot = target.ndim == 2 and target.shape[1] > 1
     classes = target.argmax(axis=1) if one_hot else np.rint(target).astype(np.int64).reshape(len(target))
     known, positions = np.unique(classes, return_inverse=True)
@@ -135,7 +140,7 @@ class Batches:
         first: The first row.
         last: One past the last row.
         batch_size: Rows per batch; the last batch of a pass holds what is left.
-        steps: Batches per epoch; an epoch goes on where the last one stopped. None: each epoch is one pass over the rows.
+        steps: Batches per epoch; an epoch goes on where the last one stopped. None: an epoch is one pass.
         seed_and_pass: For shuffling: gives the seed and the number of the pass that begins. None keeps the order.
     """
 

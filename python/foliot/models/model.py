@@ -143,4 +143,3 @@ def _one_or_all(what: str, model: Model, tensors: list[SymbolicTensor]) -> Any:
         raise AttributeError(f"{model.name!r} has no {what} yet: it is built when data come, or by build(input_shape)")
     shapes = [tensor.shape for tensor in tensors]
     return shapes[0] if len(shapes) == 1 else shapes
-

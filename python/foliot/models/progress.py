@@ -3,6 +3,7 @@
 On a terminal or in a notebook the line is redrawn in place; in a log file each epoch leaves one line.
 """
 
+import math
 import shutil
 import sys
 import time
@@ -32,7 +33,7 @@ def resolve_verbose(verbose: Any) -> int:
 
 def format_value(value: float) -> str:
     """Four digits after the point, with an exponent for small numbers."""
-    return f"{value:.4f}" if abs(value) > 1e-3 or value != value else f"{value:.4e}"
+    return f"{value:.4f}" if abs(value) > 1e-3 or math.isnan(value) else f"{value:.4e}"
 
 
 def format_logs(logs: Mapping[str, float]) -> str:
@@ -78,7 +79,7 @@ class ProgressLine(Callback):
         self._length = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        print(f"Epoch {epoch + 1}/{self._epochs}")
+        _write(f"Epoch {epoch + 1}/{self._epochs}\n")
         self._begin()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -111,7 +112,7 @@ class ProgressLine(Callback):
     def interrupt(self) -> None:
         """Ends a half drawn line, so that a traceback begins on its own."""
         if self._length:
-            print(flush=True)
+            _write("\n")
             self._length = 0
 
     def _begin(self) -> None:
@@ -140,10 +141,10 @@ class ProgressLine(Callback):
             line = f"{self._step}/{self._steps} - {format_seconds(elapsed)} - {per_step}{format_logs(logs or {})}"
         if self._length:
             self._draw(line, cut=False)
-            print(flush=True)
+            _write("\n")
             self._length = 0
         else:
-            print(line, flush=True)
+            _write(line + "\n")
 
     def _line(self, elapsed: float, shown: float, logs: Mapping[str, float]) -> str:
         done = _WIDTH * self._step // max(self._steps, 1)
@@ -155,8 +156,13 @@ class ProgressLine(Callback):
         if cut:
             # A line that wraps could not be redrawn: the carriage return only reaches its last row.
             line = line[: shutil.get_terminal_size().columns - 1]
-        print("\r" + line.ljust(self._length), end="", flush=True)
+        _write("\r" + line.ljust(self._length))
         self._length = len(line)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _can_print(text: str) -> bool:

@@ -1,18 +1,19 @@
 """Models as files: safetensors with a JSON description, data only.
 
-Metadata `format` is `foliot`, `format_version` the version below and `model` the description: the model's configuration,
-how it was compiled, the optimizer's counters and the seeds, so that a loaded model trains on with the same bits. Tensors
-are `layers/<position>/<name>` for weights and `optimizer/<slot>/<position>` for the optimizer's state.
+Metadata `format` is `foliot`, `format_version` the version below and `model` the description: the model's
+configuration, how it was compiled, the optimizer's counters and the seeds, so that a loaded model trains on with the
+same bits. Tensors are `layers/<position>/<number>/<name>` for weights, `optimizer/<slot>/<position>` for the optimizer.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foliot import _core
 from foliot._arrays import Array
-from foliot._checks import check_flag, value_error
+from foliot._checks import check_flag, type_error, value_error
 from foliot._serialization import serialize
 from foliot.layers.base import weight_source
 
@@ -67,40 +68,48 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model
         ValueError: The file is no foliot model, is damaged, or names classes or arguments that foliot does not know.
         FileNotFoundError: There is no such file.
     """
-    from foliot.models.model import Model, layer_from_config
-
     check_flag("compile", compile)
     path = os.fspath(filepath)
     tensors, metadata = _read(path)
     if "model" not in metadata:
         raise ValueError(f"{path}: expected a whole model; received weights only, which model.load_weights reads")
     try:
-        description = json.loads(metadata["model"])
-        if set(description) != _DESCRIPTION_KEYS:
-            raise ValueError(f"expected a description with the keys {', '.join(sorted(_DESCRIPTION_KEYS))}")
-        stored = _StoredWeights(tensors)
-        token = weight_source.set(stored.next)
-        try:
-            model = layer_from_config(description["model"])
-        finally:
-            weight_source.reset(token)
-        stored.check_all_used()
-        if not isinstance(model, Model):
-            raise ValueError(f"expected a model; received the layer {type(model).__name__}")
-        model.restore_randomness(description["seeds"], description["shuffles"])
-        if compile and description["compile"] is not None:
-            model.compile_from_config(description["compile"])
-            if description["optimizer"] is not None:
-                model.restore_optimizer(description["optimizer"], _slots(tensors))
+        return _model_of(tensors, json.loads(metadata["model"]), compile)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         # Whatever is odd about a description, the file is what the user can do something about.
-        raise ValueError(f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})") from error
+        raise ValueError(
+            f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], compile: bool) -> "Model":  # noqa: A002
+    from foliot.models.model import layer_from_config
+    from foliot.models.sequential import Sequential
+
+    if set(description) != _DESCRIPTION_KEYS:
+        raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
+    stored = _StoredWeights(tensors)
+    token = weight_source.set(stored.next)
+    try:
+        model = layer_from_config(description["model"])
+    finally:
+        weight_source.reset(token)
+    stored.check_all_used()
+    if not isinstance(model, Sequential):
+        raise type_error("model", "a Sequential", model)
+    model.restore_randomness(description["seeds"], description["shuffles"])
+    if compile and description["compile"] is not None:
+        model.compile_from_config(description["compile"])
+        if description["optimizer"] is not None:
+            model.restore_optimizer(description["optimizer"], _slots(tensors))
     return model
 
 
 class _StoredWeights:
-    """The weights of a file in their order. Taking them instead of initial values means that no size that a description
-    claims is allocated before a tensor of that size has been read.
+    """The weights of a file in their order.
+
+    Taking them instead of initial values means that no size that a description claims is allocated before a tensor of
+    that size has been read.
     """
 
     def __init__(self, tensors: Mapping[str, Array]) -> None:
@@ -133,7 +142,9 @@ def compile_config(model: "Model") -> dict[str, Any] | None:
 
 def _weight_tensors(model: "Model") -> dict[str, Array]:
     if not model.built:
-        raise ValueError(f"{model.name!r} has no weights to save yet: it is built when data come, or by build(input_shape)")
+        raise ValueError(
+            f"{model.name!r} has no weights to save yet: it is built when data come, or by build(input_shape)"
+        )
     tensors = {}
     for position, layer in enumerate(model.layers):
         for number, parameter in enumerate(layer.weights):
@@ -168,13 +179,13 @@ def _slots(tensors: Mapping[str, Array]) -> dict[str, list[Array]]:
 
 def _checked_path(filepath: str | os.PathLike[str], overwrite: bool) -> str:
     path = os.fspath(filepath)
-    extension = os.path.splitext(path)[1].lower()
+    extension = Path(path).suffix.lower()
     if extension in (".h5", ".hdf5", ".keras"):
         raise ValueError(
-            f"`filepath`: expected a path such as 'model.foliot', for foliot writes its own format (safetensors with a JSON "
-            f"description) and not {extension}; received {path!r}"
+            "`filepath`: expected a path such as 'model.foliot', for foliot writes its own format (safetensors with a "
+            f"JSON description) and not {extension}; received {path!r}"
         )
-    if not check_flag("overwrite", overwrite) and os.path.exists(path):
+    if not check_flag("overwrite", overwrite) and Path(path).exists():
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
     return path
 
@@ -186,9 +197,12 @@ def _write(path: str, tensors: dict[str, Array], metadata: dict[str, str]) -> No
 def _read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
     tensors, metadata = _core.load_file(path)
     if metadata.get("format") != "foliot":
-        raise ValueError(f"{path}: expected a file that foliot wrote; received safetensors with format {metadata.get('format')!r}")
+        raise ValueError(
+            f"{path}: expected a file that foliot wrote; received safetensors with format {metadata.get('format')!r}"
+        )
     if metadata.get("format_version") != _FORMAT_VERSION:
         raise ValueError(
-            f"{path}: expected format version {_FORMAT_VERSION}; received {metadata.get('format_version')!r}. Update foliot to read it"
+            f"{path}: expected format version {_FORMAT_VERSION}; received {metadata.get('format_version')!r}, which "
+            "another version of foliot wrote"
         )
     return tensors, metadata

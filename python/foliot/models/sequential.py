@@ -56,8 +56,15 @@ class Sequential(Model):
             raise value_error("layer", "a name that no layer of this model has; pass name=...", layer.name)
         if isinstance(layer, InputLayer) and (self._layers or self.inputs):
             raise value_error("layer", "an Input at the bottom of the stack only", layer.name)
-        if not self._layers and not self.inputs and not isinstance(layer, InputLayer) and (shape := first_shape(layer)) is not None:
+        if (
+            not self._layers
+            and not self.inputs
+            and not isinstance(layer, InputLayer)
+            and (shape := first_shape(layer)) is not None
+        ):
             self.add(InputLayer(batch_shape=shape))
+        if not self._trainable:
+            layer.trainable = False
         self._connect_layer(layer)
         self._layers.append(layer)
 
@@ -75,10 +82,10 @@ class Sequential(Model):
         layer = self._layers.pop()
         built = self.inputs
         self._reset()
-        if built and isinstance(self._layers[0], InputLayer):
+        if built and self._layers:
+            if not isinstance(self._layers[0], InputLayer):
+                self._enter(built[0].shape)
             self._connect_all()
-        elif built and self._layers:
-            self.build(built[0].shape)
         return layer
 
     def _reset(self) -> None:
@@ -95,13 +102,18 @@ class Sequential(Model):
             outputs = layer.connect(self.outputs)
             if len(outputs) != 1:
                 raise ValueError(
-                    f"Sequential takes layers with one output; {layer.name!r} has {len(outputs)}. Leave return_state off"
+                    f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: leave return_state off"
                 )
             self.outputs = list(outputs)
             self._shapes.append([outputs[0].shape])
             self.built = True
         self._resolved = None
         self._forget_graph()
+
+    def unbuild(self) -> None:
+        for layer in self.layers:
+            layer.unbuild()
+        self._reset()
 
     def _enter(self, input_shape: Sequence[int | None]) -> None:
         """Begins the graph of a model without an Input of its own."""
@@ -123,11 +135,15 @@ class Sequential(Model):
             raise value_error("input_shape", "a tuple with the batch axis first, such as (None, 50)", input_shape)
         if not self._layers:
             raise ValueError(f"{self.name!r} has no layers: add some before it is built")
+        fresh = [layer for layer in self._layers if not layer.built]
         try:
             self._enter(input_shape)
             self._connect_all()
         except ValueError:
-            self._reset()  # so that a second attempt with a right shape starts afresh
+            # A second attempt with a right shape must start afresh, not with weights for the wrong one.
+            for layer in fresh:
+                layer.unbuild()
+            self._reset()
             raise
 
     def _build_for(self, shapes: Sequence[Shape]) -> None:

@@ -68,8 +68,7 @@ def _shape(shapes: Sequence[Shape] | None) -> str:
 
 
 def _rule(pieces: str, widths: Sequence[int]) -> str:
-    left, line, middle, _, right = pieces
-    return left + middle.join(line * width for width in widths) + right
+    return pieces[0] + pieces[2].join(pieces[1] * width for width in widths) + pieces[4]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], border: str) -> list[str]:

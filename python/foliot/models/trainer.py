@@ -315,8 +315,8 @@ class Trainer(Layer):
             y: The targets, as many rows as `x`.
             batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
             epochs: The epoch to stop at.
-            verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in a
-                notebook and 2 elsewhere.
+            verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
+                a notebook and 2 elsewhere.
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)` to validate on after each epoch.
@@ -358,7 +358,11 @@ class Trainer(Layer):
         elif check_number("validation_split", validation_split, minimum=0, below=1):
             last = _split(training.rows, validation_split)
             # Class weights belong to training; the user's sample weights to both.
-            validation = training if class_weight is None else Data(training.inputs, training.targets, [None] * len(training.targets))
+            validation = (
+                training
+                if class_weight is None
+                else Data(training.inputs, training.targets, [None] * len(training.targets))
+            )
             validation_rows = last, training.rows
         batches = Batches(0, last, batch_size, steps, self._next_shuffle if shuffle else None)
         validation_batches = Batches(
@@ -526,7 +530,7 @@ class Trainer(Layer):
             # No rows give no batch, but still an answer of the right shape.
             for step, rows in enumerate(batches.epoch() if len(inputs[0]) else ()):
                 hooks.on_predict_batch_begin(step)
-                outputs = program.forward(inputs, masks, rows, False, 0)
+                outputs = program.forward(inputs, masks, rows, training=False, step=0)
                 hooks.on_predict_batch_end(step, {"outputs": outputs})
                 parts.append(outputs)
             hooks.on_predict_end()
@@ -540,6 +544,15 @@ class Trainer(Layer):
         else:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
         return joined[0] if len(joined) == 1 else joined
+
+    def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
+        """The model called on arrays."""
+        if mask is not None:
+            raise value_error("mask", "None for a model, whose masks come from Embedding(mask_zero=True)", mask)
+        named, _ = self._input_arrays("inputs", inputs if len(inputs) > 1 else inputs[0])
+        arrays = [array for _, array in named]
+        self._eager_step += training
+        return self._program().forward(arrays, [None] * len(arrays), None, training, self._eager_step)
 
     # Single batches
 
@@ -580,7 +593,7 @@ class Trainer(Layer):
         """The outputs for one batch: `predict` without its loop."""
         named, _ = self._input_arrays("x", x)
         inputs = [array for _, array in named]
-        outputs = self._program().forward(inputs, [None] * len(inputs), None, False, 0)
+        outputs = self._program().forward(inputs, [None] * len(inputs), None, training=False, step=0)
         return outputs[0] if len(outputs) == 1 else outputs
 
 
@@ -602,7 +615,8 @@ def _split(rows: int, validation_split: float) -> int:
     last = math.floor(rows * (1.0 - validation_split))
     if last in (0, rows):
         raise ValueError(
-            f"`validation_split`: expected a part that leaves rows on both sides; received {validation_split} for {rows} rows"
+            f"`validation_split`: expected a part that leaves rows on both sides; "
+            f"received {validation_split} for {rows} rows"
         )
     return last
 

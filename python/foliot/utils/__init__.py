@@ -30,7 +30,7 @@ def set_random_seed(seed: int) -> None:
     """
     seed = check_integer("seed", seed, minimum=0, maximum=2**32 - 1)
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the generator of scripts that use np.random directly
     _random.set_seed(seed)
 
 
