@@ -106,9 +106,9 @@ def test_names_count_like_keras() -> None:
 )
 def test_weights_have_keras_names_and_shapes(layer: layers.Layer, shapes: list[tuple[int, ...]]) -> None:
     layer.build((None, 5, 4))
-    names = ["kernel", "recurrent_kernel", "bias"] if len(layer.weights[0].shape) and not isinstance(layer, Dense) else None
+    names = ["kernel", "bias"] if isinstance(layer, Dense) else ["kernel", "recurrent_kernel", "bias"]
     assert [weight.shape for weight in layer.weights] == shapes
-    assert [weight.name for weight in layer.weights] == (names or ["kernel", "bias"])[: len(shapes)]
+    assert [weight.name for weight in layer.weights] == names[: len(shapes)]
     assert layer.count_params() == sum(int(np.prod(shape)) for shape in shapes)
 
 
@@ -182,8 +182,9 @@ def test_embedding_looks_rows_up() -> None:
 def test_dense_takes_any_rank() -> None:
     layer = Dense(2, activation=activations.relu)
     x = np.random.default_rng(4).normal(size=(3, 4, 5))
-    kernel, _ = (layer(x), layer.get_weights())[1]
-    np.testing.assert_allclose(layer(x), np.maximum(x @ kernel, 0), atol=1e-6)
+    y = layer(x)
+    kernel, _ = layer.get_weights()
+    np.testing.assert_allclose(y, np.maximum(x @ kernel, 0), atol=1e-6)
 
 
 def test_a_layer_as_activation() -> None:
