@@ -72,7 +72,7 @@ def _to_int32(argument: str, array: Array) -> Array:
                 f"`{argument}`: expected {expected}; received {array[where]} in row {where[0] if where else 0}"
             )
     if array.size and not np.can_cast(array.dtype, np.int32):
-        low, high = array.min(), array.max()
+        low, high = array.min().item(), array.max().item()
         if low < _INT32.min or high > _INT32.max:
             raise ValueError(f"`{argument}`: expected integers of 32 bits; received values from {low} to {high}")
     return np.ascontiguousarray(array, dtype=np.int32).reshape(array.shape)

@@ -56,7 +56,7 @@ def drive(callback: Callback, values: list[float], monitor: str = "val_loss") ->
         ({"patience": 1, "min_delta": 0.5}, [3, 2, 1.8, 1.6, 0], 2),
         ({"patience": 1, "min_delta": -0.5}, [3, 2, 1.8, 1.6, 0], 2),
         ({"patience": 1, "start_from_epoch": 3}, [3, 4, 5, 6, 7, 0], 4),
-        ({"patience": 2, "baseline": 1.0}, [3, 2, 1.5, 0], 2),
+        ({"patience": 2, "baseline": 1.0}, [3, 2, 1.5, 1.6, 0], 3),
         ({"patience": 1, "baseline": 2.5}, [3, 2, 2.2, 0], 2),
         ({"patience": 1, "monitor": "val_acc"}, [1, 2, 1, 3], 2),
         ({"patience": 1, "monitor": "val_acc", "mode": "min"}, [3, 2, 3, 1], 2),
@@ -141,7 +141,9 @@ def test_checkpoint_says_so(capsys) -> None:
 
 
 def test_checkpoint_with_an_unknown_field() -> None:
-    with pytest.raises(ValueError, match="`filepath`: expected fields among epoch, loss, val_loss; received 'm-{val_acc}'"):
+    with pytest.raises(
+        ValueError, match=r"`filepath`: expected fields among epoch, loss, val_loss; received 'm-{val_acc}'"
+    ):
         drive(ModelCheckpoint("m-{val_acc}"), [1])
 
 

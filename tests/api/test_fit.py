@@ -35,7 +35,9 @@ def _same(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
 def test_history_has_keras_keys_and_floats(model, tokens) -> None:
     history = model.fit(*tokens, batch_size=4, epochs=3, validation_split=0.25, verbose=0)
     assert list(history.history) == ["acc", "loss", "val_acc", "val_loss"]
-    assert all(len(values) == 3 and all(type(value) is float for value in values) for values in history.history.values())
+    assert all(
+        len(values) == 3 and all(type(value) is float for value in values) for values in history.history.values()
+    )
     # floor(22 * 0.75) = 16 training rows in 4 batches.
     assert history.params == {"verbose": 0, "epochs": 3, "steps": 4}
     assert history.epoch == [0, 1, 2]
@@ -338,7 +340,7 @@ def test_train_on_batch_equals_fit(tokens) -> None:
         lambda x: x.astype(np.float64),
         lambda x: x.astype(np.float16),
         lambda x: x.astype(np.int8),
-        lambda x: np.asfortranarray(x),
+        np.asfortranarray,
         lambda x: np.repeat(x, 2, axis=1)[:, ::2],
         lambda x: x[::-1][::-1],
         pd.DataFrame,

@@ -82,5 +82,5 @@ def test_a_deep_stack_meets_no_recursion_limit() -> None:
     for _ in range(2000):
         tensor = Dense(1, use_bias=False, kernel_initializer="ones")(tensor)
     assembly = assemble([x], [tensor])
-    (result,) = assembly.program().forward([np.ones((1, 1), np.float32)], [None], None, False, 0)
+    (result,) = assembly.program().forward([np.ones((1, 1), np.float32)], [None], None, training=False, step=0)
     assert result.item() == 1.0

@@ -27,11 +27,12 @@ COMMON = {"name", "trainable", "dtype", "activity_regularizer"}
 SIGNATURES = {
     Dense: "units activation use_bias kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
     "activity_regularizer kernel_constraint bias_constraint",
-    Embedding: "input_dim output_dim embeddings_initializer embeddings_regularizer embeddings_constraint mask_zero weights",
+    Embedding: "input_dim output_dim embeddings_initializer embeddings_regularizer embeddings_constraint mask_zero "
+    "weights",
     Dropout: "rate noise_shape seed",
-    SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer kernel_regularizer "
-    "recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint recurrent_constraint bias_constraint "
-    "dropout recurrent_dropout return_sequences return_state go_backwards stateful unroll seed",
+    SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
+    "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
+    "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards stateful unroll seed",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
@@ -82,7 +83,14 @@ def test_an_unknown_key_is_refused(cls: type) -> None:
 
 
 def test_names_count_like_keras() -> None:
-    assert [SimpleRNN(1).name, SimpleRNN(1).name, LSTM(1).name, GRU(1).name, Dense(1, name="top").name, Dense(1).name] == [
+    assert [
+        SimpleRNN(1).name,
+        SimpleRNN(1).name,
+        LSTM(1).name,
+        GRU(1).name,
+        Dense(1, name="top").name,
+        Dense(1).name,
+    ] == [
         "simple_rnn",
         "simple_rnn_1",
         "lstm",
@@ -206,7 +214,7 @@ def test_set_weights_checks_before_it_changes() -> None:
         layer.set_weights([np.zeros((3, 2)), np.zeros(2)])
     layer.build((None, 3))
     before = layer.get_weights()
-    with pytest.raises(ValueError, match="expected 2 arrays .* received 1"):
+    with pytest.raises(ValueError, match=r"expected 2 arrays .* received 1"):
         layer.set_weights([np.zeros((3, 2))])
     with pytest.raises(ValueError, match=r"weights\[1\]`: expected shape \(2,\) for bias .* received shape \(3,\)"):
         layer.set_weights([np.zeros((3, 2)), np.zeros(3)])
