@@ -546,7 +546,9 @@ def test_verbose_lines(model, tokens, capsys) -> None:
     model.evaluate(*tokens)
     model.predict(tokens[0])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 1
     assert " - acc: " in lines[0]
+    model.predict(tokens[0], verbose=1)
+    assert capsys.readouterr().out.startswith("1/1 " + "━" * 20)
     model.fit(*tokens, verbose=0)
     assert capsys.readouterr().out == ""

@@ -289,7 +289,8 @@ class Layer(Configurable):
         self.check_input(arrays[0].shape)
         masks = [None if mask is None else _arrays.mask("mask", mask, arrays[0].shape[:2])] + [None] * (len(arrays) - 1)
         tensors = [
-            InputLayer(shape=array.shape[1:], name=f"input_{position}").output for position, array in enumerate(arrays)
+            InputLayer(batch_shape=array.shape, name=f"input_{position}").output
+            for position, array in enumerate(arrays)
         ]
         outputs = self.connect(tensors)
         assembly = assemble(tensors, outputs, [value is not None for value in masks])

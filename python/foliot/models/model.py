@@ -1,7 +1,6 @@
 """The structure of a model: its layers, weights, configuration, table and file."""
 
 import os
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,9 +17,9 @@ class Model(Trainer):
     """Base of models: a graph of layers from `inputs` to `outputs` with Keras's methods. `Sequential` is one."""
 
     @property
-    @abstractmethod
     def layers(self) -> list[Layer]:
         """The layers in order, without the input."""
+        raise NotImplementedError(f"{type(self).__name__} has no layers: use Sequential")
 
     @property
     def input_shape(self) -> Any:

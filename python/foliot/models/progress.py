@@ -22,10 +22,10 @@ def is_live() -> bool:
     return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
 
 
-def resolve_verbose(verbose: Any) -> int:
-    """`'auto'` is a bar where one can be drawn and one line per epoch elsewhere."""
+def resolve_verbose(verbose: Any, without_terminal: int = 2) -> int:
+    """`'auto'` is a bar where one can be drawn and `without_terminal` (one line per epoch) elsewhere."""
     if verbose == "auto":
-        return 1 if is_live() else 2
+        return 1 if is_live() else without_terminal
     if isinstance(verbose, (bool, int)) and int(verbose) in (0, 1, 2):
         return int(verbose)
     raise ValueError(f"`verbose`: expected 'auto', 0, 1 or 2; received {verbose!r}")
@@ -62,14 +62,14 @@ class ProgressLine(Callback):
     """Draws the line; `fit` drives it like any callback.
 
     Args:
-        verbose: 1 for a bar, 2 for one line per epoch.
+        verbose: 1 for a bar, 2 for one line per epoch, 0 for nothing.
         epochs: The number of epochs to announce, None outside `fit`.
     """
 
     def __init__(self, verbose: int, epochs: int | None = None) -> None:
         super().__init__()
-        self._bar = verbose == 1
-        self._epochs = epochs
+        self.verbose = verbose
+        self.epochs = epochs
         self._live = is_live()
         self._fill = "━" if _can_print("━") else "="
         self._steps = 0
@@ -79,7 +79,8 @@ class ProgressLine(Callback):
         self._length = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        _write(f"Epoch {epoch + 1}/{self._epochs}\n")
+        if self.verbose:
+            _write(f"Epoch {epoch + 1}/{self.epochs}\n")
         self._begin()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -89,15 +90,15 @@ class ProgressLine(Callback):
         self._finish(logs)
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        if self._epochs is None:
+        if self.epochs is None:
             self._begin()
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._epochs is None:
+        if self.epochs is None:
             self._update(batch + 1, logs)
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
-        if self._epochs is None:
+        if self.epochs is None:
             self._finish(logs)
 
     def on_predict_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -123,7 +124,7 @@ class ProgressLine(Callback):
 
     def _update(self, step: int, logs: Mapping[str, float] | None) -> None:
         self._step = step
-        if not (self._bar and self._live):
+        if self.verbose != 1 or not self._live:
             return
         now = time.perf_counter()
         if now - self._drawn < _INTERVAL:
@@ -134,7 +135,9 @@ class ProgressLine(Callback):
 
     def _finish(self, logs: Mapping[str, float] | None) -> None:
         elapsed = time.perf_counter() - self._started
-        if self._bar:
+        if self.verbose == 0:
+            return
+        if self.verbose == 1:
             line = self._line(elapsed, elapsed, logs or {})
         else:
             per_step = format_step(elapsed / max(self._step, 1))

@@ -2,8 +2,9 @@
 
 import math
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from foliot.models import data as datasets
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
 from foliot.models.progress import ProgressLine, resolve_verbose
+
+if TYPE_CHECKING:
+    from foliot.models.model import Model
 
 # Keras's default.
 _BATCH_SIZE = 32
@@ -371,18 +375,11 @@ class Trainer(Layer):
             None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1),
         )
 
-        history = History()
-        hooks = _callback_list(callbacks)
-        progress = ProgressLine(shown, epochs) if shown else None
-        if progress is not None:
-            hooks.append(progress)
-        hooks.append(history)
-        hooks.set_model(self)  # type: ignore[arg-type]
-        hooks.set_params({"verbose": shown, "epochs": epochs, "steps": len(batches)})
-        self.history = history
+        # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
+        self.history = history = History()
         self.stop_training = False
         logs: dict[str, float] = {}
-        try:
+        with self._hooks(callbacks, ProgressLine(shown, epochs), len(batches), history) as hooks:
             hooks.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 hooks.on_epoch_begin(epoch)
@@ -394,10 +391,23 @@ class Trainer(Layer):
                 if self.stop_training:
                     break
             hooks.on_train_end(logs)
-        finally:
-            if progress is not None:
-                progress.interrupt()
         return history
+
+    @contextmanager
+    def _hooks(self, callbacks: Any, progress: ProgressLine, steps: int, *more: Callback) -> Iterator[CallbackList]:
+        """The user's callbacks, the progress line and others as one, told about the model and the run."""
+        users = callbacks.callbacks if isinstance(callbacks, CallbackList) else callbacks
+        # A list of its own, so that what is added to it stays out of the user's.
+        hooks = CallbackList(users)
+        hooks.append(progress)
+        for callback in more:
+            hooks.append(callback)
+        hooks.set_model(cast("Model", self))
+        hooks.set_params({"verbose": progress.verbose, "epochs": progress.epochs or 1, "steps": steps})
+        try:
+            yield hooks
+        finally:
+            progress.interrupt()
 
     def _next_shuffle(self) -> tuple[int, int]:
         """The seed and the number of the next random order; the number goes on from one `fit` to the next."""
@@ -457,17 +467,8 @@ class Trainer(Layer):
         shown = resolve_verbose(verbose)
         data = self._data(x, y, sample_weight)
         batches = Batches(0, data.rows, batch_size, steps)
-        hooks = _callback_list(callbacks)
-        progress = ProgressLine(shown) if shown else None
-        if progress is not None:
-            hooks.append(progress)
-        hooks.set_model(self)  # type: ignore[arg-type]
-        hooks.set_params({"verbose": shown, "epochs": 1, "steps": len(batches)})
-        try:
+        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
             logs = self._test(data, batches, hooks)
-        finally:
-            if progress is not None:
-                progress.interrupt()
         return self._answer(logs, return_dict)
 
     def _test(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
@@ -503,7 +504,7 @@ class Trainer(Layer):
         Args:
             x: The inputs.
             batch_size: Rows per batch; None chooses.
-            verbose: As in `fit`.
+            verbose: As in `fit`, but `'auto'` prints nothing where there is no terminal: a script may call this a lot.
             steps: How many batches to take, all if None.
             callbacks: Callbacks to run.
 
@@ -512,20 +513,14 @@ class Trainer(Layer):
         """
         batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
-        shown = resolve_verbose(verbose)
+        shown = resolve_verbose(verbose, without_terminal=0)
         named, shapes = self._input_arrays("x", x)
         inputs = [array for _, array in named]
         program = self._program()
         masks: list[Array | None] = [None] * len(inputs)
         batches = Batches(0, len(inputs[0]), batch_size, steps)
-        hooks = _callback_list(callbacks)
-        progress = ProgressLine(shown) if shown else None
-        if progress is not None:
-            hooks.append(progress)
-        hooks.set_model(self)  # type: ignore[arg-type]
-        hooks.set_params({"verbose": shown, "epochs": 1, "steps": len(batches)})
         parts: list[list[Array]] = []
-        try:
+        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
             hooks.on_predict_begin()
             # No rows give no batch, but still an answer of the right shape.
             for step, rows in enumerate(batches.epoch() if len(inputs[0]) else ()):
@@ -534,9 +529,6 @@ class Trainer(Layer):
                 hooks.on_predict_batch_end(step, {"outputs": outputs})
                 parts.append(outputs)
             hooks.on_predict_end()
-        finally:
-            if progress is not None:
-                progress.interrupt()
         if not parts:
             joined = [np.zeros([size or 0 for size in shape], dtype=np.float32) for shape in shapes]
         elif len(parts) == 1:
@@ -619,8 +611,3 @@ def _split(rows: int, validation_split: float) -> int:
             f"received {validation_split} for {rows} rows"
         )
     return last
-
-
-def _callback_list(callbacks: Any) -> CallbackList:
-    """A new list, so that the progress line and history added to it stay out of the user's own."""
-    return CallbackList(callbacks.callbacks if isinstance(callbacks, CallbackList) else callbacks)
