@@ -120,6 +120,10 @@ class Model(Trainer):
         return named | {"shuffle": self._shuffle_seed}
 
     def set_seeds(self, seeds: Mapping[str, int]) -> None:
+        if set(seeds) != set(self.seeds()):
+            raise value_error("seeds", f"those of {sorted(self.seeds())}", sorted(seeds))
+        for seed in seeds.values():
+            check_integer("seeds", seed, minimum=0, maximum=2**64 - 1)
         for layer in self.layers:
             prefix = f"{layer.name}/"
             own = {name.removeprefix(prefix): seed for name, seed in seeds.items() if name.startswith(prefix)}
