@@ -23,6 +23,7 @@ class InputLayer(Layer):
         shape: Any = None,
         batch_size: int | None = None,
         dtype: str | None = None,
+        *,
         batch_shape: Any = None,
         name: str | None = None,
         **kwargs: Any,
@@ -59,6 +60,7 @@ def Input(  # noqa: N802 - Keras's name
     shape: Any = None,
     batch_size: int | None = None,
     dtype: str | None = None,
+    *,
     batch_shape: Any = None,
     name: str | None = None,
     **kwargs: Any,
@@ -82,4 +84,4 @@ def Input(  # noqa: N802 - Keras's name
         >>> Sequential([Input((4,)), Dense(2)]).output_shape
         (None, 2)
     """
-    return InputLayer(shape, batch_size, dtype, batch_shape, name, **kwargs).output
+    return InputLayer(shape, batch_size, dtype, batch_shape=batch_shape, name=name, **kwargs).output

@@ -67,7 +67,7 @@ class Model(Trainer):
         """The shapes of a layer's outputs in this model, None while it is not built."""
         raise NotImplementedError
 
-    def summary(self, line_length: int | None = None, print_fn: Callable[[str], object] | None = None) -> None:
+    def summary(self, line_length: int | None = None, *, print_fn: Callable[[str], object] | None = None) -> None:
         """Prints a table of the layers.
 
         Args:
