@@ -321,7 +321,7 @@ def test_single_batches(model, tokens) -> None:
 def test_train_on_batch_equals_fit(tokens) -> None:
     def network() -> Sequential:
         foliot.utils.set_random_seed(5)
-        made = Sequential([Embedding(12, 4), LSTM(3), Dense(1)])
+        made = Sequential([Input((6,)), Embedding(12, 4), LSTM(3), Dense(1)])
         made.compile("adam", "mse")
         return made
 
