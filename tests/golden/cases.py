@@ -1,6 +1,6 @@
 """The golden cases: what is computed, as plain data that Keras, the oracle and foliot all build from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,26 +24,17 @@ from parity.graphs import (
     states_of,
     training,
 )
+from parity.problems import Problem
 
 from . import recipe
 
 
-@dataclass
-class Case:
-    """A graph with its data. With an optimizer it is trained for STEPS steps of `batch` rows in turn; without, it is run once."""
+@dataclass(kw_only=True)
+class Case(Problem):
+    """A problem with a name. With an optimizer it is trained for STEPS steps of BATCH rows in turn; without, it is run once."""
 
     name: str
-    graph: Graph
-    training: Spec
-    inputs: list[np.ndarray]
-    targets: list[np.ndarray]
-    masks: list[np.ndarray | None]
-    sample_weights: list[np.ndarray | None] | None = None
     optimizer: Spec | None = None
-    weights: list[np.ndarray] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.weights = recipe.weights(self.graph.shapes)
 
     def description(self) -> dict[str, Any]:
         """Everything that decides the values, for the manifest's hash; arrays as rounded numbers."""
@@ -57,7 +48,7 @@ class Case:
             "training": self.training,
             "inputs": rounded(self.inputs),
             "targets": rounded(self.targets),
-            "masks": rounded(self.masks),
+            "masks": rounded(self.all_masks),
             "sample_weights": rounded(self.sample_weights),
             "optimizer": self.optimizer,
             "weights": rounded(self.weights),
@@ -72,6 +63,13 @@ ROWS = 12
 def batch_rows(step: int) -> np.ndarray:
     """The rows of a training step: the next BATCH, around and around."""
     return (np.arange(BATCH, dtype=np.int64) + step * BATCH) % ROWS
+
+
+def _case(
+    name: str, graph: Graph, plan: Spec, inputs: list[np.ndarray], targets: list[np.ndarray], **options: Any
+) -> Case:
+    weights = recipe.weights(graph.shapes)
+    return Case(name=name, graph=graph, training=plan, weights=weights, inputs=inputs, targets=targets, **options)
 
 
 def _layer_case(name: str, cell: str, mask: str | None = None, initial_state: bool = False, **options: Any) -> Case:
@@ -89,7 +87,7 @@ def _layer_case(name: str, cell: str, mask: str | None = None, initial_state: bo
         shape = (batch, *(time if axis is None else axis for axis in output.shape))
         targets.append(recipe.wave(shape, 3.0 + index))
     masks = [recipe.mask(mask, batch, time) if mask else None, *([None] * len(states))]
-    return Case(f"{cell}/{name}", graph, training([MEAN_SQUARED_ERROR] * len(targets)), inputs, targets, masks)
+    return _case(f"{cell}/{name}", graph, training([MEAN_SQUARED_ERROR] * len(targets)), inputs, targets, masks=masks)
 
 
 def layer_cases() -> list[Case]:
@@ -107,6 +105,7 @@ def layer_cases() -> list[Case]:
             _layer_case("mask_full_row", cell, "full", initial_state=True),
             _layer_case("mask_backwards", cell, "right", initial_state=True, go_backwards=True, return_sequences=True),
             _layer_case("mask_zero_output", cell, "interior", zero_output_for_mask=True, return_sequences=True),
+            _layer_case("mask_zero_last_output", cell, "interior", initial_state=True, zero_output_for_mask=True),
             _layer_case(
                 "activations",
                 cell,
@@ -131,7 +130,7 @@ def activation_cases() -> list[Case]:
         graph.outputs = graph.add(dense(5, activation), x, name="layer")
         inputs, targets = [recipe.wave((4, 3), 0.1, 4.0)], [recipe.wave((4, 5), 3.0)]
         name = f"{activation['kind']}_{index}"
-        cases.append(Case(name, graph, training([MEAN_SQUARED_ERROR]), inputs, targets, [None]))
+        cases.append(_case(name, graph, training([MEAN_SQUARED_ERROR]), inputs, targets))
     return cases
 
 
@@ -180,7 +179,7 @@ def _training_case(
     assert classes is not None
     weights: list[np.ndarray | None] | None = [1 + recipe.wave(shape, 0.9)] if sample_weights else None
     targets = [_targets(loss["kind"], shape, classes)]
-    return Case(name, graph, training([loss]), inputs, targets, [None], weights, optimizer_spec)
+    return _case(name, graph, training([loss]), inputs, targets, sample_weights=weights, optimizer=optimizer_spec)
 
 
 def training_cases() -> list[Case]:

@@ -28,7 +28,7 @@ def run_once(selected: list[cases.Case]) -> Results:
     for case in selected:
         graph = case.graph.to_dict()
         model = keras_models.model(graph, case.weights)
-        arguments = keras_models.with_masks(graph, case.inputs, case.masks)
+        arguments = keras_models.with_masks(graph, case.inputs, case.all_masks)
         outputs, loss, gradients = keras_models.loss_and_gradients(graph, model, case.training, arguments, case.targets)
         results[case.name] = {
             "loss": loss,

@@ -97,7 +97,10 @@ def model(graph: Spec, weights: Sequence[np.ndarray]) -> keras.Model:
             continue
         made = layer(spec, node["name"], [graph["parameters"][p] for p in node["parameters"]])
         arguments = [tensors[tuple(edge)] for edge in node["inputs"]]
-        options = {"initial_state": arguments[1:]} if len(arguments) > 1 else {}
+        options = {}
+        if len(arguments) > 1:
+            # Keras 3 finds the mask of a layer by itself only where the layer gets a single tensor.
+            options = {"initial_state": arguments[1:], "mask": getattr(arguments[0], "_keras_mask", None)}
         results = made(arguments[0], **options)
         for tensor, value in enumerate(results if isinstance(results, (list, tuple)) else [results]):
             tensors[index, tensor] = value

@@ -11,6 +11,7 @@ import numpy as np
 from . import activations
 from .activations import Array, Spec
 from .cells import CELLS, Dropout, Scan, Weights
+from .dropout import factors
 
 Mask = Array | None
 
@@ -18,9 +19,11 @@ Mask = Array | None
 class Layer:
     """Inputs, outputs, masks and gradients are lists, because a recurrent layer has several."""
 
-    def __init__(self, spec: Spec, weights: Sequence[Array]) -> None:
+    def __init__(self, spec: Spec, weights: Sequence[Array], step: int | None) -> None:
+        """`step` is the step of training, which decides what dropout drops; None outside training."""
         self.spec = spec
         self.weights = list(weights)
+        self.step = step
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         """The outputs and their masks."""
@@ -107,20 +110,42 @@ class ActivityRegularization(Layer):
         return float(total / self.x.shape[0])
 
 
-class Inactive(Layer):
-    """y = x: Dropout outside training."""
+class DropoutLayer(Layer):
+    """y = x * factors in training, x otherwise. An axis of 1 in `noise_shape` shares its factors; None follows the input."""
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
-        return [inputs[0]], [masks[0]]
+        x, noise = inputs[0], self.spec["noise_shape"]
+        self.factors = np.ones(())
+        if self.step is not None and self.spec["rate"] > 0:
+            shape = x.shape if noise is None else tuple(a or b for a, b in zip(noise, x.shape, strict=True))
+            self.factors = factors(self.spec["seed"], self.step, 0, shape, self.spec["rate"])
+        return [x * self.factors], [masks[0]]
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
-        return [d_outputs[0]], []
+        return [d_outputs[0] * self.factors], []
 
 
 class Recurrent(Layer):
     """Inputs x, or x and the initial states; outputs the sequence or its last step, then the states with `return_state`."""
 
-    dropout: Dropout | None = None
+    def _dropout(self, batch: int, features: int) -> Dropout:
+        """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's `implementation=1`,
+        and one for all gates without it. The element of a mask is (gate * batch + row) * width + column; stream 0 draws for the
+        inputs, 1 for the hidden state. A rate of 1 counts as none, as in Keras.
+        """
+        if self.step is None:
+            return Dropout()
+        spec = self.spec
+        gates = CELLS[spec["kind"]].gates
+        result = Dropout()
+        if 0 < spec["dropout"] < 1:
+            sets = gates if spec["recurrent_dropout"] > 0 else 1
+            drawn = factors(spec["seed"], self.step, 0, (sets, batch, features), spec["dropout"])
+            result.inputs = np.broadcast_to(drawn, (gates, batch, features))
+        if 0 < spec["recurrent_dropout"] < 1:
+            shape = (gates, batch, spec["units"])
+            result.recurrent = factors(spec["seed"], self.step, 1, shape, spec["recurrent_dropout"])
+        return result
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         spec = self.spec
@@ -135,7 +160,7 @@ class Recurrent(Layer):
             inputs[1:] or None,
             spec["go_backwards"],
             spec["zero_output_for_mask"],
-            self.dropout,
+            self._dropout(inputs[0].shape[0], inputs[0].shape[2]),
         )
         sequences = spec["return_sequences"]
         states = self.scan.states if spec["return_state"] else []
@@ -162,13 +187,13 @@ LAYERS: dict[str, type[Layer]] = {
     "activation": Activation,
     "flatten": Flatten,
     "activity_regularization": ActivityRegularization,
-    "dropout": Inactive,
+    "dropout": DropoutLayer,
     "simple_rnn": Recurrent,
     "lstm": Recurrent,
     "gru": Recurrent,
 }
 
 
-def build(spec: dict[str, Any], weights: Sequence[Array]) -> Layer:
+def build(spec: dict[str, Any], weights: Sequence[Array], step: int | None) -> Layer:
     """The layer that a dictionary describes."""
-    return LAYERS[spec["kind"]](spec, weights)
+    return LAYERS[spec["kind"]](spec, weights, step)

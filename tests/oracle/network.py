@@ -11,7 +11,6 @@ import numpy as np
 
 from . import layers, losses, metrics, regularization
 from .activations import Array, Spec
-from .cells import Dropout
 from .optimizers import Optimizer
 
 Graph = dict[str, Any]
@@ -20,13 +19,14 @@ Graph = dict[str, Any]
 class Network:
     """A graph with its weights in float64."""
 
-    def __init__(self, graph: Graph, weights: Sequence[Array], dropout: dict[str, Dropout] | None = None) -> None:
+    def __init__(self, graph: Graph, weights: Sequence[Array]) -> None:
         self.graph = graph
         self.weights = [np.asarray(w, np.float64) for w in weights]
-        self.dropout = dropout or {}
 
-    def forward(self, inputs: Sequence[Array], masks: Sequence[Array | None] | None = None) -> list[Array]:
-        """The outputs; everything that the way back needs is kept."""
+    def forward(
+        self, inputs: Sequence[Array], masks: Sequence[Array | None] | None = None, step: int | None = None
+    ) -> list[Array]:
+        """The outputs; everything that the way back needs is kept. With a `step` of training, dropout is on."""
         given = iter(zip(inputs, masks or [None] * len(inputs), strict=True))
         self.tensors: dict[tuple[int, int], tuple[Array, layers.Mask]] = {}
         self.layers: list[layers.Layer | None] = []
@@ -36,9 +36,7 @@ class Network:
                 self.layers.append(None)
                 self.tensors[index, 0] = (np.asarray(value, np.float64), mask)
                 continue
-            layer = layers.build(node["layer"], [self.weights[p] for p in node["parameters"]])
-            if isinstance(layer, layers.Recurrent):
-                layer.dropout = self.dropout.get(node["name"])
+            layer = layers.build(node["layer"], [self.weights[p] for p in node["parameters"]], step)
             arguments = [self.tensors[tuple(edge)] for edge in node["inputs"]]
             results = layer.forward([value for value, _ in arguments], [mask for _, mask in arguments])
             for tensor, (value, mask) in enumerate(zip(*results, strict=True)):
@@ -76,8 +74,9 @@ class Network:
         targets: Sequence[Array],
         masks: Sequence[Array | None] | None,
         sample_weights: Sequence[Array | None] | None,
+        step: int | None,
     ) -> tuple[float, list[Array]]:
-        outputs = self.forward(inputs, masks)
+        outputs = self.forward(inputs, masks, step)
         total, d_outputs = 0.0, []
         for index, (output, target) in enumerate(zip(outputs, targets, strict=True)):
             sample_weight = sample_weights[index] if sample_weights else None
@@ -98,9 +97,10 @@ class Network:
         targets: Sequence[Array],
         masks: Sequence[Array | None] | None = None,
         sample_weights: Sequence[Array | None] | None = None,
+        step: int | None = None,
     ) -> float:
         """The loss with all penalties."""
-        return self._evaluate(training, inputs, targets, masks, sample_weights)[0]
+        return self._evaluate(training, inputs, targets, masks, sample_weights, step)[0]
 
     def loss_and_gradients(
         self,
@@ -109,9 +109,10 @@ class Network:
         targets: Sequence[Array],
         masks: Sequence[Array | None] | None = None,
         sample_weights: Sequence[Array | None] | None = None,
+        step: int | None = None,
     ) -> tuple[float, list[Array], list[Array]]:
         """The loss with all penalties, dL/d(parameters), dL/d(inputs)."""
-        loss, d_outputs = self._evaluate(training, inputs, targets, masks, sample_weights)
+        loss, d_outputs = self._evaluate(training, inputs, targets, masks, sample_weights, step)
         gradients, d_inputs = self.backward(d_outputs)
         for index, parameter in enumerate(self.graph["parameters"]):
             gradients[index] += regularization.penalty_gradient(parameter["regularizer"], self.weights[index])
@@ -125,7 +126,7 @@ class Network:
         targets: Sequence[Array],
         sample_weights: Sequence[Array | None] | None = None,
     ) -> float:
-        """One step of training; returns the loss before it."""
+        """One step of training without dropout; returns the loss before it."""
         loss, gradients, _ = self.loss_and_gradients(training, inputs, targets, None, sample_weights)
         trained = [i for i, parameter in enumerate(self.graph["parameters"]) if parameter["trainable"]]
         moved = optimizer.step([self.weights[i] for i in trained], [gradients[i] for i in trained])

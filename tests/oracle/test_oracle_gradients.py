@@ -24,8 +24,7 @@ from parity.graphs import (
     training,
 )
 
-from oracle import activations, losses
-from oracle.cells import CELLS, Dropout
+from oracle import activations, dropout, losses
 from oracle.network import Network
 
 # Central differences in float64: truncation of order STEP^2, cancellation of order 1e-16 / STEP.
@@ -80,7 +79,7 @@ def random_weights(graph: Graph) -> list[np.ndarray]:
 MASK = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 0]], bool)
 
 
-def check_cell(cell: str, mask: np.ndarray | None, dropout: Dropout | None = None, **options: Any) -> None:
+def check_cell(cell: str, mask: np.ndarray | None, step: int | None = None, **options: Any) -> None:
     """Gradients of sequence or last output and of all states, with respect to weights, inputs and initial states."""
     batch, time, features, units = 4, 3, 2, 2
     graph = Graph()
@@ -90,11 +89,11 @@ def check_cell(cell: str, mask: np.ndarray | None, dropout: Dropout | None = Non
     graph.outputs = graph.add(spec, x, *states, name="cell")
     inputs = [RANDOM.normal(size=(batch, time, features))]
     inputs += [RANDOM.normal(size=(batch, units)) for _ in states]
-    network = Network(graph.to_dict(), random_weights(graph), {"cell": dropout} if dropout else None)
+    network = Network(graph.to_dict(), random_weights(graph))
     outputs = network.forward(inputs, [mask, *([None] * len(states))])
     targets = [RANDOM.normal(size=output.shape) for output in outputs]
     plan = training([MEAN_SQUARED_ERROR] * len(outputs), loss_weights=[1.0 + i for i in range(len(outputs))])
-    check(network, plan, inputs, targets, masks=[mask, *([None] * len(states))])
+    check(network, plan, inputs, targets, masks=[mask, *([None] * len(states))], step=step)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -110,11 +109,10 @@ def test_cells_without_bias_and_with_zero_output(cell: str) -> None:
     check_cell(cell, MASK, use_bias=False, return_sequences=True, zero_output_for_mask=True)
 
 
+@pytest.mark.parametrize("rates", [(0.5, 0.0), (0.0, 0.4), (0.3, 0.4)])
 @pytest.mark.parametrize("cell", CELL_KINDS)
-def test_cells_with_dropout_factors(cell: str) -> None:
-    gates = CELLS[str(CELL_KINDS[cell]["kind"])].gates
-    dropout = Dropout(RANDOM.choice([0, 2.0], size=(gates, 4, 2)), RANDOM.choice([0, 1.5], size=(gates, 4, 2)))
-    check_cell(cell, None, dropout, return_sequences=True)
+def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
+    check_cell(cell, None, step=3, dropout=rates[0], recurrent_dropout=rates[1], return_sequences=True)
 
 
 @pytest.mark.parametrize("activation", [{"kind": "softplus"}, SOFTMAX], ids=lambda spec: spec["kind"])
@@ -166,6 +164,7 @@ def test_a_deep_network_with_every_other_layer() -> None:
     (x,) = graph.add(embedding(6, 3, mask_zero=True), x, embeddings=l1_l2)
     (x,) = graph.add(recurrent("gru", 3, return_sequences=True), x, kernel=l1_l2)
     (x,) = graph.add({"kind": "activity_regularization", "l1": 0.1, "l2": 0.2}, x)
+    (x,) = graph.add({"kind": "dropout", "rate": 0.3, "seed": 4, "noise_shape": [None, 1, 3]}, x)
     (x,) = graph.add(recurrent("lstm", 2, return_sequences=True, go_backwards=True), x)
     (x,) = graph.add({"kind": "activation", "activation": TANH}, x)
     (x,) = graph.add({"kind": "flatten"}, x)
@@ -173,4 +172,16 @@ def test_a_deep_network_with_every_other_layer() -> None:
     inputs = [np.array([[1, 2, 3, 0], [5, 4, 0, 0], [2, 0, 0, 2]], np.int32)]
     targets = [np.array([[0.0, 1], [1, 1], [0, 0]])]
     network = Network(graph.to_dict(), random_weights(graph))
-    check(network, training([binary_crossentropy()]), inputs, targets)
+    check(network, training([binary_crossentropy()]), inputs, targets, step=7)
+
+
+def test_philox_gives_the_published_numbers() -> None:
+    """Known answers of the authors' Random123 distribution."""
+    ones = 0xFFFFFFFF
+    pi = (0xA4093822299F31D0, [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344])
+    for key, counter, expected in (
+        (0, [0, 0, 0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        (2**64 - 1, [ones] * 4, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        ((pi[0] >> 32) | (pi[0] & ones) << 32, pi[1], [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]),
+    ):
+        assert dropout.philox(key, np.array([counter])).tolist() == [expected]

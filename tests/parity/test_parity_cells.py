@@ -1,0 +1,70 @@
+"""Every recurrent cell against the oracle: outputs, and the gradient of every weight, of the inputs and of the initial states, by name.
+
+Sizes straddle the widths of vectors and register tiles; `test_parity_isa.py` runs this module again on every other instruction set.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .graphs import ACTIVATIONS, CELL_KINDS
+from .native import compare
+from .problems import cell_problem
+
+SIZES = st.sampled_from([1, 7, 8, 9, 15, 16, 17, 31, 32, 33])
+SEEDS = st.integers(0, 2**32 - 1)
+cells = pytest.mark.parametrize("cell", CELL_KINDS)
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "mask": st.sampled_from([None, "right", "left", "interior"]),
+        "initial_state": st.booleans(),
+        "use_bias": st.booleans(),
+        "go_backwards": st.booleans(),
+        "return_sequences": st.booleans(),
+        "zero_output_for_mask": st.booleans(),
+    }
+)
+
+
+@cells
+@given(batch=SIZES, time=st.sampled_from([1, 2, 3, 7, 9]), features=SIZES, units=SIZES, seed=SEEDS, options=OPTIONS)
+def test_learned_inputs(
+    cell: str, batch: int, time: int, features: int, units: int, seed: int, options: dict[str, Any]
+) -> None:
+    compare(cell_problem(cell, batch, time, features, units, seed=seed, learned=True, **options))
+
+
+@cells
+@given(batch=SIZES, time=st.sampled_from([1, 2, 3, 7, 9]), features=SIZES, units=SIZES, seed=SEEDS, options=OPTIONS)
+def test_plain_inputs(
+    cell: str, batch: int, time: int, features: int, units: int, seed: int, options: dict[str, Any]
+) -> None:
+    compare(cell_problem(cell, batch, time, features, units, seed=seed, learned=False, **options))
+
+
+@cells
+@pytest.mark.parametrize("mask", [None, "right", "interior"])
+@pytest.mark.parametrize("learned", [False, True])
+def test_larger_than_a_block(cell: str, mask: str | None, learned: bool) -> None:
+    """Enough rows, steps, features and units for every loop over blocks to go around more than once."""
+    compare(cell_problem(cell, 70, 21, 45, 131, seed=5, mask=mask, learned=learned, return_sequences=True))
+
+
+@cells
+def test_long_sequence(cell: str) -> None:
+    compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))
+
+
+@cells
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+def test_activations(cell: str, activation: dict[str, Any]) -> None:
+    compare(cell_problem(cell, 9, 3, 5, 17, seed=7, activation=activation, return_sequences=True))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+def test_recurrent_activations(cell: str, activation: dict[str, Any]) -> None:
+    compare(cell_problem(cell, 9, 3, 5, 17, seed=8, recurrent_activation=activation, return_sequences=True))
