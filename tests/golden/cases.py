@@ -31,7 +31,8 @@ from . import recipe
 
 @dataclass(kw_only=True)
 class Case(Problem):
-    """A problem with a name. With an optimizer it is trained for STEPS steps of BATCH rows in turn; without, it is run once."""
+    """A problem with a name. With an optimizer it is trained for STEPS steps of BATCH rows in turn; without, it is run
+    once."""
 
     name: str
     optimizer: Spec | None = None
@@ -134,9 +135,7 @@ def activation_cases() -> list[Case]:
     return cases
 
 
-def _text_model(
-    cell: str, output: Spec, mask_zero: bool = True, sequences: bool = False, **treatments: dict[str, Spec]
-) -> Graph:
+def _text_model(cell: str, output: Spec, mask_zero: bool = True, sequences: bool = False, **treatments: Any) -> Graph:
     """Embedding, a recurrent layer of 3 units, Dense. `treatments`: per layer name, per parameter name."""
     graph = Graph()
     x: Tensor = graph.input("x", (None,), dtype="int32")
@@ -168,7 +167,7 @@ def _training_case(
     output: Spec | None = None,
     sequences: bool = False,
     sample_weights: bool = False,
-    **treatments: dict[str, Spec],
+    **treatments: Any,
 ) -> Case:
     loss = loss or binary_crossentropy()
     graph = _text_model(cell, output or dense(1, SIGMOID), sequences=sequences, **treatments)
@@ -248,6 +247,9 @@ def training_cases() -> list[Case]:
         "min_max_norm": {"kind": "min_max_norm", "min_value": 0.7, "max_value": 0.9, "rate": 0.5, "axis": 0},
     }
     for name, spec in constraints.items():
-        treatment = {"recurrent": {"kernel": {"constraint": spec}}, "embedding": {"embeddings": {"constraint": spec}}}
+        treatment: Spec = {
+            "recurrent": {"kernel": {"constraint": spec}},
+            "embedding": {"embeddings": {"constraint": spec}},
+        }
         cases.append(_training_case(f"constraint_{name}", sgd, "gru", **treatment))
     return cases

@@ -1,4 +1,5 @@
-"""The graphs of these tests as Keras models. Imports Keras, so only the generator and the peer tests may import this module."""
+"""The graphs of these tests as Keras models. Imports Keras, so only the generator and the peer tests may import this
+module."""
 
 import os
 

@@ -1,8 +1,9 @@
 """Activation functions of Keras 3 and their derivatives.
 
-A function is described by a dictionary: its name under "kind", its numbers beside it, for example `{"kind": "elu", "alpha": 1.0}`.
-Each entry of the table is `(f, derivative)` with `f(x, **numbers)` and `derivative(x, y, **numbers)`, where `y = f(x)`.
-Softmax and log-softmax mix the features of a row, so they have a Jacobian product instead of a derivative.
+A function is described by a dictionary: its name under "kind", its numbers beside it, for example `{"kind": "elu",
+"alpha": 1.0}`. Each entry of the table is `(f, derivative)` with `f(x, **numbers)` and `derivative(x, y, **numbers)`,
+where `y = f(x)`. Softmax and log-softmax mix the features of a row, so they have a Jacobian product instead of a
+derivative.
 """
 
 import math
@@ -84,6 +85,10 @@ def _sparse_plus(x: Array) -> Array:
     return np.where(x <= -1, 0.0, np.where(x >= 1, x, (x + 1) ** 2 / 4))
 
 
+def _threshold(x: Array, threshold: float, default_value: float) -> Array:
+    return np.where(x > threshold, x, default_value)
+
+
 ELEMENTWISE: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "linear": (lambda x: x, lambda x, y: np.ones_like(x)),
     "tanh": (np.tanh, lambda x, y: 1 - y**2),
@@ -132,7 +137,7 @@ ELEMENTWISE: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
         lambda x, y: np.where(np.abs(x) < 1, 0.5, 0.0),
     ),
     "threshold": (
-        lambda x, threshold, default_value: np.where(x > threshold, x, default_value),
+        _threshold,
         lambda x, y, threshold, default_value: np.where(x > threshold, 1.0, 0.0),
     ),
 }

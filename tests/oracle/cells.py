@@ -1,8 +1,9 @@
 """One step of each recurrent cell, forward and backward, and the scan that carries a cell through time.
 
-Symbols: x (B, F) input of a step, h (B, U) hidden state, c (B, U) carry, K kernel (F, G*U), R recurrent kernel (U, G*U), b bias,
-G the number of gates, `s` the recurrent activation, `a` the activation, `*` element by element, `@` the matrix product.
-Variational dropout multiplies x and h by factors that stay the same through time, one set per gate, (G, B, F) and (G, B, U).
+Symbols: x (B, F) input of a step, h (B, U) hidden state, c (B, U) carry, K kernel (F, G*U), R recurrent kernel (U,
+G*U), b bias, G the number of gates, `s` the recurrent activation, `a` the activation, `*` element by element, `@` the
+matrix product. Variational dropout multiplies x and h by factors that stay the same through time, one set per gate, (G,
+B, F) and (G, B, U).
 """
 
 from collections.abc import Sequence
@@ -234,9 +235,9 @@ CELLS: dict[str, type[Cell]] = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GR
 class Scan:
     """A cell carried through time, with what the way back needs.
 
-    Masked steps keep every state; their output is the state before the step, so the initial state at the beginning of a sequence,
-    or zero with `zero_output_for_mask`. `go_backwards` reads the inputs and the mask from the end; outputs stay in the order in
-    which they were made.
+    Masked steps keep every state; their output is the state before the step, so the initial state at the beginning of a
+    sequence, or zero with `zero_output_for_mask`. `go_backwards` reads the inputs and the mask from the end; outputs
+    stay in the order in which they were made.
     """
 
     cell: Cell
@@ -284,7 +285,8 @@ class Scan:
     def backward(self, d_outputs: Array, d_last: Array, d_states: States) -> tuple[Array, States, Weights]:
         """dL/dx, dL/d(initial state) and the gradients of the weights.
 
-        The three arguments are the parts of dL that reach the sequence of outputs, the last output and the final states.
+        The three arguments are the parts of dL that reach the sequence of outputs, the last output and the final
+        states.
         """
         grad = self.weights.zeros()
         d_outputs = d_outputs.copy()

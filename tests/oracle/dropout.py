@@ -1,7 +1,8 @@
 """Which elements dropout keeps: a function of seed, training step, stream and place.
 
-Random bits come from Philox4x32-10 (Salmon, Moraes, Dror and Shaw, SC 2011). Element e of a mask is word e mod 4 of the block with the key
-`seed` and the counter (low word of e // 4, high word of e // 4, step, stream); it is dropped when the word is below rate * 2^32.
+Random bits come from Philox4x32-10 (Salmon, Moraes, Dror and Shaw, SC 2011). Element e of a mask is word e mod 4 of the
+block with the key `seed` and the counter (low word of e // 4, high word of e // 4, step, stream); it is dropped when
+the word is below rate * 2^32.
 """
 
 import numpy as np

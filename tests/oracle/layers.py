@@ -1,6 +1,7 @@
 """Layers: outputs, the mask that goes on, and the way back.
 
-A layer is built from its dictionary and its weights. `forward` takes the inputs and their masks and keeps what `backward` needs.
+A layer is built from its dictionary and its weights. `forward` takes the inputs and their masks and keeps what
+`backward` needs.
 """
 
 from collections.abc import Sequence
@@ -111,7 +112,8 @@ class ActivityRegularization(Layer):
 
 
 class DropoutLayer(Layer):
-    """y = x * factors in training, x otherwise. An axis of 1 in `noise_shape` shares its factors; None follows the input."""
+    """y = x * factors in training, x otherwise. An axis of 1 in `noise_shape` shares its factors; None follows the
+    input."""
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         x, noise = inputs[0], self.spec["noise_shape"]
@@ -126,12 +128,13 @@ class DropoutLayer(Layer):
 
 
 class Recurrent(Layer):
-    """Inputs x, or x and the initial states; outputs the sequence or its last step, then the states with `return_state`."""
+    """Inputs x, or x and the initial states; outputs the sequence or its last step, then the states with
+    `return_state`."""
 
     def _dropout(self, batch: int, features: int) -> Dropout:
-        """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's `implementation=1`,
-        and one for all gates without it. The element of a mask is (gate * batch + row) * width + column; stream 0 draws for the
-        inputs, 1 for the hidden state. A rate of 1 counts as none, as in Keras.
+        """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's
+        `implementation=1`, and one for all gates without it. The element of a mask is (gate * batch + row) * width +
+        column; stream 0 draws for the inputs, 1 for the hidden state. A rate of 1 counts as none, as in Keras.
         """
         if self.step is None:
             return Dropout()

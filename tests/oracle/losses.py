@@ -1,10 +1,12 @@
-"""Losses: value per row, derivative with respect to the predictions, and Keras's reductions with masks and sample weights.
+"""Losses: value per row, derivative with respect to the predictions, and Keras's reductions with masks and sample
+weights.
 
 y is the target, p the prediction, C the size of the last axis; means and sums are over the last axis.
 
 - mean_squared_error:       mean((p - y)^2);   half_mean_squared_error: half of it
 - mean_absolute_error:      mean(|p - y|)
-- binary_crossentropy:      mean(-y ln p - (1 - y) ln(1 - p)), p clipped to [eps, 1 - eps]; label smoothing y (1 - s) + s / 2
+- binary_crossentropy:      mean(-y ln p - (1 - y) ln(1 - p)), p clipped to [eps, 1 - eps]; label smoothing y (1 - s) +
+  s / 2
 - categorical_crossentropy: -sum(y ln q), q = p / sum(p) clipped to [eps, 1 - eps]; label smoothing y (1 - s) + s / C
 - sparse_categorical_crossentropy: the same with y given as the index of the class
 

@@ -1,7 +1,8 @@
 """A graph of layers with its loss, gradients and training steps.
 
-The graph is the dictionary that the native module reads: nodes in order, each with a layer, its inputs as (node, tensor) pairs and the
-indices of its parameters; outputs as (node, tensor) pairs; per parameter whether it is trained, its regularizer and constraint.
+The graph is the dictionary that the native module reads: nodes in order, each with a layer, its inputs as (node,
+tensor) pairs and the indices of its parameters; outputs as (node, tensor) pairs; per parameter whether it is trained,
+its regularizer and constraint.
 """
 
 from collections.abc import Sequence

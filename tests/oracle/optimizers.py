@@ -1,11 +1,13 @@
-"""SGD, RMSprop and Adam as Keras 3 computes them. t counts steps from 1, lr is the learning rate, g the clipped gradient.
+"""SGD, RMSprop and Adam as Keras 3 computes them. t counts steps from 1, lr is the learning rate, g the clipped
+gradient.
 
 - legacy decay: lr = learning_rate / (1 + decay * (t - 1))
-- clipping, the first that is set: per weight to norm `clipnorm`, all together to norm `global_clipnorm`, per element to `clipvalue`
+- clipping, the first that is set: per weight to norm `clipnorm`, all together to norm `global_clipnorm`, per element to
+  `clipvalue`
 - weight decay, before the update: w -= w * weight_decay * lr
 - SGD:      w -= lr g; with momentum m = mu m - lr g, w += m, and with Nesterov w += mu m - lr g
-- RMSprop:  v = rho v + (1 - rho) g^2, d = lr g / sqrt(v + eps), w -= d; centered: a = rho a + (1 - rho) g, and v - a^2 + eps
-            below the root; with momentum m = mu m + d, w -= m
+- RMSprop:  v = rho v + (1 - rho) g^2, d = lr g / sqrt(v + eps), w -= d; centered: a = rho a + (1 - rho) g, and v - a^2
+            + eps below the root; with momentum m = mu m + d, w -= m
 - Adam:     m += (g - m)(1 - beta_1), v += (g^2 - v)(1 - beta_2), w -= alpha m / (sqrt(v) + eps) with
             alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t); amsgrad takes the largest v so far
 """

@@ -1,7 +1,7 @@
 """Weight penalties and constraints.
 
-Penalty: l1 * sum|w| + l2 * sum(w^2). Constraints act on a weight after the optimizer's step; norms are taken along `axis`,
-and every quotient has keras.config.epsilon() added below, as in Keras.
+Penalty: l1 * sum|w| + l2 * sum(w^2). Constraints act on a weight after the optimizer's step; norms are taken along
+`axis`, and every quotient has keras.config.epsilon() added below, as in Keras.
 """
 
 import numpy as np

@@ -1,4 +1,5 @@
-"""The oracle's hand-written gradients against central differences of its own forward run, element by element and along a direction."""
+"""The oracle's hand-written gradients against central differences of its own forward run, element by element and along
+a direction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -118,7 +119,7 @@ def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
 @pytest.mark.parametrize("activation", [{"kind": "softplus"}, SOFTMAX], ids=lambda spec: spec["kind"])
 @pytest.mark.parametrize("cell", CELL_KINDS)
 def test_cells_with_other_activations(cell: str, activation: Spec) -> None:
-    gates = {} if cell == "simple_rnn" else {"recurrent_activation": {"kind": "softsign"}}
+    gates: Spec = {} if cell == "simple_rnn" else {"recurrent_activation": {"kind": "softsign"}}
     check_cell(cell, MASK, activation=activation, **gates)
 
 

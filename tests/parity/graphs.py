@@ -1,4 +1,5 @@
-"""Layer descriptions and a builder of graphs: the dictionaries that the native module, the oracle and the Keras bridge all read."""
+"""Layer descriptions and a builder of graphs: the dictionaries that the native module, the oracle and the Keras bridge
+all read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,8 @@ class Tensor:
 
 @dataclass
 class Graph:
-    """Built node by node; `to_dict` is what programs are made of. Parameters get the names and shapes that Keras gives them."""
+    """Built node by node; `to_dict` is what programs are made of. Parameters get the names and shapes that Keras gives
+    them."""
 
     nodes: list[Spec] = field(default_factory=list)
     parameters: list[Spec] = field(default_factory=list)
@@ -116,7 +118,8 @@ class Graph:
         return Tensor(len(self.nodes) - 1, 0, tuple(shape))
 
     def add(self, spec: Spec, *inputs: Tensor, name: str | None = None, **treatment: Spec) -> list[Tensor]:
-        """A layer on `inputs`. `treatment` gives a parameter, by its name, a regularizer, a constraint or `trainable`."""
+        """A layer on `inputs`. `treatment` gives a parameter, by its name, a regularizer, a constraint or
+        `trainable`."""
         name = name or f"{spec['kind']}_{len(self.nodes)}"
         features = inputs[0].shape[-1] if inputs[0].shape else None
         indices = []
@@ -140,11 +143,11 @@ class Graph:
         if kind not in ("dense", *CELLS):
             return {}
         assert features is not None
-        units = spec["units"]
+        units: int = spec["units"]
         if kind == "dense":
             return {"kernel": (features, units)} | ({"bias": (units,)} if spec["use_bias"] else {})
         width = CELLS[kind].gates * units
-        roles = {"kernel": (features, width), "recurrent_kernel": (units, width)}
+        roles: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
         if spec["use_bias"]:
             roles["bias"] = (2, width) if spec.get("reset_after") else (width,)
         return roles
@@ -163,7 +166,9 @@ class Graph:
                 size *= axis
             return [(size,)]
         if kind in CELLS:
-            output = (shape[0], spec["units"]) if spec["return_sequences"] else (spec["units"],)
+            output: tuple[int | None, ...] = (spec["units"],)
+            if spec["return_sequences"]:
+                output = (shape[0], spec["units"])
             return [output] + [(spec["units"],)] * (states_of(spec) if spec["return_state"] else 0)
         return [shape]
 

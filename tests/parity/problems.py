@@ -91,7 +91,9 @@ def cell_problem(
     With `learned` the sequence and the initial states are parameters too; otherwise they are plain inputs.
     """
     random = np.random.default_rng(seed)
-    graph, inputs, masks = Graph(), [], []
+    graph = Graph()
+    inputs: list[Array] = []
+    masks: list[Array | None] = []
     valid = random_mask(mask, batch, time, random) if mask else None
     if learned:
         x = learned_sequence(graph, inputs, batch, time, features, valid, "x")

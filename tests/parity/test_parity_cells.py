@@ -1,6 +1,8 @@
-"""Every recurrent cell against the oracle: outputs, and the gradient of every weight, of the inputs and of the initial states, by name.
+"""Every recurrent cell against the oracle: outputs, and the gradient of every weight, of the inputs and of the initial
+states, by name.
 
-Sizes straddle the widths of vectors and register tiles; `test_parity_isa.py` runs this module again on every other instruction set.
+Sizes straddle the widths of vectors and register tiles; `test_parity_isa.py` runs this module again on every other
+instruction set.
 """
 
 from typing import Any

@@ -157,7 +157,8 @@ def test_stacked_layers_with_a_mask(cells: tuple[str, str]) -> None:
 
 
 def test_shared_tensors_and_states() -> None:
-    """One sequence read by two layers, the states of one handed to the other, several outputs with their own weights."""
+    """One sequence read by two layers, the states of one handed to the other, several outputs with their own
+    weights."""
     graph = Graph()
     x = graph.input("x", (None, 4))
     (hidden,) = graph.add(dense(6, TANH), x)

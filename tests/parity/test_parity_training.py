@@ -66,7 +66,8 @@ TAIL = {
     "clipvalue": st.sampled_from([None, 0.002, 0.5]),
     "global_clipnorm": st.sampled_from([None, 0.02, 5.0]),
 }
-# An epsilon well above the rounding of gradients keeps quotients such as g / sqrt(g^2 + epsilon) from hanging on that rounding.
+# An epsilon well above the rounding of gradients keeps quotients such as g / sqrt(g^2 + epsilon) from hanging on that
+# rounding.
 OPTIMIZERS = st.one_of(
     st.fixed_dictionaries({"momentum": st.sampled_from([0.0, 0.6]), "nesterov": st.booleans(), **TAIL}).map(
         lambda options: optimizer("sgd", 0.1, **options)
@@ -95,7 +96,7 @@ OPTIMIZERS = st.one_of(
 @given(spec=OPTIMIZERS, frozen=st.booleans())
 def test_four_steps(spec: Spec, frozen: bool) -> None:
     """Losses and weights; a weight that is not trained stays as it is, bit by bit."""
-    treatment = {"recurrent_kernel": {"trainable": False}} if frozen else {}
+    treatment: dict[str, Any] = {"recurrent_kernel": {"trainable": False}} if frozen else {}
     problem = text_problem(binary_crossentropy(), dense(1, SIGMOID), **treatment)
     native, oracle = Native(problem), Network(problem.graph.to_dict(), problem.weights)
     native_optimizer, oracle_optimizer = make_optimizer(spec, native), Optimizer(spec)
@@ -147,7 +148,8 @@ METRICS: dict[str, tuple[Spec, Spec, list[Spec]]] = {
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics_are_running_means(name: str, sequences: bool, weighted: bool) -> None:
-    """Over unequal batches; plain metrics ignore sample weights, weighted ones use them, both leave masked steps out."""
+    """Over unequal batches; plain metrics ignore sample weights, weighted ones use them, both leave masked steps
+    out."""
     loss, output, specs = METRICS[name]
     problem = text_problem(loss, output, sequences, weighted)
     problem.training["metrics"] = [specs]

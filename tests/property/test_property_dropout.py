@@ -52,13 +52,13 @@ def compare_in_training(problem: Problem, step: int) -> None:
 @pytest.mark.parametrize("learned", [False, True])
 def test_recurrent_layers(cell: str, rates: tuple[float, float], mask: str | None, learned: bool) -> None:
     """The inputs have one set of factors, or one per gate when the state is dropped too; a rate of 1 counts as none."""
-    options = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
+    options: dict[str, Any] = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
     compare_in_training(cell_problem(cell, 9, 5, 7, 17, seed=1, mask=mask, learned=learned, **options), step=5)
 
 
 @cells
 def test_recurrent_layers_backwards(cell: str) -> None:
-    options = {"dropout": 0.3, "recurrent_dropout": 0.4, "go_backwards": True}
+    options: dict[str, Any] = {"dropout": 0.3, "recurrent_dropout": 0.4, "go_backwards": True}
     compare_in_training(cell_problem(cell, 33, 4, 8, 9, seed=2, mask="right", **options), step=0)
 
 

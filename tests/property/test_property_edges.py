@@ -37,7 +37,7 @@ def test_one_of_everything(cell: str) -> None:
 @pytest.mark.parametrize("go_backwards", [False, True])
 def test_no_steps(cell: str, go_backwards: bool, return_sequences: bool) -> None:
     """The initial state comes back, the sequence is empty, the weights have no gradient, the initial state has one."""
-    options = {"go_backwards": go_backwards, "return_sequences": return_sequences}
+    options: dict[str, Any] = {"go_backwards": go_backwards, "return_sequences": return_sequences}
     problem = cell_problem(cell, 3, 0, 4, 9, seed=2, learned=False, **options)
     native = Native(problem)
     output, *states = native.forward()
@@ -153,7 +153,9 @@ def test_a_parameter_keeps_its_shape() -> None:
 
 def mutations(value: Any) -> st.SearchStrategy[Any]:
     """A value of JSON with one place in it replaced."""
-    junk = st.sampled_from([None, -1, 0, 1, 2**63, 1e300, math.pi, "", "lstm", [], {}, True, [[0, 0]], [9]])
+    junk: st.SearchStrategy[Any] = st.sampled_from(
+        [None, -1, 0, 1, 2**63, 1e300, math.pi, "", "lstm", [], {}, True, [[0, 0]], [9]]
+    )
     if isinstance(value, dict) and value:
         return st.one_of(
             junk,

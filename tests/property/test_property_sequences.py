@@ -67,7 +67,7 @@ def test_masked_equals_shortened(
 @pytest.mark.parametrize("go_backwards", [False, True])
 def test_a_mask_of_ones_changes_nothing(cell: str, go_backwards: bool) -> None:
     x = np.random.default_rng(3).normal(size=(9, 6, 5)).astype(np.float32)
-    options = {"go_backwards": go_backwards, "return_sequences": True}
+    options: dict[str, Any] = {"go_backwards": go_backwards, "return_sequences": True}
     masked = Native(sequence_problem(cell, x, 17, 3, np.ones((9, 6), bool), **options))
     plain = Native(sequence_problem(cell, x, 17, 3, **options))
     for actual, expected in zip(masked.forward(), plain.forward(), strict=True):

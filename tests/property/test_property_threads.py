@@ -50,13 +50,13 @@ def text_problem(cell: str, batch: int, time: int) -> Problem:
 @pytest.mark.parametrize("cell", CELL_KINDS)
 def test_outputs_and_gradients(cell: str, batch: int) -> None:
     problem = cell_problem(cell, batch, 11, 19, 40, seed=2, mask="interior", return_sequences=True)
-    results = []
+    results: list[list[np.ndarray]] = []
     for threads in (1, 2, 4):
         _core.set_num_threads(threads)
         assert _core.get_num_threads() == threads
         native = Native(problem)
         loss, gradients = native.gradients()
-        results.append([np.float64(loss), *native.forward(), *gradients])
+        results.append([np.array(loss), *native.forward(), *gradients])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)
@@ -65,7 +65,7 @@ def test_outputs_and_gradients(cell: str, batch: int) -> None:
 @pytest.mark.parametrize("cell", CELL_KINDS)
 def test_training_with_dropout(cell: str) -> None:
     problem = text_problem(cell, 70, 9)
-    results = []
+    results: list[list[np.ndarray]] = []
     for threads in (1, 2, 4):
         _core.set_num_threads(threads)
         native = Native(problem)
