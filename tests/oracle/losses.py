@@ -17,7 +17,7 @@ import numpy as np
 
 from .activations import Array, Spec, log_softmax, sigmoid, softmax, softplus
 
-# keras.config.epsilon()
+# What keras.config.epsilon() returns.
 EPSILON = 1e-7
 
 

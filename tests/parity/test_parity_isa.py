@@ -46,31 +46,31 @@ def test_other_instruction_set(name: str, runs: dict[str, "subprocess.Popen[str]
     assert runs[name].returncode == 0, output
 
 
-@pytest.mark.parametrize("name", ["sse9", "", "AVX2 ", "neon,avx2"])
-def test_an_unknown_name_is_an_error(name: str) -> None:
+def start_with(name: str) -> str:
+    """The last line on standard error of a process that is started with FOLIOT_ISA=name and has to fail."""
     result = subprocess.run(
         [sys.executable, "-c", "from foliot import _core; print(_core.isa())"],
         env=os.environ | {"FOLIOT_ISA": name},
         capture_output=True,
+        check=False,
         text=True,
         timeout=60,
     )
     assert result.returncode == 1, result.stdout
-    message = result.stderr.splitlines()[-1]
-    assert message.startswith("ValueError") and "FOLIOT_ISA" in message and repr(name)[1:-1] in message
-    for known in ("portable", "avx2", "avx512", "neon"):
-        assert known in message
+    return result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["sse9", "AVX2 ", "neon,avx2"])
+def test_an_unknown_name_is_an_error(name: str) -> None:
+    message = start_with(name)
+    assert message.startswith("ValueError")
+    for part in ("FOLIOT_ISA", name, "portable", "avx2", "avx512", "neon"):
+        assert part in message
 
 
 @pytest.mark.parametrize("name", sorted({"portable", "avx2", "avx512", "neon"} - set(_core.available_isas())))
 def test_an_unsupported_name_is_an_error(name: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", "from foliot import _core; print(_core.isa())"],
-        env=os.environ | {"FOLIOT_ISA": name},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 1, result.stdout
-    message = result.stderr.splitlines()[-1]
-    assert message.startswith("ValueError") and "FOLIOT_ISA" in message and name in message
+    message = start_with(name)
+    assert message.startswith("ValueError")
+    for part in ("FOLIOT_ISA", name, *_core.available_isas()):
+        assert part in message

@@ -217,6 +217,6 @@ def test_losses(loss: Spec, reduction: str, features: int) -> None:
 
 
 def test_a_batch_that_is_masked_altogether_has_no_loss() -> None:
-    problem = loss_problem(MEAN_SQUARED_ERROR, 3, 9, 5, True, False)
+    problem = loss_problem(MEAN_SQUARED_ERROR, 3, 9, 5, masked=True, weighted=False)
     problem.masks = [np.zeros((9, 5), bool)]
     compare(problem)

@@ -99,10 +99,10 @@ def test_recurrent_layers(
 
 LOSSES: list[tuple[Spec, Spec, Spec]] = [
     (binary_crossentropy(), dense(1, SIGMOID), {"kind": "binary_accuracy", "threshold": 0.5}),
-    (binary_crossentropy(True, 0.1), dense(1, LINEAR), {"kind": "mean_absolute_error"}),
+    (binary_crossentropy(from_logits=True, label_smoothing=0.1), dense(1, LINEAR), {"kind": "mean_absolute_error"}),
     (categorical_crossentropy(label_smoothing=0.1), dense(3, SOFTMAX), {"kind": "categorical_accuracy"}),
     (sparse_categorical_crossentropy(), dense(3, SOFTMAX), {"kind": "sparse_categorical_accuracy"}),
-    (sparse_categorical_crossentropy(True), dense(3, LINEAR), {"kind": "sparse_categorical_accuracy"}),
+    (sparse_categorical_crossentropy(from_logits=True), dense(3, LINEAR), {"kind": "sparse_categorical_accuracy"}),
     (MEAN_SQUARED_ERROR, dense(2, TANH), {"kind": "mean_squared_error"}),
 ]
 
