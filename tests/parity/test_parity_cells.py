@@ -60,7 +60,7 @@ def test_long_sequence(cell: str) -> None:
     compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))
 
 
-# A cell keeps the outputs of its activations for the way back, so it takes only functions whose output decides the slope.
+# A cell keeps the outputs of its activations for the way back, so it takes only those whose output decides the slope.
 REFUSED = {"softmax", "log_softmax", "silu", "gelu", "mish", "hard_silu", "tanh_shrink", "threshold"}
 in_cells = pytest.mark.parametrize(
     "activation", [a for a in ACTIVATIONS if a["kind"] not in REFUSED], ids=lambda spec: spec["kind"]
@@ -84,6 +84,7 @@ def test_recurrent_activations(cell: str, activation: dict[str, Any]) -> None:
 def test_other_activations_are_refused(cell: str, kind: str) -> None:
     activation = next(a for a in ACTIVATIONS if a["kind"] == kind)
     for option in ("activation", *(["recurrent_activation"] if cell != "simple_rnn" else [])):
-        problem = cell_problem(cell, 1, 1, 1, 1, seed=9, **{option: activation})
+        options: dict[str, Any] = {option: activation}
+        problem = cell_problem(cell, 1, 1, 1, 1, seed=9, **options)
         with pytest.raises(ValueError, match="cell: activation"):
             Native(problem)
