@@ -67,16 +67,22 @@ in_cells = pytest.mark.parametrize(
 )
 
 
+def steps(activation: dict[str, Any]) -> int:
+    """The exponential of an exponential soon leaves the range of floats."""
+    return 1 if activation["kind"] == "exponential" else 3
+
+
 @cells
 @in_cells
 def test_activations(cell: str, activation: dict[str, Any]) -> None:
-    compare(cell_problem(cell, 9, 3, 5, 17, seed=7, activation=activation, return_sequences=True))
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=7, activation=activation, return_sequences=True))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
 @in_cells
 def test_recurrent_activations(cell: str, activation: dict[str, Any]) -> None:
-    compare(cell_problem(cell, 9, 3, 5, 17, seed=8, recurrent_activation=activation, return_sequences=True))
+    options: dict[str, Any] = {"recurrent_activation": activation, "return_sequences": True}
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=8, **options))
 
 
 @cells

@@ -85,8 +85,11 @@ def test_activations(activation: Spec, units: int) -> None:
     """In a Dense layer, and as a layer of its own."""
     graph = Graph()
     x = graph.input("x", (5,))
-    (x,) = graph.add(dense(units, activation), x)
-    graph.outputs = graph.add({"kind": "activation", "activation": activation}, x)
+    (z,) = graph.add(dense(units), x)
+    graph.outputs = [
+        *graph.add(dense(units, activation), x),
+        *graph.add({"kind": "activation", "activation": activation}, z),
+    ]
     compare(finish(graph, [3 * normal(2, 9, 5)], 2))
 
 
