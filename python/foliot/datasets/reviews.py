@@ -259,11 +259,11 @@ def load_reviews(count: int = 4000, seed: int = 1) -> tuple[list[str], NDArray[n
         ValueError: If `count` is smaller than 1.
 
     Example:
-        >>> texts, labels = load_reviews(count=2)
+        >>> texts, labels = load_reviews(count=2, seed=69)
         >>> print(labels[0], texts[0])
-        0 The story follows a retired judge to Seville. I have seen such stories beautifully told; this one is badly told.
+        0 The woman beside me warned me that it would be tender, but it is stale.
         >>> print(labels[1], texts[1])
-        1 The story follows a retired judge to Seville. I have seen such stories badly told; this one is beautifully told.
+        1 The woman beside me warned me that it would be stale, but it is tender.
     """
     if count < 1:
         raise ValueError(f"Argument `count` must be at least 1. Received: count={count}")
