@@ -4,6 +4,7 @@
 pub mod activations;
 pub mod backend;
 pub mod cells;
+mod check;
 pub mod constraints;
 pub mod cpu;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod program;
 pub mod random;
 pub mod regularizers;
+pub mod scan;
 pub mod tensor;
 pub mod text;
 pub mod threads;
