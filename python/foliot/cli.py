@@ -9,6 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import foliot
+from foliot import _core
+from foliot.examples import sentiment
+
 # Each as a shell reports it: 2 for wrong use or input, 128 + 2 for an interrupt (SIGINT), 128 + 13 for SIGPIPE.
 _WRONG_INPUT = 2
 _INTERRUPTED = 130
@@ -61,10 +65,6 @@ def _fail(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Imported here and in the commands, so that a wrong command is answered at once.
-    import foliot
-    from foliot.examples import sentiment
-
     parser = _Parser(prog="foliot", description="Recurrent neural networks with Keras's API and a fast Rust core.")
     parser.add_argument("--version", action="version", version=f"foliot {foliot.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
@@ -82,9 +82,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _info(_options: argparse.Namespace) -> None:
-    import foliot
-    from foliot import _core
-
     rows = {
         "foliot": foliot.__version__,
         **_core.build_info(),

@@ -74,7 +74,7 @@ def test_a_small_run_leaves_model_tokenizer_and_curves(
     check_png(out / "history.png")
     model = load_model(out / "sentiment.foliot")
     assert isinstance(model.layers[1], sentiment.CELLS[cell])
-    assert model.layers[1].units == 4
+    assert model.layers[1].get_config()["units"] == 4
     tokenizer = tokenizer_from_json((out / "tokenizer.json").read_text(encoding="utf-8"))
     assert tokenizer.texts_to_sequences(["dull but gripping"])[0]
 
