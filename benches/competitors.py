@@ -29,9 +29,14 @@ class Competitor:
 
 COMPETITORS = (
     Competitor("foliot", "foliot"),
-    Competitor("keras-tf", "Keras/TensorFlow, jit_compile=True", {"KERAS_BACKEND": "tensorflow"}, own_embedding_rmsprop=True),
     Competitor(
-        "keras-tf-nojit", "Keras/TensorFlow, jit_compile=False", {"KERAS_BACKEND": "tensorflow"}, own_embedding_rmsprop=True
+        "keras-tf", "Keras/TensorFlow, jit_compile=True", {"KERAS_BACKEND": "tensorflow"}, own_embedding_rmsprop=True
+    ),
+    Competitor(
+        "keras-tf-nojit",
+        "Keras/TensorFlow, jit_compile=False",
+        {"KERAS_BACKEND": "tensorflow"},
+        own_embedding_rmsprop=True,
     ),
     Competitor("keras-jax", "Keras/JAX", {"KERAS_BACKEND": "jax"}),
     Competitor("torch", "PyTorch, eager"),
@@ -71,7 +76,7 @@ def thread_settings(threads: int) -> dict[str, str]:
 
 
 class Process:
-    """A running competitor. It is stopped by signal while others are measured, so that no idle pool spins beside them."""
+    """A running competitor, stopped by signal while others are measured, so that no idle pool spins beside them."""
 
     def __init__(self, competitor: Competitor, threads: int) -> None:
         self.competitor = competitor
@@ -91,7 +96,7 @@ class Process:
             message = f"no interpreter at {command[0]}"
             raise CompetitorError(message) from error
 
-    def ask(self, request: str, **arguments: object) -> Any:  # noqa: ANN401 (parsed JSON)
+    def ask(self, request: str, **arguments: object) -> Any:
         """Sends one request and waits for its answer."""
         if self._process.stdin is None or self._process.stdout is None:
             message = "the process was started without pipes"

@@ -1,8 +1,8 @@
 """foliot beside Keras (TensorFlow, JAX) and PyTorch: same weights, same batches, same threads, one interleaved run.
 
-Losses are compared before anything is timed; on a difference nothing is reported. Peers are taken from the interpreter that
-PEERS_PYTHON names or from .venv-peers (`make bench` makes it), PyTorch also from TORCH_PYTHON; missing ones are listed.
-Prints a Markdown table and writes the figures to out/bench.json.
+Losses are compared before anything is timed; on a difference nothing is reported. Peers are taken from the interpreter
+that PEERS_PYTHON names or from .venv-peers (`make bench` makes it), PyTorch also from TORCH_PYTHON; missing ones are
+listed. Prints a Markdown table and writes the figures to out/bench.json.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ def main() -> int:
     """Runs the rows asked for; 1 if competitors disagree."""
     arguments = parse_arguments()
     warn_if_busy()
-    results: dict[str, Any] = {"machine": machine(), "rounds": arguments.rounds, "rows": [], "versions": {}, "missing": {}}
+    results: dict[str, Any] = {
+        "machine": machine(),
+        "rounds": arguments.rounds,
+        "rows": [],
+        "versions": {},
+        "missing": {},
+    }
     rows = [row for row in ROWS if row.name in arguments.rows]
     if arguments.smoke:
         rows = [row.shrunk() for row in rows]
@@ -78,7 +84,9 @@ def parse_arguments() -> argparse.Namespace:
         help="who takes part (default: everyone found)",
     )
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "bench.json", help="where the JSON goes")
-    parser.add_argument("--smoke", action="store_true", help="tiny models, two rounds: checks the harness, measures nothing")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny models, two rounds: checks the harness, measures nothing"
+    )
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.rounds = arguments.repeats = 2
@@ -134,7 +142,9 @@ def check_agreement(processes: list[Process], row: Row, problem: Path) -> list[s
     for optimizer, learning_rate in OPTIMIZERS.items():
         answers = []
         for process in processes:
-            process.ask("build", row=asdict(row), problem=str(problem), optimizer=optimizer, learning_rate=learning_rate)
+            process.ask(
+                "build", row=asdict(row), problem=str(problem), optimizer=optimizer, learning_rate=learning_rate
+            )
             answers.append((process.competitor, process.ask("check", steps=CHECK_STEPS)))
         reference, expected = next((a for a in answers if not a[0].own_embedding_rmsprop), answers[0])
         for competitor, answer in answers:
@@ -144,9 +154,14 @@ def check_agreement(processes: list[Process], row: Row, problem: Path) -> list[s
 
 
 def compare(
-    competitor: Competitor, answer: dict[str, Any], reference: Competitor, expected: dict[str, Any], case: str, optimizer: str
+    competitor: Competitor,
+    answer: dict[str, Any],
+    reference: Competitor,
+    expected: dict[str, Any],
+    case: str,
+    optimizer: str,
 ) -> str | None:
-    """Raises DisagreementError if `answer` is not `expected` within tolerance; a note where a difference is by design."""
+    """Raises DisagreementError if `answer` is not `expected`; gives a note where a difference is by design."""
     outputs = max(abs(a - b) for a, b in zip(answer["outputs"], expected["outputs"], strict=True))
     # `not (x <= bound)`: a NaN must fail too.
     if not outputs <= OUTPUT_TOLERANCE:
@@ -157,7 +172,9 @@ def compare(
     if worst <= LOSS_TOLERANCE:
         return None
     if competitor.own_embedding_rmsprop and optimizer == "rmsprop" and losses[0] <= LOSS_TOLERANCE:
-        return f"{case}: losses of {competitor.label} differ by up to {worst:.1e}, through its own update of the Embedding"
+        return (
+            f"{case}: losses of {competitor.label} differ by up to {worst:.1e}, through its own update of the Embedding"
+        )
     message = f"{case}: losses of {competitor.label} {answer['losses']}, of {reference.label} {expected['losses']}"
     raise DisagreementError(message)
 
@@ -175,20 +192,23 @@ def interleaved(processes: list[Process], mode: str, rounds: int, repeats: int) 
                 medians[process.competitor.label].append(statistics.median(seconds))
                 minima[process.competitor.label].append(min(seconds))
     return {
-        label: {"median": 1e3 * statistics.median(medians[label]), "minimum": 1e3 * min(minima[label])} for label in medians
+        label: {"median": 1e3 * statistics.median(medians[label]), "minimum": 1e3 * min(minima[label])}
+        for label in medians
     }
 
 
 def import_times(rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds that importing each package takes in a fresh process, NumPy's own import not counted."""
-    cases = {"foliot": (sys.executable, "foliot", {})}
+    cases: dict[str, tuple[str, str, dict[str, str]]] = {"foliot": (sys.executable, "foliot", {})}
     for competitor in COMPETITORS[1:]:
         module = "torch" if competitor.name == "torch" else "keras"
         cases[competitor.label.split(", ")[0]] = (interpreter(competitor), module, competitor.environment)
     seconds: dict[str, list[float]] = {label: [] for label in cases}
     for number in range(rounds + 1):
         for label, (python, module, environment) in cases.items():
-            code = f"import numpy, time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+            code = (
+                f"import numpy, time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+            )
             try:
                 run = subprocess.run(
                     [python, "-c", code],
@@ -213,10 +233,18 @@ def machine() -> dict[str, str]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": model, "cores": str(cores), "system": platform.platform(), "python": platform.python_version(), "load before": load()}
+    return {
+        "processor": model,
+        "cores": str(cores),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load before": load(),
+    }
 
 
 def load() -> str:
@@ -233,8 +261,10 @@ def warn_if_busy() -> None:
 def report(results: dict[str, Any]) -> None:
     """Prints the Markdown tables."""
     machine = results["machine"]
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; load {machine['load before']} before, "
-          f"{machine['load after']} after; median (minimum) of {results['rounds']} interleaved rounds, milliseconds")
+    print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; load {machine['load before']} before, "
+        f"{machine['load after']} after; median (minimum) of {results['rounds']} interleaved rounds, milliseconds"
+    )
     print("Versions: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()))
     for label, reason in results["missing"].items():
         print(f"Missing: {label} ({reason})")
@@ -247,7 +277,9 @@ def report(results: dict[str, Any]) -> None:
         times = row["milliseconds"]
         cells = " | ".join(f"{times[label]['median']:.2f} ({times[label]['minimum']:.2f})" for label in labels)
         print(f"| {row['row']['name']} {row['mode']} | {row['threads']} | {cells} | {ratio(times)} |")
-    cells = ", ".join(f"{label} {times['median']:.0f} ({times['minimum']:.0f})" for label, times in results["imports"].items())
+    cells = ", ".join(
+        f"{label} {times['median']:.0f} ({times['minimum']:.0f})" for label, times in results["imports"].items()
+    )
     print(f"\nImport in a fresh process, NumPy's own import not counted, milliseconds: {cells}")
 
 

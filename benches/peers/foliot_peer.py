@@ -18,5 +18,5 @@ class FoliotPeer(KerasApi):
             raise SystemExit(message)
 
     def versions(self) -> dict[str, str]:
-        """foliot's version and the instruction set that it chose."""
+        """Foliot's version and the instruction set that it chose."""
         return {**super().versions(), "foliot instruction set": _core.isa()}

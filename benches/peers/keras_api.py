@@ -53,6 +53,6 @@ class KerasApi:
         """Starts the running mean of the loss afresh."""
         self._model.reset_metrics()
 
-    def predict(self, tokens: np.ndarray) -> Any:  # noqa: ANN401 (an array of whichever framework)
+    def predict(self, tokens: np.ndarray) -> Any:
         """The outputs for one batch."""
         return self._model.predict_on_batch(tokens)

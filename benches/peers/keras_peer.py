@@ -11,7 +11,7 @@ from keras_api import KerasApi
 class KerasPeer(KerasApi):
     """Keras in this process; `jit_compile` is Keras's own argument of `compile`."""
 
-    def __init__(self, jit_compile: bool) -> None:  # noqa: FBT001 (mirrors Keras's argument)
+    def __init__(self, jit_compile: bool) -> None:
         super().__init__(keras, {"jit_compile": jit_compile})
 
     def versions(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ Every competitor gets the same arrays, in Keras's weight order and layout, throu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def write_problem(row: Row, path: Path) -> None:
         p=frequency / frequency.sum(),
     )
     labels = rng.integers(0, 2, size=(row.batches, row.batch, 1)).astype(np.float32)
-    arrays = {f"weight_{index}": weight for index, weight in enumerate(weights)}
+    arrays: dict[str, Any] = {f"weight_{index}": weight for index, weight in enumerate(weights)}
     np.savez(path, tokens=tokens, labels=labels, **arrays)
 
 

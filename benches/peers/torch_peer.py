@@ -17,7 +17,7 @@ RHO = 0.9
 EPSILON = 1e-7
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module):  # type: ignore[misc]  # PyTorch is not installed where mypy runs
     """Embedding, recurrent layer, Dense(1, sigmoid), with the weights of the Keras model."""
 
     def __init__(self, row: Row, weights: list[np.ndarray]) -> None:
@@ -28,7 +28,9 @@ class Classifier(nn.Module):
         table, kernel, recurrent_kernel, bias, dense_kernel, dense_bias = weights
         if row.cell == "gru":
             # Keras orders the gates z r h, PyTorch r z n.
-            kernel, recurrent_kernel, bias = (swap_first_two_gates(w, row.units) for w in (kernel, recurrent_kernel, bias))
+            kernel, recurrent_kernel, bias = (
+                swap_first_two_gates(w, row.units) for w in (kernel, recurrent_kernel, bias)
+            )
             input_bias, hidden_bias = bias
         else:
             # Keras has one bias here; PyTorch's second one stays zero and is not trained.
@@ -59,16 +61,19 @@ def swap_first_two_gates(weight: np.ndarray, units: int) -> np.ndarray:
 
 
 class KerasRMSprop:
-    """RMSprop with epsilon inside the root, as Keras has it (torch.optim adds it outside), in PyTorch's fused list operations."""
+    """RMSprop with epsilon inside the root, as Keras has it (torch.optim adds it outside), by list operations."""
 
     def __init__(self, parameters: list[torch.Tensor], learning_rate: float) -> None:
         self._parameters = parameters
         self._velocities = [torch.zeros_like(parameter) for parameter in parameters]
         self._learning_rate = learning_rate
 
-    @torch.no_grad()
     def step(self) -> None:
         """One update from the parameters' gradients."""
+        with torch.no_grad():
+            self._update()
+
+    def _update(self) -> None:
         gradients = [parameter.grad for parameter in self._parameters]
         torch._foreach_mul_(self._velocities, RHO)
         torch._foreach_addcmul_(self._velocities, gradients, gradients, 1.0 - RHO)
@@ -83,7 +88,7 @@ class TorchPeer:
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         # foliot flushes denormals while it computes; without this PyTorch could lose by denormals alone.
-        torch.set_flush_denormal(True)  # noqa: FBT003 (PyTorch's signature)
+        torch.set_flush_denormal(True)
 
     def versions(self) -> dict[str, str]:
         """PyTorch's version and the BLAS that it was built with."""
@@ -114,4 +119,5 @@ class TorchPeer:
     def predict(self, tokens: np.ndarray) -> np.ndarray:
         """The outputs for one batch."""
         with torch.inference_mode():
-            return self._model(torch.from_numpy(tokens)).numpy()
+            outputs: np.ndarray = self._model(torch.from_numpy(tokens)).numpy()
+        return outputs

@@ -30,7 +30,7 @@ class Peer(Protocol):
 
     def reset(self) -> None: ...
 
-    def predict(self, tokens: np.ndarray) -> Any: ...  # noqa: ANN401 (an array of whichever framework)
+    def predict(self, tokens: np.ndarray) -> Any: ...
 
 
 def make_peer(name: str, threads: int) -> Peer:

@@ -31,7 +31,13 @@ def wheel_faults(path: Path) -> list[str]:
         names = archive.namelist()
     faults.extend(
         f"{path.name}: lacks {wanted}"
-        for wanted in ("foliot/__init__.py", "foliot/py.typed", "foliot/_core.pyi", "foliot/_core.abi3.so", "licenses/LICENSE")
+        for wanted in (
+            "foliot/__init__.py",
+            "foliot/py.typed",
+            "foliot/_core.pyi",
+            "foliot/_core.abi3.so",
+            "licenses/LICENSE",
+        )
         if not any(name.endswith(wanted) for name in names)
     )
     faults.extend(f"{path.name}: holds {name}" for name in names if not name.startswith(("foliot/", "foliot-")))

@@ -1,4 +1,4 @@
-"""What a user does first with an installed foliot, NumPy and nothing else: run by CI in an empty environment per wheel and sdist."""
+"""A first session with an installed foliot and NumPy: CI runs it on the wheel and the sdist, each in an empty venv."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import foliot
+import numpy as np
 from foliot import Sequential, layers
 from foliot.models import load_model
 
