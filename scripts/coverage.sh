@@ -30,8 +30,8 @@ mkdir -p "$work/profiles" "$work/site"
 # Instrumented builds have a folder of their own, so that they and the ordinary ones do not rebuild each other.
 export CARGO_TARGET_DIR=$work RUSTFLAGS="-C instrument-coverage" LLVM_PROFILE_FILE="$PWD/$work/profiles/%p-%m.profraw"
 export PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$PYTHON
-cargo test --locked --workspace --all-targets --quiet
-cargo test --locked --workspace --all-targets --no-run --message-format=json 2>/dev/null >"$work/tests.json"
+cargo test --locked --workspace --tests --quiet
+cargo test --locked --workspace --tests --no-run --message-format=json 2>/dev/null >"$work/tests.json"
 cargo build --locked --package foliot-py --profile test
 
 # A copy of the package with the instrumented module shadows the one installed in place.
