@@ -1,1 +1,166 @@
-//! backend
+//! What executes a plan. The plan asks a backend for whole layers, never for single operations or time steps.
+
+use crate::graph::Layer;
+use crate::losses::{Loss, Targets};
+use crate::metrics::Metric;
+use crate::optimizers::Optimizer;
+use crate::parameter::Parameter;
+use crate::tensor::{Shape, Span};
+use crate::{Error, Result};
+
+/// A tensor of a plan: its shape and where its values, gradient and mask lie.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Batch first, every axis known.
+    pub shape: Shape,
+    /// In the float memory, or in the integer memory for token ids.
+    pub value: Span,
+    /// In the float memory; none where no gradient is wanted.
+    pub gradient: Option<Span>,
+    /// (batch, time) flags in the mask memory; none where every step counts.
+    pub mask: Option<Span>,
+}
+
+/// One layer call with all that it reads and writes.
+pub struct Call<'a> {
+    /// The node, for what a backend keeps between calls.
+    pub node: usize,
+    /// The layer's name, for messages.
+    pub name: &'a str,
+    /// What to compute.
+    pub layer: &'a Layer,
+    /// What it reads.
+    pub inputs: Vec<&'a Tensor>,
+    /// What it writes.
+    pub outputs: Vec<&'a Tensor>,
+    /// Its weights.
+    pub parameters: Vec<&'a Parameter>,
+    /// Where to add the weights' gradients; none for frozen ones.
+    pub parameter_gradients: Vec<Option<Span>>,
+    /// What the forward pass leaves for the backward pass (training), or its scratch memory.
+    pub saved: Span,
+    /// Scratch memory of the backward pass.
+    pub scratch: Span,
+    /// Whether dropout is on and a backward pass may follow.
+    pub training: bool,
+    /// The number of the training step, which picks the random numbers.
+    pub step: u32,
+}
+
+/// The float memory that a layer call needs beside its inputs and outputs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Workspace {
+    /// Lives from the forward pass to the backward pass.
+    pub saved: usize,
+    /// Lives during the backward pass only.
+    pub scratch: usize,
+}
+
+/// The sizes of a backend's memories, in elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemorySize {
+    /// Values, gradients and workspaces.
+    pub floats: usize,
+    /// Token ids.
+    pub integers: usize,
+    /// Masks.
+    pub masks: usize,
+}
+
+/// A device that runs layers.
+pub trait Backend {
+    /// Whether it can run this layer.
+    fn supports(&self, layer: &Layer) -> bool;
+    /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
+    fn workspace(&self, call: &Call<'_>) -> Workspace;
+    /// Makes room. What the memories held may be lost.
+    fn resize(&mut self, size: MemorySize);
+    /// Lets `fill` write floats.
+    fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()>;
+    /// Lets `fill` write integers.
+    fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()>;
+    /// Lets `fill` write mask flags.
+    fn write_mask(&mut self, span: Span, fill: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()>;
+    /// Lets `take` read floats.
+    fn read(&self, span: Span, take: &mut dyn FnMut(&[f32]));
+    /// Lets `take` read mask flags.
+    fn read_mask(&self, span: Span, take: &mut dyn FnMut(&[u8]));
+    /// Runs a layer forward. Returns what the layer adds to the loss: its activity penalty, zero for most.
+    ///
+    /// # Errors
+    /// When the data cannot be processed, such as a token id outside an embedding.
+    fn forward(&mut self, call: &Call<'_>) -> Result<f64>;
+    /// Runs a layer backward: overwrites the gradients of its inputs, adds to those of its weights.
+    fn backward(&mut self, call: &Call<'_>);
+    /// Zeroes a span.
+    fn clear(&mut self, span: Span);
+    /// `target += source`
+    fn add(&mut self, target: Span, source: Span);
+    /// Σ weight·loss over the rows of a prediction, and the gradient when `gradient` is given.
+    ///
+    /// # Errors
+    /// When a target cannot be used, such as a class that does not exist.
+    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64>;
+    /// Σ weight·value and Σ weight of a metric.
+    ///
+    /// # Errors
+    /// As [`Backend::loss`].
+    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<(f64, f64)>;
+    /// Clips the gradients, updates the weights and their slots, enforces the constraints.
+    ///
+    /// # Errors
+    /// When a constraint names an axis that a weight does not have.
+    fn update(&mut self, update: Update<'_>) -> Result<()>;
+    /// Waits until everything that was asked for is done.
+    fn synchronize(&mut self);
+}
+
+/// A prediction and what it is compared with.
+pub struct LossJob<'a> {
+    /// The prediction.
+    pub prediction: Span,
+    /// Its gradient, to overwrite.
+    pub gradient: Option<Span>,
+    /// What it should have been.
+    pub targets: Targets<'a>,
+    /// The number of rows.
+    pub rows: usize,
+    /// Values in a row of the prediction.
+    pub features: usize,
+    /// A weight for each row.
+    pub weights: Option<&'a [f32]>,
+    /// What the gradient is multiplied with: 1 / rows for a mean.
+    pub scale: f32,
+}
+
+/// A step of the optimizer.
+pub struct Update<'a> {
+    /// The formula.
+    pub optimizer: &'a Optimizer,
+    /// The current learning rate.
+    pub learning_rate: f32,
+    /// 1 for the first step.
+    pub iteration: u64,
+    /// The weights with their gradients and slots.
+    pub parameters: Vec<UpdateParameter<'a>>,
+}
+
+/// One weight in an optimizer step.
+pub struct UpdateParameter<'a> {
+    /// The weight.
+    pub parameter: &'a Parameter,
+    /// Its gradient.
+    pub gradient: Span,
+    /// The optimizer's arrays for it.
+    pub slots: &'a mut [Vec<f32>],
+    /// A penalty whose gradient is added.
+    pub regularizer: Option<&'a crate::regularizers::Regularizer>,
+    /// What is enforced afterwards.
+    pub constraint: Option<&'a crate::constraints::Constraint>,
+}
+
+/// The refusal of a layer that a backend does not have.
+#[must_use]
+pub fn unsupported(name: &str, backend: &str, layer: &Layer) -> Error {
+    Error::value(name, format!("a layer that the {backend} backend has"), format!("{layer:?}"))
+}

@@ -1,1 +1,315 @@
-//! plan
+//! From a graph and the shapes of a batch to an ordered list of layer calls with every buffer placed in one memory.
+
+use crate::Result;
+use crate::backend::{Backend, Call, MemorySize, Tensor};
+use crate::graph::{Graph, Layer};
+use crate::parameter::Parameter;
+use crate::tensor::{DType, Shape, Span};
+use std::sync::Arc;
+
+/// What a plan is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// Shapes of the inputs, batch first.
+    pub inputs: Vec<Shape>,
+    /// Whether dropout is on.
+    pub training: bool,
+    /// Which gradients are wanted.
+    pub gradients: Wanted,
+}
+
+/// Which gradients a plan computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// None.
+    Nothing,
+    /// Those of the trainable weights.
+    Weights,
+    /// Those of all weights and of the float inputs.
+    Everything,
+}
+
+/// An ordered training or inference step.
+pub struct Plan {
+    /// What it was made for.
+    pub purpose: Purpose,
+    /// The outputs of each node.
+    pub tensors: Vec<Vec<Tensor>>,
+    /// Saved memory and scratch memory of each node.
+    pub workspaces: Vec<(Span, Span)>,
+    /// The gradient of each parameter.
+    pub parameter_gradients: Vec<Option<Span>>,
+    /// For each node and input, where its gradient goes when the tensor has other readers too.
+    pub extra_gradients: Vec<Vec<Option<Span>>>,
+    /// The memory it needs.
+    pub size: MemorySize,
+}
+
+/// A buffer that waits for its place: length, first and last step in which it is used.
+struct Interval {
+    len: usize,
+    first: usize,
+    last: usize,
+}
+
+/// Places buffers so that those that are alive at the same time do not overlap; first fit in order of birth.
+fn place(intervals: &[Interval]) -> (Vec<Span>, usize) {
+    // 16 floats are a cache line.
+    const LINE: usize = 16;
+    let mut order: Vec<usize> = (0..intervals.len()).collect();
+    order.sort_by_key(|&index| intervals[index].first);
+    let mut spans = vec![Span::default(); intervals.len()];
+    let mut alive: Vec<(Span, usize)> = Vec::new();
+    let mut total = 0;
+    for index in order {
+        let Interval { len, first, last } = intervals[index];
+        let room = len.next_multiple_of(LINE);
+        alive.retain(|(_, end)| *end >= first);
+        alive.sort_by_key(|(span, _)| span.offset);
+        let mut offset = 0;
+        for (span, _) in &alive {
+            if offset + room <= span.offset {
+                break;
+            }
+            offset = offset.max(span.offset + span.len);
+        }
+        spans[index] = Span { offset, len };
+        if room > 0 {
+            alive.push((Span { offset, len: room }, last));
+        }
+        total = total.max(offset + room);
+    }
+    (spans, total)
+}
+
+impl Plan {
+    /// Makes a plan.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the graph.
+    pub fn new(graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend, purpose: Purpose) -> Result<Self> {
+        let shapes = graph.shapes(&purpose.inputs)?;
+        let mut plan = Self {
+            tensors: place_masks_and_integers(graph, &shapes),
+            workspaces: vec![(Span::default(), Span::default()); graph.nodes.len()],
+            parameter_gradients: vec![None; parameters.len()],
+            extra_gradients: graph.nodes.iter().map(|node| vec![None; node.inputs.len()]).collect(),
+            size: MemorySize::default(),
+            purpose,
+        };
+        let mask_spans = plan.tensors.iter().flatten().filter_map(|tensor| tensor.mask);
+        plan.size.masks = mask_spans.map(|span| span.offset + span.len).max().unwrap_or(0);
+        plan.size.integers = graph
+            .input_nodes()
+            .filter(|(_, node)| is_integer(&node.layer))
+            .map(|(index, _)| plan.tensors[index][0].value)
+            .map(|span| span.offset + span.len)
+            .max()
+            .unwrap_or(0);
+        plan.place_floats(graph, parameters, backend);
+        Ok(plan)
+    }
+
+    /// Whether each parameter's gradient is wanted.
+    fn wants_parameter(&self, graph: &Graph, index: usize) -> bool {
+        match self.purpose.gradients {
+            Wanted::Nothing => false,
+            Wanted::Weights => graph.parameters[index].trainable,
+            Wanted::Everything => true,
+        }
+    }
+
+    /// Which nodes' outputs need gradients: those that weights or wanted inputs lead to.
+    fn nodes_with_gradients(&self, graph: &Graph) -> Vec<bool> {
+        let mut wanted = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let own = node.parameters.iter().any(|&index| self.wants_parameter(graph, index));
+            let above = node.inputs.iter().any(|input| wanted[input.node]);
+            let input = matches!(node.layer, Layer::Input { dtype: DType::Float32, .. });
+            // An activity penalty needs its input's value only, but its gradient travels with the others.
+            wanted.push(own || above || (input && self.purpose.gradients == Wanted::Everything));
+        }
+        wanted
+    }
+
+    /// Who reads each output of each node; the caller reads a network's outputs at time `nodes`.
+    fn readers(&self, graph: &Graph) -> Vec<Vec<Vec<usize>>> {
+        let mut readers: Vec<Vec<Vec<usize>>> = self.tensors.iter().map(|outputs| vec![Vec::new(); outputs.len()]).collect();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|input| readers[input.node][input.output].push(index));
+        }
+        graph.outputs.iter().for_each(|output| readers[output.node][output.output].push(graph.nodes.len()));
+        readers
+    }
+
+    /// The gradients that have to be zero before the losses: those of tensors with several readers, or none.
+    #[must_use]
+    pub fn cleared_gradients(&self, graph: &Graph) -> Vec<Span> {
+        let readers = self.readers(graph);
+        let tensors = self.tensors.iter().flatten().zip(readers.iter().flatten());
+        tensors.filter(|(_, readers)| readers.len() != 1).filter_map(|(tensor, _)| tensor.gradient).collect()
+    }
+
+    fn place_floats(&mut self, graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend) {
+        let backward = self.purpose.gradients != Wanted::Nothing;
+        let nodes = graph.nodes.len();
+        // Forward step i has time i; its backward step has time 2·nodes - i, after the losses at time `nodes`.
+        let mirror = |node: usize| if backward { 2 * nodes - node } else { nodes };
+        let readers = self.readers(graph);
+        let wanted = self.nodes_with_gradients(graph);
+
+        let mut intervals = Vec::new();
+        let mut targets: Vec<Target> = Vec::new();
+        let mut request = |target, len, first, last| {
+            intervals.push(Interval { len, first, last });
+            targets.push(target);
+        };
+        for (index, node) in graph.nodes.iter().enumerate() {
+            for (output, tensor) in self.tensors[index].iter_mut().enumerate() {
+                let elements = tensor.shape.elements();
+                if !is_integer(&node.layer) {
+                    let last_reader = readers[index][output].iter().copied().max().unwrap_or(index);
+                    let last = if backward { mirror(index) } else { last_reader };
+                    request(Target::Value(index, output), elements, index, last);
+                }
+                if wanted[index] && !is_integer(&node.layer) {
+                    tensor.gradient = Some(Span { offset: 0, len: elements });
+                    // One reader writes the gradient in its turn; otherwise it is cleared before the losses and added to.
+                    let first = if let [reader] = readers[index][output][..] { mirror(reader) } else { nodes };
+                    request(Target::Gradient(index, output), elements, first, mirror(index));
+                }
+            }
+            for (position, input) in node.inputs.iter().enumerate() {
+                if readers[input.node][input.output].len() > 1 && wanted[input.node] && backward {
+                    let elements = self.tensors[input.node][input.output].shape.elements();
+                    request(Target::Extra(index, position), elements, mirror(index), mirror(index));
+                }
+            }
+        }
+        for (index, parameter) in parameters.iter().enumerate() {
+            if backward && self.wants_parameter(graph, index) {
+                let len = parameter.shape().iter().product();
+                self.parameter_gradients[index] = Some(Span { offset: 0, len });
+                request(Target::Parameter(index), len, nodes, 2 * nodes + 1);
+            }
+        }
+        for index in 0..nodes {
+            let workspace = backend.workspace(&self.call(graph, parameters, index, 0));
+            request(Target::Saved(index), workspace.saved, index, if backward { mirror(index) } else { index });
+            if backward {
+                request(Target::Scratch(index), workspace.scratch, mirror(index), mirror(index));
+            }
+        }
+        let (spans, total) = place(&intervals);
+        self.size.floats = total;
+        for (target, span) in targets.into_iter().zip(spans) {
+            match target {
+                Target::Value(node, output) => self.tensors[node][output].value = span,
+                Target::Gradient(node, output) => self.tensors[node][output].gradient = Some(span),
+                Target::Extra(node, input) => self.extra_gradients[node][input] = Some(span),
+                Target::Parameter(index) => self.parameter_gradients[index] = Some(span),
+                Target::Saved(node) => self.workspaces[node].0 = span,
+                Target::Scratch(node) => self.workspaces[node].1 = span,
+            }
+        }
+    }
+
+    /// The call of a node.
+    #[must_use]
+    pub fn call<'a>(&'a self, graph: &'a Graph, parameters: &'a [Arc<Parameter>], index: usize, step: u32) -> Call<'a> {
+        let node = &graph.nodes[index];
+        Call {
+            node: index,
+            name: &node.name,
+            layer: &node.layer,
+            inputs: node.inputs.iter().map(|input| &self.tensors[input.node][input.output]).collect(),
+            outputs: self.tensors[index].iter().collect(),
+            parameters: node.parameters.iter().map(|&index| parameters[index].as_ref()).collect(),
+            parameter_gradients: node.parameters.iter().map(|&index| self.parameter_gradients[index]).collect(),
+            saved: self.workspaces[index].0,
+            scratch: self.workspaces[index].1,
+            training: self.purpose.training,
+            step,
+        }
+    }
+}
+
+/// Which span a placed buffer becomes.
+enum Target {
+    Value(usize, usize),
+    Gradient(usize, usize),
+    Extra(usize, usize),
+    Parameter(usize),
+    Saved(usize),
+    Scratch(usize),
+}
+
+fn is_integer(layer: &Layer) -> bool {
+    matches!(layer, Layer::Input { dtype: DType::Int32, .. })
+}
+
+/// Tensors with their shapes, their masks placed, and the integer inputs placed.
+fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Tensor>> {
+    let mut tensors: Vec<Vec<Tensor>> = Vec::with_capacity(graph.nodes.len());
+    let (mut masks, mut integers) = (0, 0);
+    for (node, shapes) in graph.nodes.iter().zip(shapes) {
+        let fresh = match &node.layer {
+            Layer::Input { masked, .. } => *masked,
+            Layer::Embedding { mask_zero, .. } => *mask_zero,
+            _ => false,
+        };
+        let passed = node.inputs.first().and_then(|input| tensors[input.node][input.output].mask);
+        let mask = if fresh {
+            let len = shapes[0].axis(0) * shapes[0].axis(1);
+            masks += len;
+            Some(Span { offset: masks - len, len })
+        } else if node.layer.passes_mask() {
+            passed
+        } else {
+            None
+        };
+        let make = |(output, shape): (usize, &Shape)| Tensor {
+            shape: shape.clone(),
+            value: Span::default(),
+            gradient: None,
+            mask: if output == 0 { mask } else { None },
+        };
+        let mut outputs: Vec<Tensor> = shapes.iter().enumerate().map(make).collect();
+        if is_integer(&node.layer) {
+            let len = outputs[0].shape.elements();
+            outputs[0].value = Span { offset: integers, len };
+            integers += len;
+        }
+        tensors.push(outputs);
+    }
+    tensors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Interval, place};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn buffers_that_live_together_do_not_overlap(
+            requests in proptest::collection::vec((0_usize..100, 0_usize..20, 0_usize..20), 0..40)
+        ) {
+            let intervals: Vec<Interval> = requests
+                .iter()
+                .map(|&(len, a, b)| Interval { len, first: a.min(b), last: a.max(b) })
+                .collect();
+            let (spans, total) = place(&intervals);
+            for (i, a) in intervals.iter().enumerate() {
+                prop_assert!(spans[i].len == a.len && spans[i].offset % 16 == 0);
+                prop_assert!(spans[i].offset + spans[i].len <= total);
+                for (j, b) in intervals.iter().enumerate().skip(i + 1) {
+                    let together = a.first <= b.last && b.first <= a.last;
+                    let apart = spans[i].offset + spans[i].len <= spans[j].offset
+                        || spans[j].offset + spans[j].len <= spans[i].offset;
+                    prop_assert!(!together || apart || a.len == 0 || b.len == 0);
+                }
+            }
+        }
+    }
+}

@@ -1,1 +1,286 @@
-//! cpu
+//! The CPU backend: one file for each kind of layer.
+
+mod dense;
+mod elementwise;
+mod embedding;
+mod recurrent;
+
+use crate::Result;
+use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
+use crate::graph::Layer;
+use crate::losses::Loss;
+use crate::metrics::Metric;
+use crate::tensor::{Buffer, Span};
+use crate::threads;
+use foliot_simd::dispatch::Level;
+
+/// Rows or elements below which sharing work costs more than it brings: a task should last some microseconds.
+pub(crate) const ELEMENTS_PER_TASK: usize = 16 * 1024;
+
+/// The memories of a plan.
+#[derive(Default)]
+pub(crate) struct Memory {
+    floats: Buffer,
+    integers: Vec<i32>,
+    masks: Vec<u8>,
+}
+
+impl Memory {
+    pub(crate) fn floats(&self, span: Span) -> &[f32] {
+        &self.floats.as_slice()[span.offset..span.offset + span.len]
+    }
+
+    pub(crate) fn integers(&self, span: Span) -> &[i32] {
+        &self.integers[span.offset..span.offset + span.len]
+    }
+
+    pub(crate) fn mask(&self, span: Span) -> &[u8] {
+        &self.masks[span.offset..span.offset + span.len]
+    }
+
+    /// Where a span starts, for the kernels.
+    pub(crate) fn pointer(&mut self, span: Span) -> *mut f32 {
+        assert!(span.offset + span.len <= self.floats.len());
+        // SAFETY: the span lies inside the buffer.
+        unsafe { self.floats.as_mut_ptr().add(span.offset) }
+    }
+
+    pub(crate) fn floats_mut(&mut self, span: Span) -> &mut [f32] {
+        &mut self.floats.as_mut_slice()[span.offset..span.offset + span.len]
+    }
+
+    pub(crate) fn mask_mut(&mut self, span: Span) -> &mut [u8] {
+        &mut self.masks[span.offset..span.offset + span.len]
+    }
+
+    /// Token ids beside disjoint spans of floats.
+    pub(crate) fn integers_and_many<const N: usize>(&mut self, ids: Span, spans: [Span; N]) -> (&[i32], [&mut [f32]; N]) {
+        let Self { floats, integers, .. } = self;
+        (&integers[ids.offset..ids.offset + ids.len], disjoint(floats, spans))
+    }
+
+    /// Disjoint spans at once.
+    ///
+    /// # Panics
+    /// When spans overlap or lie outside: a fault of the plan.
+    pub(crate) fn many<const N: usize>(&mut self, spans: [Span; N]) -> [&mut [f32]; N] {
+        disjoint(&mut self.floats, spans)
+    }
+}
+
+fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32]; N] {
+    // An empty span may lie anywhere; an empty range at the start overlaps nothing.
+    let ranges = spans.map(|span| if span.len == 0 { 0..0 } else { span.offset..span.offset + span.len });
+    match floats.as_mut_slice().get_disjoint_mut(ranges) {
+        Ok(slices) => slices,
+        Err(error) => panic!("the plan's spans {spans:?}: {error}"),
+    }
+}
+
+/// Executes plans with the vector instructions of one level.
+pub struct Cpu {
+    level: Level,
+    memory: Memory,
+    recurrent: Vec<Option<recurrent::State>>,
+    dense: Vec<Option<dense::State>>,
+}
+
+impl Cpu {
+    /// A backend for a network of `nodes` layers.
+    #[must_use]
+    pub fn new(level: Level, nodes: usize) -> Self {
+        Self {
+            level,
+            memory: Memory::default(),
+            recurrent: (0..nodes).map(|_| None).collect(),
+            dense: (0..nodes).map(|_| None).collect(),
+        }
+    }
+}
+
+impl Backend for Cpu {
+    fn supports(&self, _layer: &Layer) -> bool {
+        true
+    }
+
+    fn workspace(&self, call: &Call<'_>) -> Workspace {
+        match call.layer {
+            Layer::SimpleRnn(_) | Layer::Lstm(_) | Layer::Gru(_) => recurrent::workspace(call),
+            Layer::Dense { activation, .. } => dense::workspace(call, *activation),
+            Layer::Dropout { .. } => elementwise::dropout_workspace(call),
+            _ => Workspace::default(),
+        }
+    }
+
+    fn resize(&mut self, size: MemorySize) {
+        self.memory.floats.resize(size.floats);
+        self.memory.integers.resize(size.integers, 0);
+        self.memory.masks.resize(size.masks, 0);
+    }
+
+    fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
+        fill(self.memory.floats_mut(span))
+    }
+
+    fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()> {
+        fill(&mut self.memory.integers[span.offset..span.offset + span.len])
+    }
+
+    fn write_mask(&mut self, span: Span, fill: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()> {
+        fill(self.memory.mask_mut(span))
+    }
+
+    fn read(&self, span: Span, take: &mut dyn FnMut(&[f32])) {
+        take(self.memory.floats(span));
+    }
+
+    fn read_mask(&self, span: Span, take: &mut dyn FnMut(&[u8])) {
+        take(self.memory.mask(span));
+    }
+
+    fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
+        let Self { level, memory, recurrent, dense } = self;
+        match call.layer {
+            Layer::Input { .. } => {}
+            Layer::Embedding { input_dim, output_dim, mask_zero } => {
+                embedding::forward(memory, call, *input_dim, *output_dim, *mask_zero)?;
+            }
+            Layer::Dense { activation, .. } => {
+                dense[call.node].get_or_insert_default().forward(*level, memory, call, *activation);
+            }
+            Layer::Activation { activation } => elementwise::activation_forward(*level, memory, call, *activation),
+            Layer::Dropout { rate, seed, noise_shape } => {
+                elementwise::dropout_forward(memory, call, *rate, *seed, noise_shape.as_deref());
+            }
+            Layer::Flatten {} => elementwise::flatten(memory, call, false),
+            Layer::ActivityRegularization { l1, l2 } => return Ok(elementwise::penalty_forward(memory, call, *l1, *l2)),
+            Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
+                recurrent[call.node].get_or_insert_default().forward(*level, memory, call, options);
+            }
+        }
+        Ok(0.0)
+    }
+
+    fn backward(&mut self, call: &Call<'_>) {
+        let Self { level, memory, recurrent, dense } = self;
+        match call.layer {
+            Layer::Input { .. } => {}
+            Layer::Embedding { input_dim, output_dim, .. } => embedding::backward(memory, call, *input_dim, *output_dim),
+            Layer::Dense { activation, .. } => {
+                dense[call.node].get_or_insert_default().backward(*level, memory, call, *activation);
+            }
+            Layer::Activation { activation } => elementwise::activation_backward(*level, memory, call, *activation),
+            Layer::Dropout { .. } => elementwise::dropout_backward(memory, call),
+            Layer::Flatten {} => elementwise::flatten(memory, call, true),
+            Layer::ActivityRegularization { l1, l2 } => elementwise::penalty_backward(memory, call, *l1, *l2),
+            Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
+                recurrent[call.node].get_or_insert_default().backward(*level, memory, call, options);
+            }
+        }
+    }
+
+    fn clear(&mut self, span: Span) {
+        self.memory.floats_mut(span).fill(0.0);
+    }
+
+    fn add(&mut self, target: Span, source: Span) {
+        let [target, source] = self.memory.many([target, source]);
+        target.iter_mut().zip(source).for_each(|(target, source)| *target += *source);
+    }
+
+    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64> {
+        let (prediction, gradient) = match job.gradient {
+            Some(gradient) => {
+                let [prediction, gradient] = self.memory.many([job.prediction, gradient]);
+                (&*prediction, Some(gradient))
+            }
+            None => (self.memory.floats(job.prediction), None),
+        };
+        loss.evaluate(job.targets, prediction, job.rows, job.features, job.weights, job.scale, gradient)
+    }
+
+    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<(f64, f64)> {
+        metric.update(job.targets, self.memory.floats(job.prediction), job.rows, job.features, job.weights)
+    }
+
+    fn update(&mut self, update: Update<'_>) -> Result<()> {
+        let Update { optimizer, learning_rate, iteration, mut parameters } = update;
+        for entry in &parameters {
+            if let Some(regularizer) = entry.regularizer {
+                regularizer.add_gradient(&entry.parameter.read(), self.memory.floats_mut(entry.gradient));
+            }
+        }
+        // The plan gives each parameter its own span; sorted, they can be split off one after another.
+        parameters.sort_by_key(|entry| entry.gradient.offset);
+        let mut rest = self.memory.floats.as_mut_slice();
+        let mut start = 0;
+        let mut gradients = Vec::with_capacity(parameters.len());
+        for entry in &parameters {
+            let (_, tail) = rest.split_at_mut(entry.gradient.offset - start);
+            let (gradient, tail) = tail.split_at_mut(entry.gradient.len);
+            start = entry.gradient.offset + entry.gradient.len;
+            rest = tail;
+            gradients.push(gradient);
+        }
+        optimizer.clip(&mut gradients);
+        for (entry, gradient) in parameters.iter_mut().zip(gradients) {
+            let mut weight = entry.parameter.write();
+            update_one(self.level, optimizer, learning_rate, iteration, &mut weight, gradient, entry.slots);
+            if let Some(constraint) = entry.constraint {
+                constraint.apply(&mut weight, entry.parameter.shape())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn synchronize(&mut self) {}
+}
+
+/// Updates one weight, in parts that the threads share; the formulas are element-wise, so the cuts change no bits.
+fn update_one(
+    level: Level,
+    optimizer: &crate::optimizers::Optimizer,
+    learning_rate: f32,
+    iteration: u64,
+    weight: &mut [f32],
+    gradient: &[f32],
+    slots: &mut [Vec<f32>],
+) {
+    let len = weight.len();
+    let weight = Parts(weight.as_mut_ptr());
+    let slot_parts: Vec<Parts> = slots.iter_mut().map(|slot| Parts(slot.as_mut_ptr())).collect();
+    threads::for_each(len.div_ceil(ELEMENTS_PER_TASK), |task| {
+        let start = task * ELEMENTS_PER_TASK;
+        let count = ELEMENTS_PER_TASK.min(len - start);
+        // SAFETY: the parts of different tasks are disjoint and lie inside the weight and its slots, which have its length.
+        let (weight, mut slots) = unsafe {
+            let slots: Vec<&mut [f32]> = slot_parts.iter().map(|slot| slot.part(start, count)).collect();
+            (weight.part(start, count), slots)
+        };
+        optimizer.update(level, learning_rate, iteration, weight, &gradient[start..start + count], &mut slots);
+    });
+}
+
+/// An array that tasks share in disjoint parts.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts(pub(crate) *mut f32);
+
+// SAFETY: whoever calls `part` answers for the parts being disjoint.
+unsafe impl Sync for Parts {}
+
+impl Parts {
+    /// # Safety
+    /// The part lies inside the array, which outlives the tasks, and no other task touches it.
+    // The elements belong to the array, not to this pointer.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn part<'a>(&self, start: usize, len: usize) -> &'a mut [f32] {
+        // SAFETY: by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
+    }
+}
+
+/// Cuts `rows` into tasks of at least `fewest` rows and calls `body(start, count)` for each, on all threads.
+pub(crate) fn for_each_rows(rows: usize, fewest: usize, body: impl Fn(usize, usize) + Sync) {
+    let size = fewest.max(1);
+    threads::for_each(rows.div_ceil(size), |task| body(task * size, size.min(rows - task * size)));
+}

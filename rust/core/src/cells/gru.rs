@@ -1,0 +1,340 @@
+//! The gated recurrent unit (Cho et al. 2014) in Keras's gate order and blend, in both places of the reset.
+//!
+//! ```text
+//! z = σ(x·W_z + b_z + h₋·U_z)    r = σ(x·W_r + b_r + h₋·U_r)    h = z ∘ h₋ + (1 - z) ∘ n
+//! reset after the product:   n = act(x·W_h + b_h + r ∘ m),  m = h₋·U_h + b'_h
+//! reset before the product:  n = act(x·W_h + b_h + q·U_h),  q = r ∘ h₋
+//! ```
+//! Backward, from dh:
+//! ```text
+//! dn = dh ∘ (1 - z) ∘ act'(n)    dz = dh ∘ (h₋ - n) ∘ σ'(z)
+//! after:   dm = dn ∘ r           dr = dn ∘ m ∘ σ'(r)            dh₋ = dh ∘ z + [dz dr dm]·Uᵀ
+//! before:  dq = dn·U_hᵀ          dr = dq ∘ h₋ ∘ σ'(r)           dh₋ = dh ∘ z + dq ∘ r + [dz dr]·[U_z U_r]ᵀ
+//! ```
+//! Slots: 0 n, 1 z, 2 r, 3 m or q, later dn, dz, dr, and dm (q stays: dU_h needs it). With this order the gradients of
+//! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
+
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use crate::activations::Unary;
+use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::isa::Isa;
+
+const CANDIDATE: usize = 0;
+const UPDATE_GATE: usize = 1;
+const RESET_GATE: usize = 2;
+/// m when the reset acts after the product, q when it acts before.
+const INNER: usize = 3;
+const SLOTS: usize = 4;
+
+/// Where Keras's column blocks z, r, h go.
+const INPUTS: &[Block] = &[Block { slot: UPDATE_GATE, gate: 0, count: 2 }, Block { slot: CANDIDATE, gate: 2, count: 1 }];
+
+/// The cell that resets after the recurrent product: Keras's default, and what cuDNN and PyTorch compute.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetAfter<A, G> {
+    /// act
+    pub activation: A,
+    /// σ
+    pub gate: G,
+}
+
+/// The cell of the original paper, which resets before the recurrent product.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetBefore<A, G> {
+    /// act
+    pub activation: A,
+    /// σ
+    pub gate: G,
+}
+
+impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
+    const SLOTS: usize = SLOTS;
+    const INPUTS: &'static [Block] = INPUTS;
+    const PRODUCTS: &'static [Product] =
+        &[Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 3 }, operand: Operand::State }];
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = true;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let inner = if step.has_product {
+            // SAFETY: slot 3 lies inside the row record.
+            (unsafe { step.gates.add(INNER * step.units) }.cast_const(), SLOTS * step.units)
+        } else {
+            (weights.candidate_bias.as_ptr(), 0)
+        };
+        let mut epilogue = ForwardAfter { step: *step, cell: self, inner };
+        let k = if step.has_product { 0 } else { step.units };
+        let blocks = 0..weights.forward.blocks();
+        // SAFETY: h_previous has `units` values in each row, by the caller's promise.
+        unsafe {
+            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let make = |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: true };
+        // SAFETY: the caller's promise is passed on.
+        unsafe { backward_rows::<Self, I, _>(isa, weights, step, make) }
+    }
+}
+
+impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
+    const SLOTS: usize = SLOTS;
+    const INPUTS: &'static [Block] = INPUTS;
+    const PRODUCTS: &'static [Product] = &[
+        Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 2 }, operand: Operand::State },
+        Product { block: Block { slot: CANDIDATE, gate: 2, count: 1 }, operand: Operand::Slot(INNER) },
+    ];
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = true;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let Some([inner, _]) = &weights.inner else { return };
+        let units = step.units;
+        let k = if step.has_product { 0 } else { units };
+        // SAFETY: h_previous has `units` values in each row and slot 3 lies inside the row record, by the caller's
+        // promise; the first call has written q of all rows before the second one reads it.
+        unsafe {
+            let mut gates = ForwardBefore { step: *step, gate: self.gate };
+            let blocks = 0..weights.forward.blocks();
+            gemm::tiles(isa, range(step.rows), step.h_previous, units, 1, k, &weights.forward, blocks, &mut gates);
+            let mut candidate = ForwardCandidate { step: *step, activation: self.activation };
+            let q = step.gates.add(INNER * units);
+            gemm::tiles(isa, range(step.rows), q, SLOTS * units, 1, units, inner, 0..inner.blocks(), &mut candidate);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let Some([_, inner]) = &weights.inner else { return };
+        let make = |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: false };
+        // SAFETY: the caller's promise is passed on; the first call has written dn of all rows before the second reads it.
+        unsafe {
+            backward_rows::<Self, I, _>(isa, weights, step, make);
+            let mut reset = BackwardReset { step: *step, gate: self.gate };
+            let dn = step.gates.add(CANDIDATE * step.units);
+            gemm::tiles(isa, range(step.rows), dn, SLOTS * step.units, 1, step.units, inner, 0..inner.blocks(), &mut reset);
+        }
+    }
+}
+
+/// The place of a slot's vector in the gates buffer.
+///
+/// # Safety
+/// The row and unit lie inside the buffer.
+#[inline(always)]
+unsafe fn slot(gates: *mut f32, units: usize, row: usize, slot: usize, unit: usize) -> *mut f32 {
+    // SAFETY: by the caller's promise.
+    unsafe { gates.add((row * SLOTS + slot) * units + unit) }
+}
+
+struct ForwardAfter<A, G> {
+    step: ForwardStep,
+    cell: ResetAfter<A, G>,
+    /// Where m starts: the candidate's recurrent bias, or the finished product; and its row stride.
+    inner: (*const f32, usize),
+}
+
+impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 3> for ForwardAfter<A, G> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 3] {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        // SAFETY: the row record holds the slots; `inner` holds `units` values from its row's start.
+        unsafe {
+            [
+                isa.load_partial(slot(self.step.gates, units, row, UPDATE_GATE, unit), n),
+                isa.load_partial(slot(self.step.gates, units, row, RESET_GATE, unit), n),
+                isa.load_partial(self.inner.0.add(row * self.inner.1 + unit), n),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, [z, r, m]: [I::F32; 3]) {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        let gates = self.step.gates;
+        let z = self.cell.gate.value(isa, z);
+        let r = self.cell.gate.value(isa, r);
+        // SAFETY: the row record holds the slots; h and h_previous hold `units` values in this row.
+        unsafe {
+            let projected = isa.load_partial(slot(gates, units, row, CANDIDATE, unit), n);
+            let candidate = self.cell.activation.value(isa, isa.mul_add(r, m, projected));
+            let h_previous = isa.load_partial(self.step.h_previous.add(row * units + unit), n);
+            let h = blend(isa, z, h_previous, candidate);
+            isa.store_partial(self.step.h.add(row * units + unit), h, n);
+            isa.store_partial(slot(gates, units, row, CANDIDATE, unit), candidate, n);
+            isa.store_partial(slot(gates, units, row, UPDATE_GATE, unit), z, n);
+            isa.store_partial(slot(gates, units, row, RESET_GATE, unit), r, n);
+            isa.store_partial(slot(gates, units, row, INNER, unit), m, n);
+        }
+    }
+}
+
+/// z ∘ h₋ + (1 - z) ∘ n
+#[inline(always)]
+fn blend<I: Isa>(isa: I, z: I::F32, h_previous: I::F32, candidate: I::F32) -> I::F32 {
+    isa.mul_add(z, isa.sub(h_previous, candidate), candidate)
+}
+
+struct ForwardBefore<G> {
+    step: ForwardStep,
+    gate: G,
+}
+
+impl<I: Isa, G: Unary> Epilogue<I, 2> for ForwardBefore<G> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        // SAFETY: the row record holds the slots.
+        unsafe {
+            [
+                isa.load_partial(slot(self.step.gates, units, row, UPDATE_GATE, unit), n),
+                isa.load_partial(slot(self.step.gates, units, row, RESET_GATE, unit), n),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, [z, r]: [I::F32; 2]) {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        let gates = self.step.gates;
+        let z = self.gate.value(isa, z);
+        let r = self.gate.value(isa, r);
+        // SAFETY: the row record holds the slots; h_previous and the mask hold `units` values in this row.
+        unsafe {
+            let mut q = isa.mul(r, isa.load_partial(self.step.h_previous.add(row * units + unit), n));
+            if !self.step.candidate_mask.is_null() {
+                q = isa.mul(q, isa.load_partial(self.step.candidate_mask.add(row * units + unit), n));
+            }
+            isa.store_partial(slot(gates, units, row, UPDATE_GATE, unit), z, n);
+            isa.store_partial(slot(gates, units, row, RESET_GATE, unit), r, n);
+            isa.store_partial(slot(gates, units, row, INNER, unit), q, n);
+        }
+    }
+}
+
+struct ForwardCandidate<A> {
+    step: ForwardStep,
+    activation: A,
+}
+
+impl<I: Isa, A: Unary> Epilogue<I, 2> for ForwardCandidate<A> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let units = self.step.units;
+        std::array::from_fn(|vector| {
+            let unit = (block * 2 + vector) * I::LANES;
+            match lanes::<I>(unit, units) {
+                0 => isa.zero(),
+                // SAFETY: the row record holds the slots.
+                n => unsafe { isa.load_partial(slot(self.step.gates, units, row, CANDIDATE, unit), n) },
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, candidate: [I::F32; 2]) {
+        let units = self.step.units;
+        let gates = self.step.gates;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let candidate = self.activation.value(isa, candidate[vector]);
+            // SAFETY: the row record holds the slots; h and h_previous hold `units` values in this row.
+            unsafe {
+                let z = isa.load_partial(slot(gates, units, row, UPDATE_GATE, unit), n);
+                let h_previous = isa.load_partial(self.step.h_previous.add(row * units + unit), n);
+                isa.store_partial(self.step.h.add(row * units + unit), blend(isa, z, h_previous, candidate), n);
+                isa.store_partial(slot(gates, units, row, CANDIDATE, unit), candidate, n);
+            }
+        });
+    }
+}
+
+/// What both cells share: dn and dz, and for a reset after the product dr and dm as well.
+struct Backward<A, G> {
+    step: BackwardStep,
+    activation: A,
+    gate: G,
+    gradient: StateGradient,
+    after: bool,
+}
+
+impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        // SAFETY: the step is valid for this row.
+        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
+        let units = self.step.units;
+        let gates = self.step.gates;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let dh = dh[vector];
+            // SAFETY: the row record holds the slots; h_previous and the carry hold `units` values in this row.
+            unsafe {
+                let candidate = isa.load_partial(slot(gates, units, row, CANDIDATE, unit), n);
+                let z = isa.load_partial(slot(gates, units, row, UPDATE_GATE, unit), n);
+                let h_previous = isa.load_partial(self.step.h_previous.add(row * units + unit), n);
+                let dn = isa.mul(isa.sub(dh, isa.mul(dh, z)), self.activation.slope_from_output(isa, candidate));
+                let dz = isa.mul(isa.mul(dh, isa.sub(h_previous, candidate)), self.gate.slope_from_output(isa, z));
+                if self.after {
+                    let r = isa.load_partial(slot(gates, units, row, RESET_GATE, unit), n);
+                    let m = isa.load_partial(slot(gates, units, row, INNER, unit), n);
+                    let dr = isa.mul(isa.mul(dn, m), self.gate.slope_from_output(isa, r));
+                    isa.store_partial(slot(gates, units, row, RESET_GATE, unit), dr, n);
+                    isa.store_partial(slot(gates, units, row, INNER, unit), isa.mul(dn, r), n);
+                }
+                isa.store_partial(slot(gates, units, row, CANDIDATE, unit), dn, n);
+                isa.store_partial(slot(gates, units, row, UPDATE_GATE, unit), dz, n);
+                isa.store_partial(self.step.carry.add(row * units + unit), isa.mul(dh, z), n);
+            }
+        });
+    }
+}
+
+/// Reset before the product: dq comes from the second product, then dr and the rest of the direct gradient.
+struct BackwardReset<G> {
+    step: BackwardStep,
+    gate: G,
+}
+
+impl<I: Isa, G: Unary> Epilogue<I, 2> for BackwardReset<G> {
+    #[inline(always)]
+    fn init(&self, isa: I, _row: usize, _block: usize) -> [I::F32; 2] {
+        [isa.zero(); 2]
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, dq: [I::F32; 2]) {
+        let units = self.step.units;
+        let gates = self.step.gates;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let index = row * units + unit;
+            let mut dq = dq[vector];
+            // SAFETY: the row record holds the slots; h_previous, the mask and the carry hold `units` values in this row.
+            unsafe {
+                if !self.step.candidate_mask.is_null() {
+                    dq = isa.mul(dq, isa.load_partial(self.step.candidate_mask.add(index), n));
+                }
+                let r = isa.load_partial(slot(gates, units, row, RESET_GATE, unit), n);
+                let h_previous = isa.load_partial(self.step.h_previous.add(index), n);
+                let dr = isa.mul(isa.mul(dq, h_previous), self.gate.slope_from_output(isa, r));
+                let direct = isa.mul_add(dq, r, isa.load_partial(self.step.carry.add(index), n));
+                isa.store_partial(slot(gates, units, row, RESET_GATE, unit), dr, n);
+                isa.store_partial(self.step.carry.add(index), direct, n);
+            }
+        });
+    }
+}

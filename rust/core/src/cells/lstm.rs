@@ -1,0 +1,150 @@
+//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), in Keras's gate order.
+//!
+//! ```text
+//! i = σ(x·Wᵢ + bᵢ + h₋·Uᵢ)      f = σ(x·W_f + b_f + h₋·U_f)      o = σ(x·W_o + b_o + h₋·U_o)
+//! g = act(x·W_c + b_c + h₋·U_c)
+//! c = f ∘ c₋ + i ∘ g            h = o ∘ act(c)
+//! ```
+//! Backward, from dh and the dc of the following step:
+//! ```text
+//! do = dh ∘ act(c) ∘ σ'(o)      dc += dh ∘ o ∘ act'(c)
+//! di = dc ∘ g ∘ σ'(i)           df = dc ∘ c₋ ∘ σ'(f)           dg = dc ∘ i ∘ act'(g)
+//! dc₋ = dc ∘ f                  dh₋ = [di df dg do]·Uᵀ
+//! ```
+//! Slots 0 to 3: i, f, g, o, later their pre-activations' gradients. act(c) is computed again: cheaper than a trip to memory.
+
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use crate::activations::Unary;
+use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::isa::Isa;
+
+const INPUT_GATE: usize = 0;
+const FORGET_GATE: usize = 1;
+const CANDIDATE: usize = 2;
+const OUTPUT_GATE: usize = 3;
+const GATES: usize = 4;
+
+/// The cell with its activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Lstm<A, G> {
+    /// act
+    pub activation: A,
+    /// σ
+    pub gate: G,
+}
+
+impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
+    const SLOTS: usize = GATES;
+    const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: GATES }];
+    const PRODUCTS: &'static [Product] =
+        &[Product { block: Block { slot: 0, gate: 0, count: GATES }, operand: Operand::State }];
+    const HAS_CELL_STATE: bool = true;
+    const HAS_DIRECT_GRADIENT: bool = false;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let mut epilogue = Forward { step: *step, cell: self };
+        let k = if step.has_product { 0 } else { step.units };
+        let blocks = 0..weights.forward.blocks();
+        // SAFETY: h_previous has `units` values in each row, by the caller's promise.
+        unsafe {
+            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let make = |gradient| Backward { step: *step, cell: self, gradient };
+        // SAFETY: the caller's promise is passed on.
+        unsafe { backward_rows::<Self, I, _>(isa, weights, step, make) }
+    }
+}
+
+struct Forward<A, G> {
+    step: ForwardStep,
+    cell: Lstm<A, G>,
+}
+
+impl<I: Isa, A: Unary, G: Unary> Epilogue<I, GATES> for Forward<A, G> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; GATES] {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        std::array::from_fn(|gate| {
+            // SAFETY: the gates buffer holds four blocks of `units` values in this row.
+            unsafe { isa.load_partial(self.step.gates.add((row * GATES + gate) * units + unit), n) }
+        })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, z: [I::F32; GATES]) {
+        let units = self.step.units;
+        let unit = block * I::LANES;
+        let n = lanes::<I>(unit, units);
+        let index = row * units + unit;
+        let i = self.cell.gate.value(isa, z[INPUT_GATE]);
+        let f = self.cell.gate.value(isa, z[FORGET_GATE]);
+        let g = self.cell.activation.value(isa, z[CANDIDATE]);
+        let o = self.cell.gate.value(isa, z[OUTPUT_GATE]);
+        // SAFETY: c and h hold `units` values in this row, the gates buffer four times as many.
+        unsafe {
+            let c_previous = isa.load_partial(self.step.c_previous.add(index), n);
+            let c = isa.mul_add(f, c_previous, isa.mul(i, g));
+            let h = isa.mul(o, self.cell.activation.value(isa, c));
+            isa.store_partial(self.step.c.add(index), c, n);
+            isa.store_partial(self.step.h.add(index), h, n);
+            for (gate, value) in [i, f, g, o].into_iter().enumerate() {
+                isa.store_partial(self.step.gates.add((row * GATES + gate) * units + unit), value, n);
+            }
+        }
+    }
+}
+
+struct Backward<A, G> {
+    step: BackwardStep,
+    cell: Lstm<A, G>,
+    gradient: StateGradient,
+}
+
+impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        // SAFETY: the step is valid for this row.
+        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
+        let units = self.step.units;
+        let Lstm { activation, gate } = self.cell;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let index = row * units + unit;
+            // SAFETY: the states and carries hold `units` values in this row, the gates buffer four times as many.
+            unsafe {
+                let slot = |slot: usize| self.step.gates.add((row * GATES + slot) * units + unit);
+                let i = isa.load_partial(slot(INPUT_GATE), n);
+                let f = isa.load_partial(slot(FORGET_GATE), n);
+                let g = isa.load_partial(slot(CANDIDATE), n);
+                let o = isa.load_partial(slot(OUTPUT_GATE), n);
+                let c_previous = isa.load_partial(self.step.c_previous.add(index), n);
+                let bent = activation.value(isa, isa.load_partial(self.step.c.add(index), n));
+                let dh = dh[vector];
+                let carried = isa.load_partial(self.step.cell_carry.add(index), n);
+                let dc = isa.mul_add(isa.mul(dh, o), activation.slope_from_output(isa, bent), carried);
+                let di = isa.mul(isa.mul(dc, g), gate.slope_from_output(isa, i));
+                let df = isa.mul(isa.mul(dc, c_previous), gate.slope_from_output(isa, f));
+                let dg = isa.mul(isa.mul(dc, i), activation.slope_from_output(isa, g));
+                let d_o = isa.mul(isa.mul(dh, bent), gate.slope_from_output(isa, o));
+                isa.store_partial(slot(INPUT_GATE), di, n);
+                isa.store_partial(slot(FORGET_GATE), df, n);
+                isa.store_partial(slot(CANDIDATE), dg, n);
+                isa.store_partial(slot(OUTPUT_GATE), d_o, n);
+                isa.store_partial(self.step.cell_carry.add(index), isa.mul(dc, f), n);
+                if self.step.has_product {
+                    isa.store_partial(self.step.carry.add(index), isa.zero(), n);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,110 @@
+//! The simple (Elman) cell.
+//!
+//! ```text
+//! h = act(x·W + b + h₋·U)
+//! ```
+//! `W` kernel, `U` recurrent kernel, `b` bias, `h₋` the previous state. Backward, from dh:
+//! ```text
+//! dz = dh ∘ act'(h)        dh₋ = dz·Uᵀ
+//! ```
+//! Slot 0: z = x·W + b, later dz.
+
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use crate::activations::Unary;
+use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::isa::Isa;
+
+/// The cell with its activation.
+#[derive(Clone, Copy, Debug)]
+pub struct SimpleRnn<A> {
+    /// act
+    pub activation: A,
+}
+
+impl<A: Unary> Cell for SimpleRnn<A> {
+    const SLOTS: usize = 1;
+    const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: 1 }];
+    const PRODUCTS: &'static [Product] =
+        &[Product { block: Block { slot: 0, gate: 0, count: 1 }, operand: Operand::State }];
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = false;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let mut epilogue = Forward { step: *step, activation: self.activation };
+        let k = if step.has_product { 0 } else { step.units };
+        let blocks = 0..weights.forward.blocks();
+        // SAFETY: h_previous has `units` values in each row, by the caller's promise.
+        unsafe {
+            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let make = |gradient| Backward { step: *step, activation: self.activation, gradient };
+        // SAFETY: the caller's promise is passed on.
+        unsafe { backward_rows::<Self, I, _>(isa, weights, step, make) }
+    }
+}
+
+struct Forward<A> {
+    step: ForwardStep,
+    activation: A,
+}
+
+impl<I: Isa, A: Unary> Epilogue<I, 2> for Forward<A> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let units = self.step.units;
+        std::array::from_fn(|vector| {
+            let unit = (block * 2 + vector) * I::LANES;
+            match lanes::<I>(unit, units) {
+                0 => isa.zero(),
+                // SAFETY: the gates buffer holds `units` values in this row.
+                n => unsafe { isa.load_partial(self.step.gates.add(row * units + unit), n) },
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, z: [I::F32; 2]) {
+        let units = self.step.units;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let h = self.activation.value(isa, z[vector]);
+            // SAFETY: h holds `units` values in this row.
+            unsafe { isa.store_partial(self.step.h.add(row * units + unit), h, n) }
+        });
+    }
+}
+
+struct Backward<A> {
+    step: BackwardStep,
+    activation: A,
+    gradient: StateGradient,
+}
+
+impl<I: Isa, A: Unary> Epilogue<I, 2> for Backward<A> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        // SAFETY: the step is valid for this row.
+        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
+        let units = self.step.units;
+        for_each_vector::<I>(block, units, |vector, unit, n| {
+            let index = row * units + unit;
+            // SAFETY: h, the gates and the carry hold `units` values in this row.
+            unsafe {
+                let h = isa.load_partial(self.step.h.add(index), n);
+                let dz = isa.mul(dh[vector], self.activation.slope_from_output(isa, h));
+                isa.store_partial(self.step.gates.add(index), dz, n);
+                if self.step.has_product {
+                    isa.store_partial(self.step.carry.add(index), isa.zero(), n);
+                }
+            }
+        });
+    }
+}

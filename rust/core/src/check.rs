@@ -1,0 +1,57 @@
+//! Checks of single numbers that several specifications share. Each names the argument as the user wrote it.
+
+use crate::{Error, Result};
+
+/// `value` has to be finite and at least 0.
+pub(crate) fn non_negative(argument: &str, value: f64) -> Result<()> {
+    require(argument, value.is_finite() && value >= 0.0, "a finite number >= 0", value)
+}
+
+/// `value` has to be finite and above 0.
+pub(crate) fn positive(argument: &str, value: f64) -> Result<()> {
+    require(argument, value.is_finite() && value > 0.0, "a finite number > 0", value)
+}
+
+/// `value` has to be finite.
+pub(crate) fn finite(argument: &str, value: f64) -> Result<()> {
+    require(argument, value.is_finite(), "a finite number", value)
+}
+
+/// `value` has to lie in `[0, 1]`.
+pub(crate) fn fraction(argument: &str, value: f64) -> Result<()> {
+    require(argument, (0.0..=1.0).contains(&value), "a number in [0, 1]", value)
+}
+
+/// `value` has to lie in `[0, 1)`.
+pub(crate) fn below_one(argument: &str, value: f64) -> Result<()> {
+    require(argument, (0.0..1.0).contains(&value), "a number in [0, 1)", value)
+}
+
+fn require(argument: &str, holds: bool, expected: &str, value: f64) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::value(argument, expected, value.to_string())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_refuses_nan_and_its_own_outside() {
+        for check in [non_negative, positive, finite, fraction, below_one] {
+            assert!(check("x", f64::NAN).is_err());
+            assert!(check("x", f64::INFINITY).is_err());
+            assert!(check("x", 0.5).is_ok());
+        }
+        assert!(non_negative("x", 0.0).is_ok() && non_negative("x", -1e-300).is_err());
+        assert!(positive("x", 0.0).is_err());
+        assert!(finite("x", -3.0).is_ok());
+        assert!(fraction("x", 1.0).is_ok() && fraction("x", 1.1).is_err());
+        assert!(below_one("x", 0.0).is_ok() && below_one("x", 1.0).is_err());
+    }
+
+    #[test]
+    fn the_message_names_argument_expectation_and_value() {
+        let text = non_negative("clipnorm", -2.5).unwrap_err().to_string();
+        assert_eq!(text, "`clipnorm`: expected a finite number >= 0; received -2.5");
+    }
+}

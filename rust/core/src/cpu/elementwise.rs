@@ -1,0 +1,126 @@
+//! Layers that work on one element at a time, or only move them.
+
+use super::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
+use crate::activations::Activation;
+use crate::backend::{Call, Workspace};
+use crate::random;
+use crate::tensor::{Shape, for_each_run};
+use foliot_simd::dispatch::Level;
+
+/// Rows of an activation that are worth a task.
+fn rows_per_task(features: usize) -> usize {
+    (ELEMENTS_PER_TASK / features.max(1)).max(1)
+}
+
+pub(super) fn activation_forward(level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
+    let shape = &call.inputs[0].shape;
+    let (rows, features) = (shape.rows(), shape.features());
+    let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+    let (x, y) = (&*x, Parts(y.as_mut_ptr()));
+    for_each_rows(rows, rows_per_task(features), |start, count| {
+        // SAFETY: tasks have disjoint rows.
+        let y = unsafe { y.part(start * features, count * features) };
+        activation.forward(level, features, &x[start * features..][..count * features], y);
+    });
+}
+
+pub(super) fn activation_backward(level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
+    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+    let features = call.inputs[0].shape.features();
+    let [x, y, dy, dx] = memory.many([call.inputs[0].value, call.outputs[0].value, dy, dx]);
+    activation.backward(level, features, x, y, dy, dx);
+}
+
+/// The mask that multiplies the input in training.
+pub(super) fn dropout_workspace(call: &Call<'_>) -> Workspace {
+    Workspace { saved: if call.training { call.inputs[0].shape.elements() } else { 0 }, scratch: 0 }
+}
+
+pub(super) fn dropout_forward(
+    memory: &mut Memory,
+    call: &Call<'_>,
+    rate: f32,
+    seed: u64,
+    noise_shape: Option<&[Option<usize>]>,
+) {
+    if !call.training {
+        let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+        y.copy_from_slice(x);
+        return;
+    }
+    let [x, mask, y] = memory.many([call.inputs[0].value, call.saved, call.outputs[0].value]);
+    let shape = &call.inputs[0].shape;
+    match noise_shape {
+        None => random::fill_keep_scale(mask, 0, seed, call.step, 0, rate),
+        Some(noise) => broadcast_mask(shape, noise, mask, |values| {
+            random::fill_keep_scale(values, 0, seed, call.step, 0, rate);
+        }),
+    }
+    y.iter_mut().zip(&*x).zip(&*mask).for_each(|((y, x), mask)| *y = x * mask);
+}
+
+/// Draws a mask of the noise shape and repeats it along the axes of length 1.
+fn broadcast_mask(shape: &Shape, noise: &[Option<usize>], mask: &mut [f32], draw: impl Fn(&mut [f32])) {
+    let axes: Vec<usize> = (0..shape.rank()).map(|axis| shape.axis(axis)).collect();
+    let noise: Vec<usize> = noise.iter().zip(&axes).map(|(noise, &axis)| noise.unwrap_or(axis)).collect();
+    let mut values = vec![0.0; noise.iter().product()];
+    draw(&mut values);
+    for_each_run(shape, axes[0], |source, target, run| {
+        for element in 0..run {
+            let (mut index, mut rest, mut stride) = (0, source + element, 1);
+            for axis in (0..axes.len()).rev() {
+                let coordinate = rest % axes[axis];
+                rest /= axes[axis];
+                index += if noise[axis] == 1 { 0 } else { coordinate * stride };
+                stride *= noise[axis];
+            }
+            mask[target + element] = values[index];
+        }
+    });
+}
+
+pub(super) fn dropout_backward(memory: &mut Memory, call: &Call<'_>) {
+    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+    if call.training {
+        let [mask, dy, dx] = memory.many([call.saved, dy, dx]);
+        dx.iter_mut().zip(&*dy).zip(&*mask).for_each(|((dx, dy), mask)| *dx = dy * mask);
+    } else {
+        let [dy, dx] = memory.many([dy, dx]);
+        dx.copy_from_slice(dy);
+    }
+}
+
+/// From (batch, time, ...) in time-major memory to (batch, features), or the gradient back.
+pub(super) fn flatten(memory: &mut Memory, call: &Call<'_>, backward: bool) {
+    let shape = &call.inputs[0].shape;
+    let (deep, flat) = if backward {
+        let (Some(deep), Some(flat)) = (call.inputs[0].gradient, call.outputs[0].gradient) else { return };
+        (deep, flat)
+    } else {
+        (call.inputs[0].value, call.outputs[0].value)
+    };
+    let [deep, flat] = memory.many([deep, flat]);
+    for_each_run(shape, shape.axis(0), |rows_first, stored, run| {
+        let (deep, flat) = (&mut deep[stored..stored + run], &mut flat[rows_first..rows_first + run]);
+        if backward { deep.copy_from_slice(flat) } else { flat.copy_from_slice(deep) }
+    });
+}
+
+pub(super) fn penalty_forward(memory: &mut Memory, call: &Call<'_>, l1: f32, l2: f32) -> f64 {
+    let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+    y.copy_from_slice(x);
+    let (l1, l2) = (f64::from(l1), f64::from(l2));
+    let sum: f64 = x.iter().map(|x| f64::from(*x)).map(|x| l1 * x.abs() + l2 * x * x).sum();
+    sum / call.inputs[0].shape.axis(0).max(1) as f64
+}
+
+pub(super) fn penalty_backward(memory: &mut Memory, call: &Call<'_>, l1: f32, l2: f32) {
+    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+    let scale = 1.0 / call.inputs[0].shape.axis(0).max(1) as f32;
+    let [x, dy, dx] = memory.many([call.inputs[0].value, dy, dx]);
+    for ((dx, dy), x) in dx.iter_mut().zip(&*dy).zip(&*x) {
+        // The sign of zero is zero here, as in NumPy.
+        let sign = if *x > 0.0 { 1.0 } else if *x < 0.0 { -1.0 } else { 0.0 };
+        *dx = dy + scale * (l1 * sign + 2.0 * l2 * x);
+    }
+}

@@ -1,0 +1,216 @@
+//! Which row of the batch is at which time step, with padding taken out.
+//!
+//! Rows are ordered by falling length, and a row's k-th step is its k-th unmasked one, wherever it lies in time. Step k then
+//! works on a prefix of the rows, padding costs nothing, and left, right and interior masks are the same case. An array in
+//! *packed order* holds the rows of step 0, then those of step 1, and so on. Without a mask packed order is time-major
+//! order.
+
+/// The order in which a scan visits the elements of a batch.
+#[derive(Default)]
+pub struct TimeLayout {
+    batch: usize,
+    time: usize,
+    /// Whether packed order is the order in memory.
+    identity: bool,
+    /// For each packed row its row in the batch.
+    rows: Vec<usize>,
+    /// For each packed row its number of steps.
+    lengths: Vec<usize>,
+    /// Where each step starts, in rows; one more than there are steps.
+    offsets: Vec<usize>,
+    /// For each element in packed order its position in the order of processing.
+    positions: Vec<usize>,
+    backwards: bool,
+}
+
+impl TimeLayout {
+    /// Lays out a batch; `mask` is (batch, time), non-zero where there is data.
+    pub fn update(&mut self, batch: usize, time: usize, mask: Option<&[u8]>, backwards: bool) {
+        self.batch = batch;
+        self.time = time;
+        self.backwards = backwards;
+        self.identity = mask.is_none() && !backwards;
+        self.rows.clear();
+        self.rows.extend(0..batch);
+        self.lengths.clear();
+        self.offsets.clear();
+        self.offsets.push(0);
+        self.positions.clear();
+        let Some(mask) = mask else {
+            self.lengths.resize(batch, time);
+            self.offsets.extend((1..=time).map(|step| step * batch));
+            if backwards {
+                self.positions.extend((0..time).flat_map(|step| std::iter::repeat_n(step, batch)));
+            }
+            return;
+        };
+        let length = |row: usize| mask[row * time..(row + 1) * time].iter().filter(|&&flag| flag != 0).count();
+        // Stable, so that the order depends on the lengths only.
+        self.rows.sort_by_key(|&row| std::cmp::Reverse(length(row)));
+        self.lengths.extend(self.rows.iter().map(|&row| length(row)));
+        let steps = self.lengths.first().copied().unwrap_or(0);
+        let mut active = batch;
+        for step in 0..steps {
+            while active > 0 && self.lengths[active - 1] <= step {
+                active -= 1;
+            }
+            self.offsets.push(self.offsets[step] + active);
+        }
+        self.positions.resize(self.offsets[steps], 0);
+        for (packed, &row) in self.rows.iter().enumerate() {
+            let mut step = 0;
+            for position in 0..time {
+                if mask[row * time + self.time_at(position)] != 0 {
+                    self.positions[self.offsets[step] + packed] = position;
+                    step += 1;
+                }
+            }
+        }
+    }
+
+    /// The time step that is processed at a position.
+    #[must_use]
+    pub fn time_at(&self, position: usize) -> usize {
+        if self.backwards { self.time - 1 - position } else { position }
+    }
+
+    /// Whether packed order is the order in memory, so that nothing needs to be copied.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.identity
+    }
+
+    /// Rows of the batch.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Steps of the longest row.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Where a step starts in packed order, in rows.
+    #[must_use]
+    pub fn offset(&self, step: usize) -> usize {
+        self.offsets[step]
+    }
+
+    /// The number of rows that take part in a step: the first ones in packed order.
+    #[must_use]
+    pub fn active(&self, step: usize) -> usize {
+        if step < self.steps() { self.offsets[step + 1] - self.offsets[step] } else { 0 }
+    }
+
+    /// The number of elements in packed order.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.offsets[self.steps()]
+    }
+
+    /// The batch row of a packed row.
+    #[must_use]
+    pub fn row(&self, packed: usize) -> usize {
+        self.rows[packed]
+    }
+
+    /// The number of steps of a packed row.
+    #[must_use]
+    pub fn length(&self, packed: usize) -> usize {
+        self.lengths[packed]
+    }
+
+    /// The position in the order of processing of a packed row's step.
+    #[must_use]
+    pub fn position(&self, packed: usize, step: usize) -> usize {
+        if self.identity { step } else { self.positions[self.offsets[step] + packed] }
+    }
+
+    /// Copies rows of `width` values from time-major memory into packed order.
+    pub fn pack(&self, width: usize, source: &[f32], packed: &mut [f32]) {
+        for step in 0..self.steps() {
+            for row in 0..self.active(step) {
+                let from = (self.time_at(self.position(row, step)) * self.batch + self.rows[row]) * width;
+                let to = (self.offsets[step] + row) * width;
+                packed[to..to + width].copy_from_slice(&source[from..from + width]);
+            }
+        }
+    }
+
+    /// The reverse of [`TimeLayout::pack`]; elements that are masked become zero.
+    pub fn unpack(&self, width: usize, packed: &[f32], target: &mut [f32]) {
+        target.fill(0.0);
+        for step in 0..self.steps() {
+            for row in 0..self.active(step) {
+                let to = (self.time_at(self.position(row, step)) * self.batch + self.rows[row]) * width;
+                let from = (self.offsets[step] + row) * width;
+                target[to..to + width].copy_from_slice(&packed[from..from + width]);
+            }
+        }
+    }
+
+    /// Copies rows (batch, width) into packed row order.
+    pub fn pack_rows(&self, width: usize, source: &[f32], packed: &mut [f32]) {
+        for (target, &row) in packed.chunks_exact_mut(width).zip(&self.rows) {
+            target.copy_from_slice(&source[row * width..(row + 1) * width]);
+        }
+    }
+
+    /// The reverse of [`TimeLayout::pack_rows`].
+    pub fn unpack_rows(&self, width: usize, packed: &[f32], target: &mut [f32]) {
+        for (source, &row) in packed.chunks_exact(width).zip(&self.rows) {
+            target[row * width..(row + 1) * width].copy_from_slice(source);
+        }
+    }
+
+    /// Writes each row's outputs in the order of processing, time-major: a masked position repeats the output before it
+    /// (the initial state when there is none), or is zero.
+    pub fn hold(&self, width: usize, packed: &[f32], initial: &[f32], zero_masked: bool, target: &mut [f32]) {
+        for (row, &to_row) in self.rows.iter().enumerate() {
+            let mut step = 0;
+            for position in 0..self.time {
+                let to = (position * self.batch + to_row) * width;
+                let valid = step < self.lengths[row] && self.position(row, step) == position;
+                if valid {
+                    let from = (self.offsets[step] + row) * width;
+                    target[to..to + width].copy_from_slice(&packed[from..from + width]);
+                    step += 1;
+                } else if zero_masked {
+                    target[to..to + width].fill(0.0);
+                } else if step == 0 {
+                    target[to..to + width].copy_from_slice(&initial[row * width..(row + 1) * width]);
+                } else {
+                    let from = (self.offsets[step - 1] + row) * width;
+                    target[to..to + width].copy_from_slice(&packed[from..from + width]);
+                }
+            }
+        }
+    }
+
+    /// The gradient of [`TimeLayout::hold`]: `packed` is overwritten, `initial` is added to.
+    pub fn hold_gradient(&self, width: usize, gradient: &[f32], zero_masked: bool, packed: &mut [f32], initial: &mut [f32]) {
+        let add = |target: &mut [f32], source: &[f32]| target.iter_mut().zip(source).for_each(|(t, s)| *t += s);
+        packed[..self.elements() * width].fill(0.0);
+        for (row, &from_row) in self.rows.iter().enumerate() {
+            let mut step = 0;
+            for position in 0..self.time {
+                let from = (position * self.batch + from_row) * width;
+                let source = &gradient[from..from + width];
+                let valid = step < self.lengths[row] && self.position(row, step) == position;
+                if valid {
+                    step += 1;
+                } else if zero_masked {
+                    continue;
+                }
+                if step == 0 {
+                    add(&mut initial[row * width..(row + 1) * width], source);
+                } else {
+                    let to = (self.offsets[step - 1] + row) * width;
+                    add(&mut packed[to..to + width], source);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! The scan: time, direction, masks, initial states and backpropagation through time, written once for every cell.
+//!
+//! Threads split the rows of a batch and run all of time without meeting; what they compute for a row does not depend on
+//! the split. The input projection is made step by step just before the recurrent product needs it, while it is in cache.
+//! Gradients of the weights are sums over rows and time; [`gradients`] forms them in an order that depends on shapes only.
+
+pub mod gradients;
+pub mod layout;
+
+use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights};
+use crate::threads;
+use foliot_simd::dispatch::{Level, dispatch};
+use foliot_simd::gemm::{self, Epilogue, Packed};
+use foliot_simd::isa::{Isa, Kernel};
+use layout::TimeLayout;
+
+/// A pointer that the tasks of a scan share.
+#[derive(Clone, Copy)]
+struct Shared<T>(T);
+
+// SAFETY: tasks work on disjoint rows of what the pointers inside lead to; the scan's callers keep it alive until all tasks
+// are done.
+unsafe impl<T> Sync for Shared<T> {}
+
+/// Where the values of a state lie over time.
+#[derive(Clone, Copy)]
+pub struct States {
+    /// Step 0, or the only step.
+    pub base: *mut f32,
+    /// The state before step 0, packed row order.
+    pub initial: *const f32,
+    /// How much of it is kept.
+    pub kept: Kept,
+}
+
+/// How many steps of a state memory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Every step, in packed order.
+    All,
+    /// The last two, taking turns.
+    Two,
+    /// One, which each step replaces.
+    One,
+}
+
+impl Kept {
+    /// The row at which a step starts.
+    #[must_use]
+    pub fn row(self, layout: &TimeLayout, step: usize) -> usize {
+        match self {
+            Self::All => layout.offset(step),
+            Self::Two => (step % 2) * layout.batch(),
+            Self::One => 0,
+        }
+    }
+}
+
+impl States {
+    /// The first row of a step.
+    ///
+    /// # Safety
+    /// The step exists.
+    #[must_use]
+    pub unsafe fn at(&self, layout: &TimeLayout, step: usize, units: usize) -> *mut f32 {
+        // SAFETY: the caller allocated as many rows as `kept` says.
+        unsafe { self.base.add(self.kept.row(layout, step) * units) }
+    }
+
+    /// The first row of the step before.
+    ///
+    /// # Safety
+    /// As [`States::at`].
+    #[must_use]
+    pub unsafe fn before(&self, layout: &TimeLayout, step: usize, units: usize) -> *const f32 {
+        // SAFETY: passed on.
+        if step == 0 { self.initial } else { unsafe { self.at(layout, step - 1, units) } }
+    }
+}
+
+/// Part of the input projection: the columns of the kernel that share an input (all of them, unless dropout draws a mask
+/// for each gate).
+pub struct Projection {
+    /// The input in packed order.
+    pub x: *const f32,
+    /// The columns, packed in the order of the slots.
+    pub kernel: Packed,
+    /// One value for each column, in the same order.
+    pub bias: Vec<f32>,
+    /// The first slot that it fills.
+    pub slot: usize,
+    /// How many slots.
+    pub count: usize,
+}
+
+/// What multiplies the previous state on its way into each column block of the recurrent kernel (recurrent dropout).
+pub struct StateDropout {
+    /// (gates, batch, units), packed row order.
+    pub masks: *const f32,
+    /// Each column block of the kernel, for the gates that multiply the state.
+    pub forward: Vec<Packed>,
+    /// Their transposes.
+    pub backward: Vec<Packed>,
+    /// Room for the masked state (batch, units).
+    pub masked: *mut f32,
+}
+
+/// All that a scan works on.
+pub struct Scan<'a> {
+    /// Vector instructions.
+    pub level: Level,
+    /// The order of rows and steps.
+    pub layout: &'a TimeLayout,
+    /// The size of the state.
+    pub units: usize,
+    /// The length of an input row.
+    pub features: usize,
+    /// The recurrent weights.
+    pub weights: &'a Weights,
+    /// The input projections.
+    pub projections: &'a [Projection],
+    /// Recurrent dropout, when it is on.
+    pub state_dropout: Option<&'a StateDropout>,
+    /// The gates buffer.
+    pub gates: *mut f32,
+    /// How many steps' gates are kept: all of them for training, one block of steps otherwise.
+    pub gates_kept: GatesKept,
+    /// h over time.
+    pub h: States,
+    /// c over time; null pointers for a cell without.
+    pub c: States,
+}
+
+/// How many steps' gates memory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatesKept {
+    /// Every step, in packed order.
+    All,
+    /// As many steps as are projected at once.
+    Block(usize),
+}
+
+/// Gradients that enter and leave a scan.
+#[derive(Clone, Copy)]
+pub struct Gradients {
+    /// dL/dh of every step in packed order, or null.
+    pub output: *const f32,
+    /// dL/dh of the final state, packed row order; becomes dL/dh of the initial state.
+    pub carry: *mut f32,
+    /// The same for c.
+    pub cell_carry: *mut f32,
+}
+
+/// The fewest rows that a product should have, so that a pass over the weights pays.
+const PROJECTED_ROWS: usize = 48;
+
+/// How many steps of a small batch are projected at once without a buffer for all of them.
+#[must_use]
+pub fn projected_steps(batch: usize) -> usize {
+    PROJECTED_ROWS.div_ceil(batch.max(1))
+}
+
+impl Scan<'_> {
+    /// Rows for each task: an equal share for each thread in whole register tiles of every instruction set.
+    fn rows_per_task(&self) -> usize {
+        const TILE: usize = 12;
+        self.layout.batch().div_ceil(threads::count()).div_ceil(TILE).max(1) * TILE
+    }
+
+    fn for_each_task(&self, body: impl Fn((usize, usize)) + Sync) {
+        let batch = self.layout.batch();
+        let size = self.rows_per_task();
+        threads::for_each(batch.div_ceil(size), |task| body((task * size, ((task + 1) * size).min(batch))));
+    }
+
+    /// Runs the cell over time.
+    ///
+    /// # Safety
+    /// All pointers are valid for the layout, the gates buffer for `C::SLOTS` slots, and do not alias.
+    pub unsafe fn forward<C: Cell>(&self, cell: C) {
+        let shared = Shared(self);
+        self.for_each_task(|rows| {
+            let scan = shared.get();
+            dispatch(scan.level, Forward { scan, cell, rows });
+        });
+    }
+
+    /// Runs the cell back through time: gates become the gradients of the pre-activations.
+    ///
+    /// # Safety
+    /// As [`Scan::forward`], which has run with all gates and states kept.
+    pub unsafe fn backward<C: Cell>(&self, cell: C, gradients: Gradients) {
+        let shared = Shared((self, gradients));
+        self.for_each_task(|rows| {
+            let (scan, gradients) = shared.get();
+            dispatch(scan.level, Backward { scan, cell, rows, gradients });
+        });
+    }
+
+    /// The gates buffer of a step.
+    unsafe fn gates_at(&self, step: usize, slots: usize) -> *mut f32 {
+        let row = match self.gates_kept {
+            GatesKept::All => self.layout.offset(step),
+            GatesKept::Block(steps) => self.layout.offset(step) - self.layout.offset(step - step % steps),
+        };
+        // SAFETY: the caller allocated as many rows as `gates_kept` says.
+        unsafe { self.gates.add(row * slots * self.units) }
+    }
+
+    /// The mask of a gate's recurrent product, or null.
+    fn state_mask(&self, gate: usize) -> *const f32 {
+        // SAFETY: there is a mask (batch, units) for each gate.
+        self.state_dropout
+            .map_or(std::ptr::null(), |dropout| unsafe { dropout.masks.add(gate * self.layout.batch() * self.units) })
+    }
+
+    /// The mask of the product that does not multiply the state, or null.
+    fn candidate_mask<C: Cell>(&self) -> *const f32 {
+        C::PRODUCTS.get(1).map_or(std::ptr::null(), |product| self.state_mask(product.block.gate))
+    }
+}
+
+impl<T: Copy> Shared<T> {
+    // A method makes closures capture the whole wrapper, not the pointer field, which is not `Sync`.
+    fn get(&self) -> T {
+        self.0
+    }
+}
+
+struct Forward<'a, C> {
+    scan: &'a Scan<'a>,
+    cell: C,
+    rows: (usize, usize),
+}
+
+impl<C: Cell> Kernel for Forward<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { scan, cell, rows } = self;
+        let layout = scan.layout;
+        let alone = rows == (0, layout.batch());
+        let block = match scan.gates_kept {
+            GatesKept::Block(steps) => steps,
+            GatesKept::All => projected_steps(layout.batch()),
+        };
+        let block = if alone { block } else { 1 };
+        for step in 0..layout.steps() {
+            let end = rows.1.min(layout.active(step));
+            if rows.0 >= end {
+                break;
+            }
+            // SAFETY: `Scan::forward`'s caller made all pointers valid for the layout; tasks have disjoint rows, and the rows
+            // of the steps of a block are contiguous in packed order when one task has them all.
+            unsafe {
+                if step % block == 0 {
+                    let last = (step + block).min(layout.steps());
+                    let first_row = layout.offset(step) + rows.0;
+                    let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
+                    let gates = scan.gates_at(step, C::SLOTS).add(rows.0 * C::SLOTS * scan.units);
+                    for projection in scan.projections {
+                        project::<C, I>(isa, scan, projection, first_row, count, gates);
+                    }
+                }
+                let forward = ForwardStep {
+                    rows: (rows.0, end),
+                    units: scan.units,
+                    h_previous: scan.h.before(layout, step, scan.units),
+                    c_previous: if C::HAS_CELL_STATE { scan.c.before(layout, step, scan.units) } else { std::ptr::null() },
+                    h: scan.h.at(layout, step, scan.units),
+                    c: if C::HAS_CELL_STATE { scan.c.at(layout, step, scan.units) } else { std::ptr::null_mut() },
+                    gates: scan.gates_at(step, C::SLOTS),
+                    has_product: scan.state_dropout.is_some(),
+                    candidate_mask: scan.candidate_mask::<C>(),
+                };
+                if let Some(dropout) = scan.state_dropout {
+                    masked_products::<C, I>(isa, scan, dropout, &forward);
+                }
+                cell.forward(isa, scan.weights, &forward);
+            }
+        }
+    }
+}
+
+/// gates[row] = x·kernel + bias
+#[inline(always)]
+unsafe fn project<C: Cell, I: Isa>(
+    isa: I,
+    scan: &Scan<'_>,
+    projection: &Projection,
+    first_row: usize,
+    rows: usize,
+    gates: *mut f32,
+) {
+    let mut epilogue = Store {
+        initial: projection.bias.as_ptr(),
+        initial_stride: 0,
+        // SAFETY: the slots of a projection lie inside the row record.
+        target: unsafe { gates.add(projection.slot * scan.units) },
+        stride: C::SLOTS * scan.units,
+        columns: projection.count * scan.units,
+    };
+    // SAFETY: the caller names rows that exist.
+    unsafe {
+        let x = projection.x.add(first_row * scan.features);
+        let blocks = 0..projection.kernel.blocks();
+        gemm::tiles(isa, 0..rows, x, scan.features, 1, scan.features, &projection.kernel, blocks, &mut epilogue);
+    }
+}
+
+/// target[row] = initial[row] + product
+struct Store {
+    initial: *const f32,
+    initial_stride: usize,
+    target: *mut f32,
+    stride: usize,
+    columns: usize,
+}
+
+impl<I: Isa> Epilogue<I, 2> for Store {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        std::array::from_fn(|vector| {
+            let column = (block * 2 + vector) * I::LANES;
+            match cells::lanes::<I>(column, self.columns) {
+                0 => isa.zero(),
+                // SAFETY: whoever makes a `Store` gives arrays with `columns` values in each row.
+                n => unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) },
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, sum: [I::F32; 2]) {
+        cells::for_each_vector::<I>(block, self.columns, |vector, column, n| {
+            // SAFETY: as above.
+            unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
+        });
+    }
+}
+
+/// Adds each gate's product with its own masked state to the gates buffer (recurrent dropout).
+#[inline(always)]
+unsafe fn masked_products<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &StateDropout, step: &ForwardStep) {
+    let units = scan.units;
+    let block = C::PRODUCTS[0].block;
+    for (index, kernel) in dropout.forward.iter().enumerate() {
+        let slot = block.slot + index;
+        // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies inside
+        // the row record.
+        unsafe {
+            let mask = scan.state_mask(block.gate + index);
+            for position in step.rows.0 * units..step.rows.1 * units {
+                *dropout.masked.add(position) = *step.h_previous.add(position) * *mask.add(position);
+            }
+            let target = step.gates.add(slot * units);
+            // A slot that the input projection did not fill starts from the candidate's recurrent bias.
+            let projected = C::INPUTS.iter().any(|input| (input.slot..input.slot + input.count).contains(&slot));
+            let (initial, initial_stride) = if projected {
+                (target.cast_const(), C::SLOTS * units)
+            } else {
+                (scan.weights.candidate_bias.as_ptr(), 0)
+            };
+            let mut epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
+            gemm::tiles(isa, cells::range(step.rows), dropout.masked, units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
+        }
+    }
+}
+
+struct Backward<'a, C> {
+    scan: &'a Scan<'a>,
+    cell: C,
+    rows: (usize, usize),
+    gradients: Gradients,
+}
+
+impl<C: Cell> Kernel for Backward<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { scan, cell, rows, gradients } = self;
+        let layout = scan.layout;
+        let units = scan.units;
+        let has_product = scan.state_dropout.is_some();
+        for step in (0..layout.steps()).rev() {
+            let end = rows.1.min(layout.active(step));
+            if rows.0 >= end {
+                continue;
+            }
+            // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
+            unsafe {
+                let continuing = layout.active(step + 1);
+                let backward = BackwardStep {
+                    rows: (rows.0, end),
+                    continuing,
+                    units,
+                    h_previous: scan.h.before(layout, step, units),
+                    h: scan.h.at(layout, step, units),
+                    c_previous: if C::HAS_CELL_STATE { scan.c.before(layout, step, units) } else { std::ptr::null() },
+                    c: if C::HAS_CELL_STATE { scan.c.at(layout, step, units) } else { std::ptr::null_mut() },
+                    gates: scan.gates_at(step, C::SLOTS),
+                    gates_next: if continuing > rows.0 { scan.gates_at(step + 1, C::SLOTS) } else { std::ptr::null_mut() },
+                    output_gradient: if gradients.output.is_null() {
+                        gradients.output
+                    } else {
+                        gradients.output.add(layout.offset(step) * units)
+                    },
+                    carry: gradients.carry,
+                    cell_carry: gradients.cell_carry,
+                    has_product,
+                    candidate_mask: scan.candidate_mask::<C>(),
+                };
+                cell.backward(isa, scan.weights, &backward);
+                if let Some(dropout) = scan.state_dropout {
+                    masked_gradients::<C, I>(isa, scan, dropout, &backward);
+                }
+            }
+        }
+        let end = rows.1.min(layout.active(0));
+        if has_product || rows.0 >= end {
+            return;
+        }
+        // The gradient of the initial state: one more recurrent product, after step 0.
+        let block = C::PRODUCTS[0].block;
+        // SAFETY: the gates of step 0 and the carry are valid for these rows.
+        unsafe {
+            let mut epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
+            let a = scan.gates_at(0, C::SLOTS).add(block.slot * units);
+            let kernel = &scan.weights.backward;
+            gemm::tiles(isa, rows.0..end, a, C::SLOTS * units, 1, block.count * units, kernel, 0..kernel.blocks(), &mut epilogue);
+        }
+    }
+}
+
+/// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
+#[inline(always)]
+unsafe fn masked_gradients<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &StateDropout, step: &BackwardStep) {
+    let units = scan.units;
+    let block = C::PRODUCTS[0].block;
+    for (index, kernel) in dropout.backward.iter().enumerate() {
+        let mask = scan.state_mask(block.gate + index);
+        let mut epilogue = AddState { carry: step.carry, units, keeps: true, mask };
+        // SAFETY: the slot lies inside the row record, the carry and the mask hold `units` values for each row.
+        unsafe {
+            let a = step.gates.add((block.slot + index) * units);
+            gemm::tiles(isa, cells::range(step.rows), a, C::SLOTS * units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
+        }
+    }
+}
+
+/// carry = [carry +] product [∘ mask]
+struct AddState {
+    carry: *mut f32,
+    units: usize,
+    keeps: bool,
+    mask: *const f32,
+}
+
+impl<I: Isa> Epilogue<I, 2> for AddState {
+    #[inline(always)]
+    fn init(&self, isa: I, _row: usize, _block: usize) -> [I::F32; 2] {
+        [isa.zero(); 2]
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, product: [I::F32; 2]) {
+        cells::for_each_vector::<I>(block, self.units, |vector, unit, n| {
+            let index = row * self.units + unit;
+            let mut sum = product[vector];
+            // SAFETY: the carry and the mask hold `units` values in this row.
+            unsafe {
+                if !self.mask.is_null() {
+                    sum = isa.mul(sum, isa.load_partial(self.mask.add(index), n));
+                }
+                if self.keeps {
+                    sum = isa.add(sum, isa.load_partial(self.carry.add(index), n));
+                }
+                isa.store_partial(self.carry.add(index), sum, n);
+            }
+        });
+    }
+}
