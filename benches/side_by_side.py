@@ -162,13 +162,13 @@ def compare(
     optimizer: str,
 ) -> str | None:
     """Raises DisagreementError if `answer` is not `expected`; gives a note where a difference is by design."""
-    outputs = max(abs(a - b) for a, b in zip(answer["outputs"], expected["outputs"], strict=True))
+    outputs = largest([abs(a - b) for a, b in zip(answer["outputs"], expected["outputs"], strict=True)])
     # `not (x <= bound)`: a NaN must fail too.
     if not outputs <= OUTPUT_TOLERANCE:
         message = f"{case}: outputs of {competitor.label} and {reference.label} differ by {outputs:.1e}"
         raise DisagreementError(message)
     losses = [abs(a - b) / abs(b) for a, b in zip(answer["losses"], expected["losses"], strict=True)]
-    worst = math.nan if any(math.isnan(loss) for loss in losses) else max(losses)
+    worst = largest(losses)
     if worst <= LOSS_TOLERANCE:
         return None
     if competitor.own_embedding_rmsprop and optimizer == "rmsprop" and losses[0] <= LOSS_TOLERANCE:
@@ -177,6 +177,11 @@ def compare(
         )
     message = f"{case}: losses of {competitor.label} {answer['losses']}, of {reference.label} {expected['losses']}"
     raise DisagreementError(message)
+
+
+def largest(values: list[float]) -> float:
+    """The largest value; NaN if there is one, which Python's `max` would pass over."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values)
 
 
 def interleaved(processes: list[Process], mode: str, rounds: int, repeats: int) -> dict[str, dict[str, float]]:
