@@ -75,7 +75,7 @@ format: $(VENV)/stamp/lint ## let rustfmt and ruff rewrite the sources
 wheel: $(VENV)/stamp/python ## dist/: the sdist, and the wheel built from it
 	rm -f dist/foliot-*
 	$(BIN)/maturin build --release --sdist --out dist
-	$(BIN)/python tests/packaging/check_dist.py dist
+	$(BIN)/python tests/release/check_dist.py dist
 
 coverage: $(VENV)/stamp/test ## line coverage of both languages, from both languages' tests
 	PYTHON="$(CURDIR)/$(BIN)/python" bash scripts/coverage.sh
