@@ -59,7 +59,7 @@ def main() -> int:
     except DisagreementError as error:
         print(f"no table: {error}", file=sys.stderr)
         return 1
-    results["imports"] = import_times(2 if arguments.smoke else arguments.rounds)
+    results["imports"] = import_times(arguments.competitors, arguments.rounds)
     results["machine"]["load after"] = load()
     report(results)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -202,12 +202,15 @@ def interleaved(processes: list[Process], mode: str, rounds: int, repeats: int) 
     }
 
 
-def import_times(rounds: int) -> dict[str, dict[str, float]]:
+def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds that importing each package takes in a fresh process, NumPy's own import not counted."""
-    cases: dict[str, tuple[str, str, dict[str, str]]] = {"foliot": (sys.executable, "foliot", {})}
-    for competitor in COMPETITORS[1:]:
-        module = "torch" if competitor.name == "torch" else "keras"
-        cases[competitor.label.split(", ")[0]] = (interpreter(competitor), module, competitor.environment)
+    cases: dict[str, tuple[str, str, dict[str, str]]] = {}
+    for competitor in COMPETITORS:
+        if competitor.name in names:
+            module = competitor.name if competitor.name in ("foliot", "torch") else "keras"
+            # The settings of one framework share its import.
+            label = competitor.label.split(", ")[0]
+            cases[label] = (interpreter(competitor), module, competitor.environment)
     seconds: dict[str, list[float]] = {label: [] for label in cases}
     for number in range(rounds + 1):
         for label, (python, module, environment) in cases.items():
