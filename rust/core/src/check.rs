@@ -1,20 +1,21 @@
-//! Checks of single numbers that several specifications share. Each names the argument as the user wrote it.
+//! Checks of single numbers that several specifications share. Each names the argument as the user wrote it. Finite means
+//! finite as the f32 that it becomes.
 
 use crate::{Error, Result};
 
 /// `value` has to be finite and at least 0.
 pub(crate) fn non_negative(argument: &str, value: f64) -> Result<()> {
-    require(argument, value.is_finite() && value >= 0.0, "a finite number >= 0", value)
+    require(argument, is_finite(value) && value >= 0.0, "a finite number >= 0", value)
 }
 
 /// `value` has to be finite and above 0.
 pub(crate) fn positive(argument: &str, value: f64) -> Result<()> {
-    require(argument, value.is_finite() && value > 0.0, "a finite number > 0", value)
+    require(argument, is_finite(value) && value > 0.0, "a finite number > 0", value)
 }
 
 /// `value` has to be finite.
 pub(crate) fn finite(argument: &str, value: f64) -> Result<()> {
-    require(argument, value.is_finite(), "a finite number", value)
+    require(argument, is_finite(value), "a finite number", value)
 }
 
 /// `value` has to lie in `[0, 1]`.
@@ -25,6 +26,10 @@ pub(crate) fn fraction(argument: &str, value: f64) -> Result<()> {
 /// `value` has to lie in `[0, 1)`.
 pub(crate) fn below_one(argument: &str, value: f64) -> Result<()> {
     require(argument, (0.0..1.0).contains(&value), "a number in [0, 1)", value)
+}
+
+fn is_finite(value: f64) -> bool {
+    (value as f32).is_finite()
 }
 
 fn require(argument: &str, holds: bool, expected: &str, value: f64) -> Result<()> {
@@ -40,6 +45,7 @@ mod tests {
         for check in [non_negative, positive, finite, fraction, below_one] {
             assert!(check("x", f64::NAN).is_err());
             assert!(check("x", f64::INFINITY).is_err());
+            assert!(check("x", 1e39).is_err());
             assert!(check("x", 0.5).is_ok());
         }
         assert!(non_negative("x", 0.0).is_ok() && non_negative("x", -1e-300).is_err());
