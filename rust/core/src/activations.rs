@@ -103,6 +103,8 @@ pub enum Activation {
 
 /// A scalar function on vectors, as the cells use it.
 pub trait Unary: Copy + Send + Sync {
+    /// Whether it is little code, which may be copied into every kernel.
+    const CHEAP: bool;
     /// y from x.
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32;
     /// dy/dx from y.
@@ -118,6 +120,8 @@ pub struct Tanh;
 pub struct Sigmoid;
 
 impl Unary for Tanh {
+    const CHEAP: bool = true;
+
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         math::tanh(isa, x)
@@ -130,6 +134,8 @@ impl Unary for Tanh {
 }
 
 impl Unary for Sigmoid {
+    const CHEAP: bool = true;
+
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         math::sigmoid(isa, x)
@@ -209,6 +215,8 @@ fn normal_distribution<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 }
 
 impl Unary for Activation {
+    const CHEAP: bool = false;
+
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         let one = isa.splat(1.0);

@@ -221,6 +221,44 @@ impl Layer {
 }
 
 impl Node {
+    /// Checks sizes and rates.
+    fn validate(&self) -> Result<()> {
+        let positive = |name: &str, size: usize| match size {
+            0 => Err(Error::value(format!("{}: {name}", self.name), "a positive integer", "0")),
+            _ => Ok(()),
+        };
+        let number = |name: &str, value: f32| match value.is_finite() {
+            false => Err(Error::value(format!("{}: {name}", self.name), "a finite number", value.to_string())),
+            true => Ok(()),
+        };
+        if let Some((_, options)) = self.layer.recurrent() {
+            options.activation.validate()?;
+            options.recurrent_activation.map_or(Ok(()), |activation| activation.validate())?;
+            number("dropout", options.dropout)?;
+            number("recurrent_dropout", options.recurrent_dropout)?;
+            return positive("units", options.units);
+        }
+        match &self.layer {
+            Layer::Embedding { input_dim, output_dim, .. } => {
+                positive("input_dim", *input_dim)?;
+                positive("output_dim", *output_dim)
+            }
+            Layer::Dense { units, activation, .. } => {
+                activation.validate()?;
+                positive("units", *units)
+            }
+            Layer::Activation { activation } => activation.validate(),
+            Layer::Dropout { rate, .. } if !(0.0..=1.0).contains(rate) => {
+                Err(Error::value(format!("{}: rate", self.name), "a number from 0 to 1", rate.to_string()))
+            }
+            Layer::ActivityRegularization { l1, l2 } => {
+                number("l1", *l1)?;
+                number("l2", *l2)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The shapes of the node's outputs, and a check of its inputs and options.
     ///
     /// # Errors
@@ -356,6 +394,11 @@ impl Graph {
             if let Some(input) = node.inputs.iter().find(|input| input.node >= position) {
                 return Err(node.error("inputs from earlier nodes", format!("node {}", input.node)));
             }
+            node.validate()?;
+            let ids = |id: &TensorId| matches!(graph.nodes[id.node].layer, Layer::Input { dtype: DType::Int32, .. });
+            if node.inputs.iter().any(|input| ids(input) != matches!(node.layer, Layer::Embedding { .. })) {
+                return Err(node.error("token ids (an int32 input) for an Embedding, floats for every other layer", "the other"));
+            }
             if let Some(index) = node.parameters.iter().find(|&&index| index >= graph.parameters.len()) {
                 return Err(node.error(format!("parameters below {}", graph.parameters.len()), index.to_string()));
             }
@@ -414,6 +457,13 @@ impl Graph {
             .filter_map(|(_, node)| node.output_shapes(&[]).ok().map(|mut shapes| shapes.swap_remove(0)))
             .collect();
         self.shapes(&inputs)
+    }
+
+    /// The penalty of a weight; a frozen one has none.
+    #[must_use]
+    pub fn regularizer(&self, parameter: usize) -> Option<&Regularizer> {
+        let spec = &self.parameters[parameter];
+        spec.regularizer.as_ref().filter(|_| spec.trainable)
     }
 
     /// The input nodes in order.

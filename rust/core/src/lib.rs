@@ -19,6 +19,7 @@ pub mod plan;
 pub mod program;
 pub mod random;
 pub mod regularizers;
+pub mod scan;
 pub mod tensor;
 pub mod text;
 pub mod threads;

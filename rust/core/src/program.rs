@@ -1,1 +1,631 @@
-//! program
+//! A network that runs: it keeps plans for the shapes it meets and takes batches through them.
+
+use crate::backend::{Backend, LossJob, Update, UpdateParameter};
+use crate::cpu::Cpu;
+use crate::graph::{Graph, Layer};
+use crate::losses::{Loss, Targets};
+use crate::metrics::Metric;
+use crate::optimizers::OptimizerState;
+use crate::parameter::Parameter;
+use crate::plan::{Plan, Purpose, Wanted};
+use crate::tensor::{DType, Shape, Span, for_each_run};
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// An array that a caller passes, in C order, batch first.
+#[derive(Clone, Copy)]
+pub struct Array<'a> {
+    /// The axes.
+    pub shape: &'a [usize],
+    /// The elements.
+    pub values: Values<'a>,
+}
+
+/// The elements of an [`Array`].
+#[derive(Clone, Copy)]
+pub enum Values<'a> {
+    /// Floats.
+    Float(&'a [f32]),
+    /// Token ids or labels.
+    Integer(&'a [i32]),
+    /// Mask flags.
+    Flag(&'a [u8]),
+}
+
+/// What a call works on. `rows` picks the rows of the arrays that make up the batch; all of them without.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// One array for each input node.
+    pub inputs: &'a [Array<'a>],
+    /// One mask (batch, time) for each input node that has one; may be shorter than `inputs`.
+    pub masks: &'a [Option<Array<'a>>],
+    /// Which rows.
+    pub rows: Option<&'a [i64]>,
+}
+
+/// What the outputs of a batch should have been.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// One array for each output.
+    pub targets: &'a [Array<'a>],
+    /// Weights (batch) or (batch, time) for each output.
+    pub weights: &'a [Option<Array<'a>>],
+}
+
+/// How outputs are judged, as `compile` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// A loss for each output.
+    pub losses: Vec<LossSpec>,
+    /// What each loss counts; 1 without.
+    pub loss_weights: Option<Vec<f32>>,
+    /// Metrics of each output, without sample weights.
+    pub metrics: Vec<Vec<Metric>>,
+    /// Metrics of each output, with sample weights.
+    pub weighted_metrics: Vec<Vec<Metric>>,
+}
+
+/// A loss and how the rows' values become one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossSpec {
+    /// The formula.
+    pub loss: Loss,
+    /// How rows are summed up.
+    pub reduction: Reduction,
+}
+
+/// How the losses of rows become one number.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// The weighted sum over the number of rows.
+    SumOverBatchSize,
+    /// The weighted sum.
+    Sum,
+    /// The weighted sum over the sum of the weights.
+    MeanWithSampleWeight,
+}
+
+/// A mean that grows batch by batch.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    weight: f64,
+}
+
+impl Mean {
+    fn result(self) -> f64 {
+        if self.weight == 0.0 { 0.0 } else { self.sum / self.weight }
+    }
+}
+
+/// A loss, and gradients by parameter and by input node; none where there is no such gradient.
+pub struct GradientReport {
+    /// The loss.
+    pub loss: f64,
+    /// For each parameter.
+    pub parameters: Vec<Vec<f32>>,
+    /// For each input node: the shape and the values.
+    pub inputs: Vec<Option<(Vec<usize>, Vec<f32>)>>,
+}
+
+/// A network with its weights and memory.
+pub struct Program {
+    graph: Graph,
+    parameters: Vec<Arc<Parameter>>,
+    backend: Box<dyn Backend + Send>,
+    plans: Vec<Plan>,
+    training: Option<Training>,
+    loss: Mean,
+    metrics: Vec<Mean>,
+}
+
+/// Plans that are kept: full and last batches of training and of evaluation.
+const PLANS: usize = 4;
+
+impl Program {
+    /// A program on the CPU.
+    ///
+    /// # Errors
+    /// When the graph is not valid, weights are missing or have the wrong shape, or the environment asks for an instruction
+    /// set or a number of threads that cannot be.
+    pub fn new(graph: &str, parameters: Vec<Arc<Parameter>>) -> Result<Self> {
+        let graph = Graph::parse(graph)?;
+        let level = foliot_simd::active()
+            .map_err(|error| Error::value("FOLIOT_ISA", "an instruction set of this CPU", error.to_string()))?;
+        crate::threads::num_threads()?;
+        if parameters.len() != graph.parameters.len() {
+            let expected = format!("{} weights", graph.parameters.len());
+            return Err(Error::value("parameters", expected, parameters.len().to_string()));
+        }
+        check_weights(&graph, &parameters)?;
+        let backend = Box::new(Cpu::new(level, graph.nodes.len()));
+        if let Some(node) = graph.nodes.iter().find(|node| !backend.supports(&node.layer)) {
+            return Err(crate::backend::unsupported(&node.name, "CPU", &node.layer));
+        }
+        let (loss, metrics) = (Mean::default(), Vec::new());
+        Ok(Self { graph, parameters, backend, plans: Vec::new(), training: None, loss, metrics })
+    }
+
+    /// The shapes of the outputs; `None` where the data decide.
+    ///
+    /// # Errors
+    /// When the layers do not fit together.
+    pub fn output_shapes(&self) -> Result<Vec<Shape>> {
+        let shapes = self.graph.symbolic_shapes()?;
+        Ok(self.graph.outputs.iter().map(|output| shapes[output.node][output.output].clone()).collect())
+    }
+
+    /// Sets losses and metrics.
+    ///
+    /// # Errors
+    /// When the description is not valid or does not fit the number of outputs.
+    pub fn compile(&mut self, json: &str) -> Result<()> {
+        let training: Training = serde_json::from_str(json)
+            .map_err(|error| Error::value("training", "losses and metrics", error.to_string()))?;
+        let outputs = self.graph.outputs.len();
+        let counts = [training.losses.len(), training.metrics.len(), training.weighted_metrics.len()];
+        let weights = training.loss_weights.as_ref().map_or(outputs, Vec::len);
+        if counts.iter().chain([&weights]).any(|count| *count != outputs) {
+            return Err(Error::value("training", format!("an entry for each of {outputs} outputs"), format!("{counts:?}")));
+        }
+        training.losses.iter().try_for_each(|spec| spec.loss.validate())?;
+        training.metrics.iter().chain(&training.weighted_metrics).flatten().try_for_each(Metric::validate)?;
+        let count = training.metrics.iter().chain(&training.weighted_metrics).map(Vec::len).sum();
+        self.metrics = vec![Mean::default(); count];
+        self.loss = Mean::default();
+        self.training = Some(training);
+        Ok(())
+    }
+
+    /// Starts loss and metrics anew.
+    pub fn reset_metrics(&mut self) {
+        self.loss = Mean::default();
+        self.metrics.fill(Mean::default());
+    }
+
+    /// The outputs of a batch, batch first.
+    ///
+    /// # Errors
+    /// When the arrays do not fit the network.
+    pub fn forward(&mut self, batch: Batch<'_>, training: bool, step: u32) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
+        let plan = self.load(batch, training, Wanted::Nothing)?;
+        self.run(plan, step)?;
+        let plan = &self.plans[plan];
+        let outputs = self.graph.outputs.iter().map(|output| &plan.tensors[output.node][output.output]);
+        Ok(outputs.map(|tensor| self.read_out(&tensor.shape, tensor.value)).collect())
+    }
+
+    /// One step of training. Returns the means of the loss and the metrics since [`Program::reset_metrics`].
+    ///
+    /// # Errors
+    /// When the arrays do not fit the network or the losses; no weight has changed then.
+    pub fn train(&mut self, optimizer: &mut OptimizerState, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
+        let plan = self.load(batch, true, Wanted::Weights)?;
+        self.differentiate(plan, optimizer.iterations as u32, batch.rows, expected)?;
+        self.update(plan, optimizer)?;
+        Ok(self.results())
+    }
+
+    /// Loss and metrics of a batch, without training. Returns means as [`Program::train`].
+    ///
+    /// # Errors
+    /// As [`Program::train`].
+    pub fn test(&mut self, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
+        let plan = self.load(batch, false, Wanted::Nothing)?;
+        let penalty = self.run(plan, 0)?;
+        self.judge(plan, penalty, batch.rows, expected)?;
+        Ok(self.results())
+    }
+
+    /// The loss of a batch and its gradients with respect to all weights and float inputs.
+    ///
+    /// # Errors
+    /// As [`Program::train`].
+    pub fn gradients(&mut self, batch: Batch<'_>, expected: Expected<'_>, training: bool, step: u32) -> Result<GradientReport> {
+        let index = self.load(batch, training, Wanted::Everything)?;
+        let loss = self.differentiate(index, step, batch.rows, expected)?;
+        let plan = &self.plans[index];
+        let mut parameters = Vec::with_capacity(self.parameters.len());
+        for (position, span) in plan.parameter_gradients.iter().enumerate() {
+            let mut values = Vec::new();
+            self.backend.read(span.unwrap_or_default(), &mut |gradient| values = gradient.to_vec());
+            if let (Some(regularizer), true) = (self.graph.regularizer(position), span.is_some()) {
+                regularizer.add_gradient(&self.parameters[position].read(), &mut values);
+            }
+            parameters.push(values);
+        }
+        let inputs = self.graph.input_nodes().map(|(node, _)| {
+            let tensor = &plan.tensors[node][0];
+            tensor.gradient.map(|gradient| self.read_out(&tensor.shape, gradient))
+        });
+        Ok(GradientReport { loss, parameters, inputs: inputs.collect() })
+    }
+
+    fn results(&self) -> Vec<f64> {
+        std::iter::once(self.loss).chain(self.metrics.iter().copied()).map(Mean::result).collect()
+    }
+
+    /// Copies a tensor out of the backend, batch first.
+    fn read_out(&self, shape: &Shape, span: Span) -> (Vec<usize>, Vec<f32>) {
+        let mut values = vec![0.0; shape.elements()];
+        self.backend.read(span, &mut |stored| {
+            for_each_run(shape, shape.axis(0), |target, source, run| {
+                values[target..target + run].copy_from_slice(&stored[source..source + run]);
+            });
+        });
+        ((0..shape.rank()).map(|axis| shape.axis(axis)).collect(), values)
+    }
+
+    /// Finds or makes the plan for a batch and brings the batch into the backend.
+    fn load(&mut self, batch: Batch<'_>, training: bool, gradients: Wanted) -> Result<usize> {
+        let count = self.graph.input_nodes().count();
+        if batch.inputs.len() != count {
+            return Err(Error::value("x", format!("{count} arrays"), batch.inputs.len().to_string()));
+        }
+        let length = batch.inputs.first().and_then(|array| array.shape.first().copied()).unwrap_or(0);
+        if let Some(row) = batch.rows.and_then(|rows| rows.iter().find(|&&row| row < 0 || row as usize >= length)) {
+            return Err(Error::value("rows", format!("rows from 0 to {}", length.saturating_sub(1)), row.to_string()));
+        }
+        let size = batch.rows.map_or(length, <[i64]>::len);
+        let mut shapes = Vec::with_capacity(count);
+        for array in batch.inputs {
+            if array.shape.first() != Some(&length) {
+                let received = array.shape.first().map_or_else(|| "a scalar".into(), usize::to_string);
+                return Err(Error::value("x", format!("arrays of {length} samples each"), received));
+            }
+            let mut shape = Shape::known(array.shape);
+            shape.0[0] = Some(size);
+            shapes.push(shape);
+        }
+        let purpose = Purpose { inputs: shapes, training, gradients };
+        let index = match self.plans.iter().position(|plan| plan.purpose == purpose) {
+            Some(index) => index,
+            None => {
+                let plan = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?;
+                if self.plans.len() == PLANS {
+                    self.plans.remove(0);
+                }
+                self.plans.push(plan);
+                self.plans.len() - 1
+            }
+        };
+        let plan = &self.plans[index];
+        self.backend.resize(plan.size);
+        for (position, (node, description)) in self.graph.input_nodes().enumerate() {
+            let Layer::Input { dtype, masked, .. } = &description.layer else { continue };
+            let tensor = &plan.tensors[node][0];
+            let values = batch.inputs[position].values;
+            match (dtype, values) {
+                (DType::Float32, Values::Float(values)) => {
+                    self.backend.write(tensor.value, &mut |target| {
+                        gather(&tensor.shape, batch.rows, values, target);
+                        Ok(())
+                    })?;
+                }
+                (DType::Int32, Values::Integer(values)) => {
+                    self.backend.write_integers(tensor.value, &mut |target| {
+                        gather(&tensor.shape, batch.rows, values, target);
+                        Ok(())
+                    })?;
+                }
+                _ => return Err(Error::type_(&description.name, format!("an array of {dtype:?}"), "another element type")),
+            }
+            if let (true, Some(span)) = (masked, tensor.mask) {
+                let mask = batch.masks.get(position).copied().flatten();
+                let shape = Shape(tensor.shape.0[..2].to_vec());
+                let Some(Array { values: Values::Flag(flags), shape: given }) = mask else {
+                    return Err(Error::value("mask", format!("flags of shape {shape}"), "none"));
+                };
+                if given != [length, shape.axis(1)] {
+                    return Err(Error::value("mask", format!("flags of shape {shape}"), format!("{given:?}")));
+                }
+                self.backend.write_mask(span, &mut |target| {
+                    gather(&shape, batch.rows, flags, target);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(index)
+    }
+
+    /// Runs all layers forward. Returns what they add to the loss.
+    fn run(&mut self, plan: usize, step: u32) -> Result<f64> {
+        let plan = &self.plans[plan];
+        let mut penalty = 0.0;
+        for index in 0..self.graph.nodes.len() {
+            penalty += self.backend.forward(&plan.call(&self.graph, &self.parameters, index, step))?;
+        }
+        Ok(penalty)
+    }
+
+    /// Forward, losses, backward. Returns the loss.
+    fn differentiate(&mut self, index: usize, step: u32, rows: Option<&[i64]>, expected: Expected<'_>) -> Result<f64> {
+        let penalty = self.run(index, step)?;
+        let plan = &self.plans[index];
+        for span in plan.cleared_gradients(&self.graph) {
+            self.backend.clear(span);
+        }
+        let loss = self.judge(index, penalty, rows, expected)?;
+        let plan = &self.plans[index];
+        for span in plan.parameter_gradients.iter().flatten() {
+            self.backend.clear(*span);
+        }
+        for node in (0..self.graph.nodes.len()).rev() {
+            if plan.tensors[node].iter().all(|tensor| tensor.gradient.is_none()) {
+                continue;
+            }
+            let mut call = plan.call(&self.graph, &self.parameters, node, step);
+            // A tensor with several readers collects their gradients.
+            let extras = &plan.extra_gradients[node];
+            let redirected: Vec<_> = call
+                .inputs
+                .iter()
+                .zip(extras)
+                .map(|(tensor, extra)| {
+                    let mut tensor = (*tensor).clone();
+                    tensor.gradient = extra.or(tensor.gradient);
+                    tensor
+                })
+                .collect();
+            let targets: Vec<_> = call.inputs.iter().map(|tensor| tensor.gradient).collect();
+            call.inputs = redirected.iter().collect();
+            self.backend.backward(&call);
+            for (target, extra) in targets.into_iter().zip(extras) {
+                if let (Some(target), Some(extra)) = (target, extra) {
+                    self.backend.add(target, *extra);
+                }
+            }
+        }
+        Ok(loss)
+    }
+
+    /// Losses and metrics of a batch that has run; gradients of the outputs where the plan has them.
+    fn judge(&mut self, index: usize, penalty: f64, rows: Option<&[i64]>, expected: Expected<'_>) -> Result<f64> {
+        let plan = &self.plans[index];
+        let training = self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
+        let outputs = self.graph.outputs.len();
+        if expected.targets.len() != outputs || expected.weights.len() != outputs {
+            return Err(Error::value("y", format!("{outputs} arrays"), expected.targets.len().to_string()));
+        }
+        let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
+        let mut total = penalty;
+        let mut means: Vec<Mean> = Vec::with_capacity(self.metrics.len());
+        let mut weighted_means: Vec<Mean> = Vec::new();
+        for (position, output) in self.graph.outputs.iter().enumerate() {
+            let tensor = &plan.tensors[output.node][output.output];
+            let spec = &training.losses[position];
+            let targets = gather_targets(&tensor.shape, spec.loss.wants_sparse(), rows, expected.targets[position])?;
+            let mut mask = None;
+            if let Some(span) = tensor.mask {
+                self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
+            }
+            let weights = expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
+            let loss_weights = combine(mask.as_deref().map(|mask| balanced(mask, spec.reduction)), weights.as_deref());
+            let count = tensor.shape.rows();
+            let scale = match spec.reduction {
+                Reduction::Sum => 1.0,
+                Reduction::SumOverBatchSize => 1.0 / count.max(1) as f32,
+                Reduction::MeanWithSampleWeight => {
+                    let sum = loss_weights.as_ref().map_or(count as f32, |weights| weights.iter().sum());
+                    if sum == 0.0 { 0.0 } else { 1.0 / sum }
+                }
+            } * training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
+            let job = |gradient, weights| LossJob {
+                prediction: tensor.value,
+                gradient,
+                targets: targets.as_targets(),
+                rows: count,
+                features: tensor.shape.features(),
+                weights,
+                scale,
+            };
+            let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
+            total += sum * f64::from(scale);
+            for metric in &training.metrics[position] {
+                let (sum, weight) = self.backend.metric(metric, &job(None, mask.as_deref()))?;
+                means.push(Mean { sum, weight });
+            }
+            let metric_weights = combine(mask.clone(), weights.as_deref());
+            for metric in &training.weighted_metrics[position] {
+                let (sum, weight) = self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
+                weighted_means.push(Mean { sum, weight });
+            }
+        }
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            if let Some(regularizer) = self.graph.regularizer(index) {
+                total += regularizer.penalty(&parameter.read());
+            }
+        }
+        self.loss.sum += total * batch as f64;
+        self.loss.weight += batch as f64;
+        for (mean, part) in self.metrics.iter_mut().zip(means.into_iter().chain(weighted_means)) {
+            mean.sum += part.sum;
+            mean.weight += part.weight;
+        }
+        Ok(total)
+    }
+
+    fn update(&mut self, index: usize, state: &mut OptimizerState) -> Result<()> {
+        let plan = &self.plans[index];
+        let trained: Vec<usize> =
+            (0..self.parameters.len()).filter(|&index| plan.parameter_gradients[index].is_some()).collect();
+        let weights: Vec<Arc<Parameter>> = trained.iter().map(|&index| self.parameters[index].clone()).collect();
+        state.iterations += 1;
+        let (optimizer, learning_rate, iteration) = (state.optimizer().clone(), state.learning_rate, state.iterations);
+        let slots = state.slots_of(&weights);
+        let entries = trained.iter().zip(&weights).zip(slots).filter_map(|((&index, parameter), slots)| {
+            Some(UpdateParameter {
+                parameter,
+                gradient: plan.parameter_gradients[index]?,
+                slots,
+                regularizer: self.graph.regularizer(index),
+                constraint: self.graph.parameters[index].constraint.as_ref(),
+            })
+        });
+        let parameters = entries.collect();
+        self.backend.update(Update { optimizer: &optimizer, learning_rate, iteration, parameters })?;
+        self.backend.synchronize();
+        Ok(())
+    }
+}
+
+/// Checks that every node has its weights, in their shapes.
+fn check_weights(graph: &Graph, parameters: &[Arc<Parameter>]) -> Result<()> {
+    let shapes = graph.symbolic_shapes()?;
+    for node in &graph.nodes {
+        let inputs: Vec<Shape> = node.inputs.iter().map(|input| shapes[input.node][input.output].clone()).collect();
+        let wanted = node.weight_shapes(&inputs)?;
+        if wanted.len() != node.parameters.len() {
+            return Err(node.error(format!("{} weights", wanted.len()), node.parameters.len().to_string()));
+        }
+        for ((name, shape), &index) in wanted.iter().zip(&node.parameters) {
+            if parameters[index].shape() != shape {
+                let received = format!("{:?}", parameters[index].shape());
+                return Err(Error::value(format!("{}: {name}", node.name), format!("shape {shape:?}"), received));
+            }
+            if let Some(constraint) = &graph.parameters[index].constraint {
+                constraint.validate_for(shape)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies the rows of a batch from C order into memory order.
+fn gather<T: Copy>(shape: &Shape, rows: Option<&[i64]>, values: &[T], target: &mut [T]) {
+    let batch = shape.axis(0);
+    let width = shape.elements().checked_div(batch).unwrap_or(0);
+    for_each_run(shape, batch, |source, to, run| {
+        let source = match (rows, source.checked_div(width)) {
+            (Some(rows), Some(row)) => rows[row] as usize * width + source % width,
+            _ => source,
+        };
+        target[to..to + run].copy_from_slice(&values[source..source + run]);
+    });
+}
+
+/// Targets in the order of the prediction's rows.
+enum Gathered {
+    Dense(Vec<f32>),
+    Sparse(Vec<i32>),
+}
+
+impl Gathered {
+    fn as_targets(&self) -> Targets<'_> {
+        match self {
+            Self::Dense(values) => Targets::Dense(values),
+            Self::Sparse(values) => Targets::Sparse(values),
+        }
+    }
+}
+
+/// The shape in which an array with `width` values for each sample lines up with an output: time is an axis of its own
+/// where the output has one.
+fn aligned(output: &Shape, width: usize) -> Shape {
+    let batch = output.axis(0);
+    if output.is_time_major() && output.axis(1) > 0 {
+        Shape::known(&[batch, output.axis(1), width / output.axis(1)])
+    } else {
+        Shape::known(&[batch, width])
+    }
+}
+
+fn sample_width(name: &str, array: Array<'_>, rows: Option<&[i64]>, batch: usize) -> Result<usize> {
+    let length = array.shape.first().copied().unwrap_or(0);
+    let fits = rows.map_or(length == batch, |rows| rows.iter().all(|&row| row >= 0 && (row as usize) < length));
+    if !fits {
+        return Err(Error::value(name, "as many samples as x has", length.to_string()));
+    }
+    Ok(array.shape[1..].iter().product())
+}
+
+fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
+    let batch = output.axis(0);
+    let width = sample_width("y", array, rows, batch)?;
+    let per_sample = output.rows().checked_div(batch).unwrap_or(0);
+    let wanted = if sparse { per_sample } else { per_sample * output.features() };
+    if width != wanted && batch > 0 {
+        let mut expected = output.0.clone();
+        if sparse {
+            expected.pop();
+        }
+        let kind = if sparse { "class indices" } else { "targets" };
+        let received = format!("{:?}", array.shape);
+        return Err(Error::value("y", format!("{kind} of shape {} for the output {output}", Shape(expected)), received));
+    }
+    let shape = aligned(output, width);
+    Ok(match array.values {
+        Values::Float(values) => {
+            let mut target = vec![0.0; batch * width];
+            gather(&shape, rows, values, &mut target);
+            Gathered::Dense(target)
+        }
+        Values::Integer(values) => {
+            let mut target = vec![0; batch * width];
+            gather(&shape, rows, values, &mut target);
+            if sparse {
+                Gathered::Sparse(target)
+            } else {
+                Gathered::Dense(target.into_iter().map(|value| value as f32).collect())
+            }
+        }
+        Values::Flag(_) => return Err(Error::type_("y", "numbers", "flags")),
+    })
+}
+
+/// A weight for each row of the prediction.
+fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Result<Vec<f32>> {
+    let batch = output.axis(0);
+    let width = sample_width("sample_weight", array, rows, batch)?;
+    let per_sample = output.rows().checked_div(batch).unwrap_or(0);
+    let Values::Float(values) = array.values else {
+        return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
+    };
+    if width != 1 && width != per_sample {
+        let expected = format!("one weight for each sample, or {per_sample}");
+        return Err(Error::value("sample_weight", expected, format!("{:?}", array.shape)));
+    }
+    let mut weights = vec![0.0; batch * width];
+    if width == per_sample {
+        gather(&aligned(output, width), rows, values, &mut weights);
+        return Ok(weights);
+    }
+    gather(&Shape::known(&[batch, 1]), rows, values, &mut weights);
+    let mut repeated = vec![0.0; batch * per_sample];
+    // Rows lie time first: (time, batch, rest).
+    let rest = per_sample / output.axis(1).max(1);
+    for (row, target) in repeated.iter_mut().enumerate() {
+        *target = weights[row / rest.max(1) % batch];
+    }
+    Ok(repeated)
+}
+
+/// A mask (batch, time) as a weight for each row of the prediction.
+fn row_weights_of_mask(output: &Shape, flags: &[u8]) -> Vec<f32> {
+    let (batch, time) = (output.axis(0), output.axis(1));
+    let rest = output.rows().checked_div(batch * time).unwrap_or(0);
+    let row = |row: usize| {
+        let (step, sample) = (row / rest / batch, row / rest % batch);
+        f32::from(flags[sample * time + step] != 0)
+    };
+    (0..output.rows()).map(row).collect()
+}
+
+/// Keras's weight of an unmasked row: the mean over all rows then is the mean over the unmasked ones.
+fn balanced(mask: &[f32], reduction: Reduction) -> Vec<f32> {
+    let valid: f32 = mask.iter().sum();
+    let factor = if reduction == Reduction::SumOverBatchSize && valid > 0.0 { mask.len() as f32 / valid } else { 1.0 };
+    mask.iter().map(|flag| flag * factor).collect()
+}
+
+fn combine(mask: Option<Vec<f32>>, weights: Option<&[f32]>) -> Option<Vec<f32>> {
+    match (mask, weights) {
+        (Some(mask), Some(weights)) => Some(mask.iter().zip(weights).map(|(mask, weight)| mask * weight).collect()),
+        (Some(mask), None) => Some(mask),
+        (None, weights) => weights.map(<[f32]>::to_vec),
+    }
+}

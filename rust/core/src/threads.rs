@@ -63,6 +63,12 @@ pub fn num_threads() -> Result<usize> {
     }
 }
 
+/// [`num_threads`] for work that has started: a bad `FOLIOT_NUM_THREADS` has been reported before, and the cores count.
+#[must_use]
+pub fn count() -> usize {
+    num_threads().unwrap_or_else(|_| available_cores())
+}
+
 /// Sets the number of threads, the caller's included. Results do not depend on it.
 ///
 /// # Errors
@@ -83,10 +89,7 @@ pub fn for_each(tasks: usize, body: impl Fn(usize) + Sync) {
     }
     // Held to the end, also when a task panics.
     let _inside = Inside::enter();
-    // A bad FOLIOT_NUM_THREADS is reported by num_threads, which the bindings ask at import; work that starts
-    // nevertheless is no place for that error.
-    let threads = num_threads().unwrap_or_else(|_| available_cores());
-    let helpers = threads.min(tasks).saturating_sub(1);
+    let helpers = count().min(tasks).saturating_sub(1);
     if helpers == 0 {
         return (0..tasks).for_each(body);
     }

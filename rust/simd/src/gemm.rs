@@ -316,7 +316,7 @@ struct Operands {
 /// `a` must be valid for reading the elements of `rows` and `0..k`.
 ///
 /// # Panics
-/// `b` was packed for another level or number of vectors or has not `k` rows, or `blocks` exceeds it.
+/// `b` was packed for another level or number of vectors or has fewer than `k` rows, or `blocks` exceeds it.
 #[inline(always)]
 pub unsafe fn tiles<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     isa: I,
@@ -330,10 +330,10 @@ pub unsafe fn tiles<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     epilogue: &mut E,
 ) {
     assert!(b.level == I::LEVEL && b.vectors == NV, "b was packed for {} and {} vectors", b.level, b.vectors);
-    assert!(b.k == k && blocks.end <= b.blocks, "b has {} rows and {} blocks", b.k, b.blocks);
+    assert!(k <= b.k && blocks.end <= b.blocks, "b has {} rows and {} blocks", b.k, b.blocks);
     let width = NV * I::LANES;
     let operands =
-        Operands { a, a_row: row_stride, a_k: k_stride, b: b.data.as_ptr(), b_block: k * width, b_k: width, k };
+        Operands { a, a_row: row_stride, a_k: k_stride, b: b.data.as_ptr(), b_block: b.k * width, b_k: width, k };
     // SAFETY: the caller answers for A; B was checked above.
     unsafe {
         if k_stride == 1 {

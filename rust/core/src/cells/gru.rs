@@ -14,9 +14,9 @@
 //! Slots: 0 n, 1 z, 2 r, 3 m or q, later dn, dz, dr, and dm (q stays: dU_h needs it). With this order the gradients of
 //! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
 use crate::activations::Unary;
-use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
 const CANDIDATE: usize = 0;
@@ -52,6 +52,7 @@ impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
     const INPUTS: &'static [Block] = INPUTS;
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 3 }, operand: Operand::State }];
+    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = true;
 
@@ -65,10 +66,9 @@ impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
         };
         let mut epilogue = ForwardAfter { step: *step, cell: self, inner };
         let k = if step.has_product { 0 } else { step.units };
-        let blocks = 0..weights.forward.blocks();
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 
@@ -87,6 +87,7 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
         Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 2 }, operand: Operand::State },
         Product { block: Block { slot: CANDIDATE, gate: 2, count: 1 }, operand: Operand::Slot(INNER) },
     ];
+    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = true;
 
@@ -99,11 +100,10 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
         // promise; the first call has written q of all rows before the second one reads it.
         unsafe {
             let mut gates = ForwardBefore { step: *step, gate: self.gate };
-            let blocks = 0..weights.forward.blocks();
-            gemm::tiles(isa, range(step.rows), step.h_previous, units, 1, k, &weights.forward, blocks, &mut gates);
+                multiply(isa, Self::FUSED, range(step.rows), step.h_previous, units, k, &weights.forward, &mut gates);
             let mut candidate = ForwardCandidate { step: *step, activation: self.activation };
             let q = step.gates.add(INNER * units);
-            gemm::tiles(isa, range(step.rows), q, SLOTS * units, 1, units, inner, 0..inner.blocks(), &mut candidate);
+            multiply(isa, Self::FUSED, range(step.rows), q, SLOTS * units, units, inner, &mut candidate);
         }
     }
 
@@ -116,7 +116,7 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
             backward_rows::<Self, I, _>(isa, weights, step, make);
             let mut reset = BackwardReset { step: *step, gate: self.gate };
             let dn = step.gates.add(CANDIDATE * step.units);
-            gemm::tiles(isa, range(step.rows), dn, SLOTS * step.units, 1, step.units, inner, 0..inner.blocks(), &mut reset);
+            multiply(isa, Self::FUSED, range(step.rows), dn, SLOTS * step.units, step.units, inner, &mut reset);
         }
     }
 }

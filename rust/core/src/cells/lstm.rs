@@ -13,9 +13,9 @@
 //! ```
 //! Slots 0 to 3: i, f, g, o, later their pre-activations' gradients. act(c) is computed again: cheaper than a trip to memory.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
 use crate::activations::Unary;
-use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
 const INPUT_GATE: usize = 0;
@@ -38,6 +38,7 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
     const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: GATES }];
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: 0, gate: 0, count: GATES }, operand: Operand::State }];
+    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = true;
     const HAS_DIRECT_GRADIENT: bool = false;
 
@@ -45,10 +46,9 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
     unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
         let mut epilogue = Forward { step: *step, cell: self };
         let k = if step.has_product { 0 } else { step.units };
-        let blocks = 0..weights.forward.blocks();
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 

@@ -57,6 +57,8 @@ pub trait Cell: Copy + Send + Sync {
     const PRODUCTS: &'static [Product];
     /// Whether a second state (the LSTM's c) is carried.
     const HAS_CELL_STATE: bool;
+    /// Whether the equations compile into the recurrent product's tiles; see [`multiply`].
+    const FUSED: bool;
     /// Whether a part of the state gradient bypasses the recurrent product (the GRU's `z ∘ h`).
     const HAS_DIRECT_GRADIENT: bool;
 
@@ -208,6 +210,66 @@ impl StateGradient {
     }
 }
 
+/// The recurrent product of some rows with a cell's equations as the epilogue.
+///
+/// A fused epilogue is part of the register tiles, in as many copies as there are tile shapes. An activation that is only
+/// known at run time is a large piece of code; then the tiles leave their sums in a small buffer, and one copy of the
+/// epilogue takes them from there.
+///
+/// # Safety
+/// As [`gemm::tiles`].
+#[inline(always)]
+pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
+    isa: I,
+    fused: bool,
+    rows: Range<usize>,
+    a: *const f32,
+    row_stride: usize,
+    k: usize,
+    b: &Packed,
+    epilogue: &mut E,
+) {
+    if fused {
+        // SAFETY: passed on.
+        unsafe { gemm::tiles(isa, rows, a, row_stride, 1, k, b, 0..b.blocks(), epilogue) };
+        return;
+    }
+    for block in 0..b.blocks() {
+        for start in rows.clone().step_by(STASHED_ROWS) {
+            let end = (start + STASHED_ROWS).min(rows.end);
+            let mut stash = Stash { epilogue: &*epilogue, start, sums: [[isa.zero(); NV]; STASHED_ROWS] };
+            // SAFETY: passed on.
+            unsafe { gemm::tiles(isa, start..end, a, row_stride, 1, k, b, block..block + 1, &mut stash) };
+            let sums = stash.sums;
+            for row in start..end {
+                epilogue.finish(isa, row, block, sums[row - start]);
+            }
+        }
+    }
+}
+
+/// Rows whose sums wait for an epilogue that is not fused: the largest tile.
+const STASHED_ROWS: usize = 12;
+
+/// Keeps the sums of a few rows.
+struct Stash<'a, I: Isa, const NV: usize, E> {
+    epilogue: &'a E,
+    start: usize,
+    sums: [[I::F32; NV]; STASHED_ROWS],
+}
+
+impl<I: Isa, const NV: usize, E: Epilogue<I, NV>> Epilogue<I, NV> for Stash<'_, I, NV, E> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; NV] {
+        self.epilogue.init(isa, row, block)
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, _isa: I, row: usize, _block: usize, sums: [I::F32; NV]) {
+        self.sums[row - self.start] = sums;
+    }
+}
+
 /// Runs the backward epilogue of a cell over the rows of a step: rows that continue get the recurrent product of the
 /// following step's gradients, rows that end here start from the carry.
 ///
@@ -227,7 +289,6 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
         reads_carry,
     };
     let (start, end) = step.rows;
-    let blocks = weights.backward.blocks();
     let continuing = if step.has_product { start } else { step.continuing.clamp(start, end) };
     let Block { slot, count, .. } = C::PRODUCTS[0].block;
     // SAFETY: the slots of the recurrent product lie inside the row records of `gates_next`, which the caller guarantees.
@@ -236,11 +297,11 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
             let a = step.gates_next.add(slot * step.units);
             let mut epilogue = make(gradient(C::HAS_DIRECT_GRADIENT));
             let k = count * step.units;
-            gemm::tiles(isa, start..continuing, a, C::SLOTS * step.units, 1, k, &weights.backward, 0..blocks, &mut epilogue);
+            multiply(isa, C::FUSED, start..continuing, a, C::SLOTS * step.units, k, &weights.backward, &mut epilogue);
         }
         if end > continuing {
             let mut epilogue = make(gradient(true));
-            gemm::tiles(isa, continuing..end, step.gates, 0, 1, 0, &weights.backward, 0..blocks, &mut epilogue);
+            multiply(isa, C::FUSED, continuing..end, step.gates, 0, 0, &weights.backward, &mut epilogue);
         }
     }
 }

@@ -9,9 +9,9 @@
 //! ```
 //! Slot 0: z = x·W + b, later dz.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, range};
+use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
 use crate::activations::Unary;
-use foliot_simd::gemm::{self, Epilogue};
+use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
 /// The cell with its activation.
@@ -26,6 +26,7 @@ impl<A: Unary> Cell for SimpleRnn<A> {
     const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: 1 }];
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: 0, gate: 0, count: 1 }, operand: Operand::State }];
+    const FUSED: bool = A::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = false;
 
@@ -33,10 +34,9 @@ impl<A: Unary> Cell for SimpleRnn<A> {
     unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
         let mut epilogue = Forward { step: *step, activation: self.activation };
         let k = if step.has_product { 0 } else { step.units };
-        let blocks = 0..weights.forward.blocks();
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            gemm::tiles(isa, range(step.rows), step.h_previous, step.units, 1, k, &weights.forward, blocks, &mut epilogue);
+            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 

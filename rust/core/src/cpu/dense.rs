@@ -81,16 +81,15 @@ impl State {
             activation.backward(level, units, z, y, dy, dz);
         }
         let dz = if linear { output_gradient } else { dz };
-        let width = |start: usize, width: usize, stride: usize| move |values| Rows { values, stride, start, width };
         if let Some(kernel) = call.parameter_gradients[0] {
             let [x, dz, kernel, partials] = memory.many([call.inputs[0].value, dz, kernel, partials]);
             let segments = [Segment { left: 0, right: 0, rows }];
-            let (x, dz) = (width(0, features, features)(&*x), width(0, units, units)(&*dz));
+            let (x, dz) = (Rows::whole(x, features), Rows::whole(dz, units));
             gradients::add_outer_products(level, &segments, x, dz, kernel, units, 0, partials);
         }
         if let Some(bias) = call.parameter_gradients.get(1).copied().flatten() {
             let [dz, bias, partials] = memory.many([dz, bias, partials]);
-            gradients::add_column_sums(width(0, units, units)(&*dz), rows, bias, 0, partials);
+            gradients::add_column_sums(Rows::whole(dz, units), rows, bias, 0, partials);
         }
         if let Some(input_gradient) = call.inputs[0].gradient {
             let kernel = packed(&mut self.backward, level, call.parameters[0], true);

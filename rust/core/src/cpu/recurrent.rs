@@ -219,7 +219,6 @@ impl State {
         let part = |group: usize| group * per_group * units;
         let width = per_group * units;
         let projections = (0..sizes.groups).map(|group| Projection {
-            x: std::ptr::null(),
             kernel: Packed::plain(level, &kernel[part(group)..], sizes.features, width, columns, 1),
             bias: bias[part(group)..][..width].to_vec(),
             slot: group * per_group,
@@ -232,10 +231,8 @@ impl State {
             let block = C::PRODUCTS[0].block;
             let gate = |index: usize| &values[1][(block.gate + index) * units..];
             StateDropout {
-                masks: std::ptr::null(),
                 forward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, columns, 1)).collect(),
                 backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, 1, columns)).collect(),
-                masked: std::ptr::null_mut(),
             }
         });
         self.packed = Some(PackedWeights {
@@ -318,7 +315,7 @@ struct Forward<'a> {
 ///
 /// The pointers lead into `memory`; the scan must not outlive the call.
 fn scan_of<'a>(
-    state: &'a mut State,
+    state: &'a State,
     level: Level,
     memory: &mut Memory,
     call: &Call<'_>,
@@ -328,15 +325,7 @@ fn scan_of<'a>(
     let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
     let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
     let State { layout, packed } = state;
-    let packed = packed.as_mut()?;
-    let group = sizes.elements * sizes.features;
-    for (index, projection) in packed.projections.iter_mut().enumerate() {
-        projection.x = memory.pointer(x.part(index * group, group));
-    }
-    if let Some(dropout) = &mut packed.state_dropout {
-        dropout.masks = memory.pointer(saved.state_masks);
-        dropout.masked = memory.pointer(saved.masked_state);
-    }
+    let packed = packed.as_ref()?;
     let mut states =
         |values: Span, initial: Span, kept| States { initial: memory.pointer(initial), base: memory.pointer(values), kept };
     let h = states(h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
@@ -350,7 +339,10 @@ fn scan_of<'a>(
         features: sizes.features,
         weights: &packed.recurrent,
         projections: &packed.projections,
+        x: memory.pointer(x),
         state_dropout: packed.state_dropout.as_ref(),
+        state_masks: memory.pointer(saved.state_masks),
+        masked_state: memory.pointer(saved.masked_state),
         gates: memory.pointer(saved.gates),
         gates_kept,
         h,
@@ -514,6 +506,11 @@ fn start_gradients(
     }
 }
 
+/// Column blocks of the gates buffer.
+fn slot_rows<'a>(values: &'a [f32], sizes: &Sizes, slot: usize, count: usize) -> Rows<'a> {
+    Rows { values, stride: sizes.slots * sizes.units, start: slot * sizes.units, width: count * sizes.units }
+}
+
 /// Adds to the gradients of kernel, recurrent kernel and bias.
 fn weight_gradients<C: Cell>(
     level: Level,
@@ -525,10 +522,9 @@ fn weight_gradients<C: Cell>(
     scratch: &Scratch,
 ) {
     let (units, features) = (sizes.units, sizes.features);
-    let (columns, record) = (sizes.gates * units, sizes.slots * units);
+    let columns = sizes.gates * units;
     let elements = layout.elements();
     let everything = [Segment { left: 0, right: 0, rows: elements }];
-    let slots = |values, slot: usize, count: usize| Rows { values, stride: record, start: slot * units, width: count * units };
     let x_span = if sizes.packs_input { saved.x } else { call.inputs[0].value };
 
     if let Some(target) = call.parameter_gradients[0] {
@@ -539,8 +535,8 @@ fn weight_gradients<C: Cell>(
             for piece in 0..pieces {
                 let (slot, gate, count) = (block.slot + piece, block.gate + piece, block.count / pieces);
                 let group = if sizes.groups > 1 { slot } else { 0 };
-                let x = Rows { values: &x[group * sizes.elements * features..], stride: features, start: 0, width: features };
-                let dz = slots(&*gates, slot, count);
+                let x = Rows::whole(&x[group * sizes.elements * features..], features);
+                let dz = slot_rows(gates, sizes, slot, count);
                 gradients::add_outer_products(level, &everything, x, dz, target, columns, gate * units, partials);
             }
         }
@@ -552,12 +548,12 @@ fn weight_gradients<C: Cell>(
         let two = target.len == 2 * columns;
         let [gates, target, partials] = memory.many([saved.gates, target, scratch.partials]);
         for block in C::INPUTS {
-            let dz = slots(&*gates, block.slot, block.count);
+            let dz = slot_rows(gates, sizes, block.slot, block.count);
             gradients::add_column_sums(dz, elements, target, block.gate * units, partials);
         }
         if two {
             let block = C::PRODUCTS[0].block;
-            let dz = slots(&*gates, block.slot, block.count);
+            let dz = slot_rows(gates, sizes, block.slot, block.count);
             gradients::add_column_sums(dz, elements, target, columns + block.gate * units, partials);
         }
     }
@@ -588,12 +584,10 @@ fn recurrent_kernel_gradient<C: Cell>(
     target: Span,
 ) {
     let units = sizes.units;
-    let (columns, record) = (sizes.gates * units, sizes.slots * units);
+    let columns = sizes.gates * units;
     let elements = layout.elements();
     let everything = [Segment { left: 0, right: 0, rows: elements }];
     let first = [Segment { left: 0, right: 0, rows: layout.active(0) }];
-    let slots = |values, slot: usize, count: usize| Rows { values, stride: record, start: slot * units, width: count * units };
-    let rows = |values| Rows { values, stride: units, start: 0, width: units };
     let h_span = if sizes.writes_output { call.outputs[0].value } else { saved.h };
     let [h, initial, gates, masks, masked, target, partials] = memory.many([
         h_span,
@@ -607,18 +601,18 @@ fn recurrent_kernel_gradient<C: Cell>(
     for product in C::PRODUCTS {
         let block = product.block;
         if let Operand::Slot(slot) = product.operand {
-            let (left, right) = (slots(&*gates, slot, 1), slots(&*gates, block.slot, block.count));
+            let (left, right) = (slot_rows(gates, sizes, slot, 1), slot_rows(gates, sizes, block.slot, block.count));
             gradients::add_outer_products(level, &everything, left, right, target, columns, block.gate * units, partials);
             continue;
         }
         if !sizes.state_dropout {
-            let right = slots(&*gates, block.slot, block.count);
+            let right = slot_rows(gates, sizes, block.slot, block.count);
             let column = block.gate * units;
             if call.inputs.len() > 1 {
-                gradients::add_outer_products(level, &first, rows(&*initial), right, target, columns, column, partials);
+                gradients::add_outer_products(level, &first, Rows::whole(initial, units), right, target, columns, column, partials);
             }
             let segments = following_steps(layout);
-            gradients::add_outer_products(level, &segments, rows(&*h), right, target, columns, column, partials);
+            gradients::add_outer_products(level, &segments, Rows::whole(h, units), right, target, columns, column, partials);
             continue;
         }
         for index in 0..block.count {
@@ -629,9 +623,9 @@ fn recurrent_kernel_gradient<C: Cell>(
                 let values = &mut masked[layout.offset(step) * units..][..len];
                 values.iter_mut().zip(before).zip(mask).for_each(|((value, h), mask)| *value = h * mask);
             }
-            let right = slots(&*gates, block.slot + index, 1);
+            let right = slot_rows(gates, sizes, block.slot + index, 1);
             let column = (block.gate + index) * units;
-            gradients::add_outer_products(level, &everything, rows(&*masked), right, target, columns, column, partials);
+            gradients::add_outer_products(level, &everything, Rows::whole(masked, units), right, target, columns, column, partials);
         }
     }
 }
@@ -655,12 +649,12 @@ fn input_gradient<C: Cell>(
         let into = if index == 0 { sum } else { scratch.group_gradient };
         let [gates, into] = memory.many([saved.gates, into]);
         let (gates, into) = (&*gates, Parts(into.as_mut_ptr()));
-        let rows = (ELEMENTS_PER_TASK * 8 / (features * projection.count * units).max(1)).clamp(48, 4096);
+        let (slot, k) = (projection.slot, projection.count * units);
+        let rows = (ELEMENTS_PER_TASK * 8 / (features * k).max(1)).clamp(48, 4096);
         for_each_rows(layout.elements(), rows, |start, count| {
-            let a = MatrixRef::new(&gates[start * record + projection.slot * units..], record, 1);
+            let a = MatrixRef::new(&gates[start * record + slot * units..], record, 1);
             // SAFETY: tasks have disjoint rows.
             let c = unsafe { into.part(start * features, count * features) };
-            let k = projection.count * units;
             let b = foliot_simd::gemm::Operand::Packed(transposed);
             gemm(level, count, features, k, a, b, Init::Zero, MatrixMut::new(c, features));
         });

@@ -6,6 +6,7 @@
 mod adam;
 mod rmsprop;
 mod sgd;
+mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use adam::Adam;
 pub use rmsprop::Rmsprop;
 pub use sgd::Sgd;
+pub use state::OptimizerState;
 
 use crate::regularizers::sum_of_squares;
 use crate::{Error, Result, check};

@@ -32,6 +32,12 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows of `width` values, one after another.
+    #[must_use]
+    pub fn whole(values: &'a [f32], width: usize) -> Self {
+        Self { values, stride: width, start: 0, width }
+    }
+
     fn matrix(&self, row: usize, column: usize) -> &'a [f32] {
         &self.values[row * self.stride + self.start + column..]
     }

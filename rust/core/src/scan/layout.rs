@@ -86,6 +86,12 @@ impl TimeLayout {
         self.batch
     }
 
+    /// Elements of the batch, padding included: the room that an array in packed order takes at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.batch * self.time
+    }
+
     /// Steps of the longest row.
     #[must_use]
     pub fn steps(&self) -> usize {

@@ -81,8 +81,6 @@ impl States {
 /// Part of the input projection: the columns of the kernel that share an input (all of them, unless dropout draws a mask
 /// for each gate).
 pub struct Projection {
-    /// The input in packed order.
-    pub x: *const f32,
     /// The columns, packed in the order of the slots.
     pub kernel: Packed,
     /// One value for each column, in the same order.
@@ -93,16 +91,12 @@ pub struct Projection {
     pub count: usize,
 }
 
-/// What multiplies the previous state on its way into each column block of the recurrent kernel (recurrent dropout).
+/// The recurrent kernel for recurrent dropout, where each gate's product has its own masked state.
 pub struct StateDropout {
-    /// (gates, batch, units), packed row order.
-    pub masks: *const f32,
     /// Each column block of the kernel, for the gates that multiply the state.
     pub forward: Vec<Packed>,
     /// Their transposes.
     pub backward: Vec<Packed>,
-    /// Room for the masked state (batch, units).
-    pub masked: *mut f32,
 }
 
 /// All that a scan works on.
@@ -117,10 +111,16 @@ pub struct Scan<'a> {
     pub features: usize,
     /// The recurrent weights.
     pub weights: &'a Weights,
+    /// The input in packed order, once for each projection.
+    pub x: *const f32,
     /// The input projections.
     pub projections: &'a [Projection],
     /// Recurrent dropout, when it is on.
     pub state_dropout: Option<&'a StateDropout>,
+    /// What multiplies the state for each gate: (gates, batch, units), packed row order.
+    pub state_masks: *const f32,
+    /// Room for the masked state (batch, units).
+    pub masked_state: *mut f32,
     /// The gates buffer.
     pub gates: *mut f32,
     /// How many steps' gates are kept: all of them for training, one block of steps otherwise.
@@ -211,7 +211,7 @@ impl Scan<'_> {
     fn state_mask(&self, gate: usize) -> *const f32 {
         // SAFETY: there is a mask (batch, units) for each gate.
         self.state_dropout
-            .map_or(std::ptr::null(), |dropout| unsafe { dropout.masks.add(gate * self.layout.batch() * self.units) })
+            .map_or(std::ptr::null(), |_| unsafe { self.state_masks.add(gate * self.layout.batch() * self.units) })
     }
 
     /// The mask of the product that does not multiply the state, or null.
@@ -259,8 +259,8 @@ impl<C: Cell> Kernel for Forward<'_, C> {
                     let first_row = layout.offset(step) + rows.0;
                     let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
                     let gates = scan.gates_at(step, C::SLOTS).add(rows.0 * C::SLOTS * scan.units);
-                    for projection in scan.projections {
-                        project::<C, I>(isa, scan, projection, first_row, count, gates);
+                    for index in 0..scan.projections.len() {
+                        project::<C, I>(isa, scan, index, first_row, count, gates);
                     }
                 }
                 let forward = ForwardStep {
@@ -288,11 +288,12 @@ impl<C: Cell> Kernel for Forward<'_, C> {
 unsafe fn project<C: Cell, I: Isa>(
     isa: I,
     scan: &Scan<'_>,
-    projection: &Projection,
+    index: usize,
     first_row: usize,
     rows: usize,
     gates: *mut f32,
 ) {
+    let projection = &scan.projections[index];
     let mut epilogue = Store {
         initial: projection.bias.as_ptr(),
         initial_stride: 0,
@@ -303,7 +304,7 @@ unsafe fn project<C: Cell, I: Isa>(
     };
     // SAFETY: the caller names rows that exist.
     unsafe {
-        let x = projection.x.add(first_row * scan.features);
+        let x = scan.x.add((index * scan.layout.capacity() + first_row) * scan.features);
         let blocks = 0..projection.kernel.blocks();
         gemm::tiles(isa, 0..rows, x, scan.features, 1, scan.features, &projection.kernel, blocks, &mut epilogue);
     }
@@ -352,7 +353,7 @@ unsafe fn masked_products<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &St
         unsafe {
             let mask = scan.state_mask(block.gate + index);
             for position in step.rows.0 * units..step.rows.1 * units {
-                *dropout.masked.add(position) = *step.h_previous.add(position) * *mask.add(position);
+                *scan.masked_state.add(position) = *step.h_previous.add(position) * *mask.add(position);
             }
             let target = step.gates.add(slot * units);
             // A slot that the input projection did not fill starts from the candidate's recurrent bias.
@@ -363,7 +364,7 @@ unsafe fn masked_products<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &St
                 (scan.weights.candidate_bias.as_ptr(), 0)
             };
             let mut epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
-            gemm::tiles(isa, cells::range(step.rows), dropout.masked, units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
+            gemm::tiles(isa, cells::range(step.rows), scan.masked_state, units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
         }
     }
 }
