@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import foliot
 from foliot import _core
+
 from keras_api import KerasApi
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import numpy as np
+
     from rows import Row
 
 LAYERS = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import keras
+
 from keras_api import KerasApi
 
 

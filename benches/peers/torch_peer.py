@@ -35,7 +35,7 @@ class Classifier(nn.Module):  # type: ignore[misc]  # PyTorch is not installed w
         else:
             # Keras has one bias here; PyTorch's second one stays zero and is not trained.
             input_bias, hidden_bias = bias, np.zeros_like(bias)
-            self.recurrent.bias_hh_l0.requires_grad_(False)  # noqa: FBT003 (PyTorch's signature)
+            self.recurrent.bias_hh_l0.requires_grad_(False)
         for parameter, value in (
             (self.embedding.weight, table),
             (self.recurrent.weight_ih_l0, kernel.T),

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
 from rows import Row, read_problem
 
 if TYPE_CHECKING:
