@@ -73,9 +73,11 @@ format: $(VENV)/stamp/lint ## let rustfmt and ruff rewrite the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-wheel: $(VENV)/stamp/python ## dist/: the sdist, and the wheel built from it
+# The wheel shares the build in target/; that the sdist builds by itself is shown by installing it, in .ci/run.
+wheel: $(VENV)/stamp/python ## dist/: the wheel (abi3, Python 3.11 and later) and the sdist
 	rm -f dist/foliot-*
-	$(BIN)/maturin build --release --sdist --out dist
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/maturin sdist --out dist
 	$(BIN)/python tests/release/check_dist.py dist
 
 coverage: $(VENV)/stamp/test ## line coverage of both languages, from both languages' tests
