@@ -197,6 +197,12 @@ fn softplus<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     isa.add(isa.select(isa.gt(x, isa.zero()), x, isa.zero()), log)
 }
 
+/// min(max(x / 6 + 1/2, 0), 1)
+#[inline(always)]
+fn hard_sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    clip(isa, isa.mul_add(x, isa.splat(1.0 / 6.0), isa.splat(0.5)), 0.0, 1.0)
+}
+
 /// The normal distribution function, by the Chebyshev fit of erfc in Numerical Recipes 6.2 (relative error below 1.2e-7).
 #[inline(always)]
 fn normal_distribution<I: Isa>(isa: I, x: I::F32) -> I::F32 {
@@ -214,11 +220,39 @@ fn normal_distribution<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     where_positive(isa, x, isa.sub(isa.splat(1.0), half_erfc), half_erfc)
 }
 
+/// In a cell: the functions are too much code to copy into every kernel, so vectors go through the shared functions.
 impl Unary for Activation {
     const CHEAP: bool = false;
 
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
+        let (mut input, mut output) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+        // SAFETY: no vector is longer than the arrays.
+        unsafe { isa.store(input.as_mut_ptr(), x) };
+        self.forward(I::LEVEL, I::LANES, &input[..I::LANES], &mut output[..I::LANES]);
+        // SAFETY: as above.
+        unsafe { isa.load(output.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn slope_from_output<I: Isa>(self, isa: I, y: I::F32) -> I::F32 {
+        let (mut output, mut slope) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+        // SAFETY: no vector is longer than the arrays.
+        unsafe { isa.store(output.as_mut_ptr(), y) };
+        let lanes = I::LANES;
+        self.backward(I::LEVEL, lanes, &[], &output[..lanes], &[1.0; MAX_LANES][..lanes], &mut slope[..lanes]);
+        // SAFETY: as above.
+        unsafe { isa.load(slope.as_ptr()) }
+    }
+}
+
+/// The longest vector of any instruction set.
+const MAX_LANES: usize = 16;
+
+impl Activation {
+    /// y from x.
+    #[inline(always)]
+    fn value_from_input<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         let one = isa.splat(1.0);
         match self {
             // Softmax needs the whole row; `forward` handles it before it gets here.
@@ -258,9 +292,9 @@ impl Unary for Activation {
             }
             Self::Mish {} => isa.mul(x, math::tanh(isa, softplus(isa, x))),
             Self::Exponential {} => math::exp(isa, x),
-            Self::HardSigmoid {} => clip(isa, isa.mul_add(x, isa.splat(1.0 / 6.0), isa.splat(0.5)), 0.0, 1.0),
+            Self::HardSigmoid {} => hard_sigmoid(isa, x),
             Self::HardTanh {} => clip(isa, x, -1.0, 1.0),
-            Self::HardSilu {} => isa.mul(x, Self::HardSigmoid {}.value(isa, x)),
+            Self::HardSilu {} => isa.mul(x, hard_sigmoid(isa, x)),
             Self::LogSigmoid {} => isa.neg(softplus(isa, isa.neg(x))),
             Self::TanhShrink {} => isa.sub(x, math::tanh(isa, x)),
             Self::SoftShrink { threshold } => {
@@ -281,8 +315,9 @@ impl Unary for Activation {
         }
     }
 
+    /// dy/dx from y, for the functions whose output determines it.
     #[inline(always)]
-    fn slope_from_output<I: Isa>(self, isa: I, y: I::F32) -> I::F32 {
+    fn slope_from_value<I: Isa>(self, isa: I, y: I::F32) -> I::F32 {
         let one = isa.splat(1.0);
         match self {
             Self::Tanh {} => Tanh.slope_from_output(isa, y),
@@ -376,7 +411,7 @@ impl Activation {
                 isa.mul_add(isa.mul(x, Tanh.slope_from_output(isa, t)), math::sigmoid(isa, x), t)
             }
             Self::HardSilu {} => {
-                let gate = Self::HardSigmoid {}.value(isa, x);
+                let gate = hard_sigmoid(isa, x);
                 isa.mul_add(isa.mul(x, isa.splat(1.0 / 6.0)), inside(isa, x, -3.0, 3.0), gate)
             }
             Self::TanhShrink {} => {
@@ -401,7 +436,8 @@ impl Activation {
                 let root = isa.sqrt(isa.mul_add(x, x, isa.splat(b)));
                 isa.mul(isa.splat(0.5), isa.add(one, isa.div(x, root)))
             }
-            other => other.slope_from_output(isa, other.value(isa, x)),
+            // The others have a slope from their output, and nobody asks for it here.
+            _ => one,
         }
     }
 
@@ -477,7 +513,7 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
             // SAFETY: offset + n <= len of both slices, which were compared above.
             unsafe {
                 let x = isa.load_partial(self.x.as_ptr().add(offset), n);
-                isa.store_partial(self.y.as_mut_ptr().add(offset), self.activation.value(isa, x), n);
+                isa.store_partial(self.y.as_mut_ptr().add(offset), self.activation.value_from_input(isa, x), n);
             }
         });
     }
@@ -537,7 +573,7 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
                 let slope = if from_input {
                     self.activation.slope_from_input(isa, value)
                 } else {
-                    self.activation.slope_from_output(isa, value)
+                    self.activation.slope_from_value(isa, value)
                 };
                 let dy = isa.load_partial(self.dy.as_ptr().add(offset), n);
                 isa.store_partial(self.dx.as_mut_ptr().add(offset), isa.mul(dy, slope), n);

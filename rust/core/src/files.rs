@@ -34,6 +34,9 @@ const METADATA: &str = "__metadata__";
 /// A tensor from a file: its name, shape and values in row-major order.
 pub type Tensor = (String, Vec<usize>, Vec<f32>);
 
+/// The tensors of a file, in the order of their bytes, and its metadata.
+pub type Contents = (Vec<Tensor>, BTreeMap<String, String>);
+
 /// Writes tensors and metadata to a file, which is replaced if it exists. The same content gives the same bytes.
 ///
 /// # Errors
@@ -56,7 +59,7 @@ pub fn save(path: &Path, tensors: &[(String, Vec<usize>, &[f32])], metadata: &BT
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::File`] when it is not a whole safetensors file of f32 tensors.
-pub fn load(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
+pub fn load(path: &Path) -> Result<Contents> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let bad = |reason: String| Error::File { path: path.to_owned(), reason };
     // Asked before the file is opened: to open a pipe would wait for a writer.
@@ -83,7 +86,7 @@ pub fn load(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
     }
     let mut header = vec![0; header_length as usize];
     file.read_exact(&mut header).map_err(truncated)?;
-    let (tensors, metadata) = parse(&header, rest - header_length).map_err(bad)?;
+    let Header { tensors, metadata } = parse(&header, rest - header_length).map_err(bad)?;
 
     let mut loaded = Vec::with_capacity(tensors.len());
     for (name, info) in tensors {
@@ -94,10 +97,7 @@ pub fn load(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
 }
 
 /// The header's content: tensors in the order of their bytes, without gaps or overlaps, that fill `data_length` bytes.
-fn parse(
-    header: &[u8],
-    data_length: u64,
-) -> std::result::Result<(Vec<(String, TensorInfo)>, BTreeMap<String, String>), String> {
+fn parse(header: &[u8], data_length: u64) -> std::result::Result<Header, String> {
     let Header { mut tensors, metadata } =
         serde_json::from_slice(header).map_err(|error| format!("the header is not valid: {error}"))?;
     for (name, info) in &tensors {
@@ -115,7 +115,7 @@ fn parse(
         let declared = layout.data_len();
         return Err(format!("the tensors take {declared} bytes but {data_length} follow the header"));
     }
-    Ok((tensors, metadata))
+    Ok(Header { tensors, metadata })
 }
 
 /// The header as JSON. A key that appears twice is refused, where a map would silently keep the last.

@@ -222,6 +222,15 @@ impl Loss {
         Ok(total)
     }
 
+    /// The loss of each row, unweighted.
+    ///
+    /// # Errors
+    /// Those of [`Self::evaluate`].
+    pub fn rows(&self, targets: Targets, predictions: &[f32], rows: usize, features: usize) -> Result<Vec<f32>> {
+        let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, None)?;
+        (0..rows).map(|row| Ok(self.row(&batch, row, None)? as f32)).collect()
+    }
+
     fn row(&self, batch: &Batch, row: usize, grad: Option<Gradient>) -> Result<f64> {
         let p = batch.prediction(row);
         let mut single = [0.0];

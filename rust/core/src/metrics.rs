@@ -106,7 +106,7 @@ fn matches(batch: &Batch, class: impl Fn(usize, &mut [f32; 1]) -> f64) -> f64 {
     hits.map(|row| batch.weight(row)).sum()
 }
 
-/// The index of the first largest value; a NaN counts as largest, as in NumPy.
+/// The index of the first largest value; a NaN counts as largest, as in `NumPy`.
 fn largest(values: &[f32]) -> usize {
     let mut best = 0;
     for (index, &value) in values.iter().enumerate() {

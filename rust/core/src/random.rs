@@ -5,27 +5,29 @@
 use foliot_simd::{Isa, Kernel, available, dispatch};
 
 /// Multipliers of the two halves, and what is added to the key after each round: from the paper.
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// Blocks computed together: enough for two vectors of the widest instruction set.
-const LANES: usize = 32;
+/// Blocks computed together. With fewer the compiler unrolls the loop over them instead of using vectors.
+const LANES: usize = 16;
 
-/// The ten rounds on `N` counters at once; word `w` of counter `lane` is `counters[w][lane]`.
+/// The ten rounds on `N` counters at once; word `w` of counter `lane` is `counters[w][lane]`. The words stand in the low
+/// halves of u64: the products need that room, and vectors of one width need no shuffling.
 #[inline(always)]
-fn rounds<const N: usize>(key: u64, mut counters: [[u32; N]; 4]) -> [[u32; N]; 4] {
+fn rounds<const N: usize>(key: u64, mut counters: [[u64; N]; 4]) -> [[u64; N]; 4] {
+    const LOW: u64 = 0xFFFF_FFFF;
     let mut keys = [key as u32, (key >> 32) as u32];
     for _ in 0..10 {
-        let [mut a, mut b, mut c, mut d] = counters;
+        let [a, b, c, d] = &mut counters;
         for lane in 0..N {
-            let first = u64::from(a[lane]) * u64::from(MULTIPLIERS[0]);
-            let second = u64::from(c[lane]) * u64::from(MULTIPLIERS[1]);
-            a[lane] = (second >> 32) as u32 ^ b[lane] ^ keys[0];
-            b[lane] = second as u32;
-            c[lane] = (first >> 32) as u32 ^ d[lane] ^ keys[1];
-            d[lane] = first as u32;
+            // The masks say that both factors have 32 bits, for which there is a vector instruction.
+            let first = (a[lane] & LOW) * MULTIPLIERS[0];
+            let second = (c[lane] & LOW) * MULTIPLIERS[1];
+            a[lane] = second >> 32 ^ b[lane] ^ u64::from(keys[0]);
+            b[lane] = second & LOW;
+            c[lane] = first >> 32 ^ d[lane] ^ u64::from(keys[1]);
+            d[lane] = first & LOW;
         }
-        counters = [a, b, c, d];
         keys = [keys[0].wrapping_add(WEYL[0]), keys[1].wrapping_add(WEYL[1])];
     }
     counters
@@ -34,14 +36,14 @@ fn rounds<const N: usize>(key: u64, mut counters: [[u32; N]; 4]) -> [[u32; N]; 4
 /// Four words of random bits for a key and a counter.
 #[must_use]
 pub fn philox(key: u64, counter: [u32; 4]) -> [u32; 4] {
-    rounds(key, counter.map(|word| [word])).map(|[word]| word)
+    rounds(key, counter.map(|word| [u64::from(word)])).map(|[word]| word as u32)
 }
 
 /// A sequence of random numbers; different streams of one seed are independent.
 #[derive(Debug, Clone)]
 pub struct Stream {
     seed: u64,
-    stream: u64,
+    number: u64,
     block: u64,
     words: [u32; 4],
     used: usize,
@@ -52,12 +54,12 @@ impl Stream {
     /// The start of a stream.
     #[must_use]
     pub fn new(seed: u64, stream: u64) -> Self {
-        Self { seed, stream, block: 0, words: [0; 4], used: 4, spare: None }
+        Self { seed, number: stream, block: 0, words: [0; 4], used: 4, spare: None }
     }
 
     fn word(&mut self) -> u32 {
         if self.used == 4 {
-            let (block, stream) = (self.block, self.stream);
+            let (block, stream) = (self.block, self.number);
             self.words = philox(self.seed, [block as u32, (block >> 32) as u32, stream as u32, (stream >> 32) as u32]);
             self.block += 1;
             self.used = 0;
@@ -167,7 +169,10 @@ impl Kernel for Fill<'_> {
         let head = (self.first_element.wrapping_neg() % 4).min(self.out.len() as u64) as usize;
         let (start, rest) = self.out.split_at_mut(head);
         let first_block = (self.first_element + head as u64) / 4;
-        let scale = |word: u32| if u64::from(word) >= self.threshold { self.scale } else { 0.0 };
+        // The comparison of `keep` in 32 bits, which vectorizes. It says no to every word at rates 0 and 1.
+        let limit = (self.threshold as u32).wrapping_sub(1);
+        let dropped = if self.threshold == 0 { self.scale } else { 0.0 };
+        let scale = |word: u32| if word > limit { self.scale } else { dropped };
         let counters = |block: u64| [block as u32, (block >> 32) as u32, self.step, self.stream];
         let words = philox(self.seed, counters(self.first_element / 4));
         for (slot, word) in start.iter_mut().zip(&words[(self.first_element % 4) as usize..]) {
@@ -176,16 +181,15 @@ impl Kernel for Fill<'_> {
         let mut block = first_block;
         let mut groups = rest.chunks_exact_mut(4 * LANES);
         for group in &mut groups {
-            let mut lanes = [[0; LANES], [0; LANES], [self.step; LANES], [self.stream; LANES]];
-            for lane in 0..LANES {
-                let [low, high, ..] = counters(block + lane as u64);
-                lanes[0][lane] = low;
-                lanes[1][lane] = high;
+            let mut lanes = [[0; LANES], [0; LANES], [u64::from(self.step); LANES], [u64::from(self.stream); LANES]];
+            let [lows, highs, ..] = &mut lanes;
+            for ((low, high), block) in lows.iter_mut().zip(highs).zip(block..) {
+                (*low, *high) = (block & 0xFFFF_FFFF, block >> 32);
             }
             let words = rounds(self.seed, lanes);
             for (lane, slots) in group.chunks_exact_mut(4).enumerate() {
                 for (slot, word) in slots.iter_mut().zip(&words) {
-                    *slot = scale(word[lane]);
+                    *slot = scale(word[lane] as u32);
                 }
             }
             block += LANES as u64;
@@ -249,8 +253,7 @@ mod tests {
     #[test]
     fn every_order_is_equally_likely() {
         let mut counts = std::collections::BTreeMap::new();
-        const DRAWS: u64 = 24_000;
-        for epoch in 0..DRAWS {
+        for epoch in 0..24_000 {
             *counts.entry(permutation(4, 11, epoch)).or_insert(0u32) += 1;
         }
         assert_eq!(counts.len(), 24);

@@ -267,7 +267,8 @@ impl Pool {
     }
 
     fn claim(&'static self) -> Option<Claim> {
-        (!self.claimed.swap(true, Ordering::Acquire)).then_some(Claim { pool: self })
+        // Not then_some: it would make the claim first, and dropping that one frees the pool under its holder.
+        (!self.claimed.swap(true, Ordering::Acquire)).then(|| Claim { pool: self })
     }
 
     /// A worker's life: wait for a job, take part, leave.
@@ -542,9 +543,36 @@ mod tests {
         let _guard = with_threads(3);
         thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..300).for_each(|_| assert_eq!(sum(50), 1275)));
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        assert_eq!(sum(50), 1275);
+                        // Tasks long enough that callers meet.
+                        assert_eq!(map(8, |task| (0..5000).fold(task, |a, b| hint::black_box(a ^ b))).len(), 8);
+                    }
+                });
             }
         });
+    }
+
+    #[test]
+    fn a_caller_that_finds_the_pool_taken_leaves_it_taken() {
+        let _guard = with_threads(2);
+        let pool = Pool::current();
+        // Tests of other modules may hold it for a moment.
+        let wait_for_claim = || {
+            loop {
+                if let Some(claim) = pool.claim() {
+                    break claim;
+                }
+                thread::yield_now();
+            }
+        };
+        let claim = wait_for_claim();
+        assert!(pool.claim().is_none());
+        assert!(pool.claim().is_none());
+        assert_eq!(sum(10), 55);
+        drop(claim);
+        wait_for_claim();
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The export list of `foliot._core`. Nothing here computes: a method unwraps, releases the GIL, calls the core, wraps.
 // PyO3's generated items carry no documentation of their own; the stub `_core.pyi` documents what Python sees.
 #![allow(missing_docs)]
+// PyO3 hands arguments over by value.
+#![allow(clippy::needless_pass_by_value)]
 
 mod arrays;
 mod errors;
 mod files;
 mod initializers;
+mod losses;
 mod optimizer;
 mod program;
 mod runtime;
@@ -17,6 +20,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     files::register(module)?;
     initializers::register(module)?;
+    losses::register(module)?;
     optimizer::register(module)?;
     program::register(module)?;
     runtime::register(module)?;

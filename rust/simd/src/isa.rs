@@ -2,6 +2,10 @@
 
 use crate::dispatch::Level;
 
+/// 1.5 * 2^23: around it a unit in the last place is 1, so adding it rounds to the nearest integer, ties to even, and leaves
+/// that integer in the low bits, negative ones in two's complement.
+pub const EXPONENT_ORIGIN: f32 = 12582912.0;
+
 /// An instruction set: a token of size zero whose methods are the vector operations.
 ///
 /// A token exists only where the CPU has the instructions, so holding one is the proof that they can run. All
@@ -134,8 +138,15 @@ pub unsafe trait Isa: Copy + Send + Sync + 'static {
     /// `a` where `mask` is true, else `b`.
     fn select(self, mask: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
 
+    /// The bits of `x` shifted left by 23, as a value. The low bits of `EXPONENT_ORIGIN + 127 + n` are the exponent field
+    /// of 2^n: so this turns such a sum into 2^n, for integers `n` in -126..=127.
+    fn shift_to_exponent(self, x: Self::F32) -> Self::F32;
+
     /// `2^n` for integers `n` in -126..=127; anything else gives no meaningful value.
-    fn exp2(self, n: Self::F32) -> Self::F32;
+    #[inline(always)]
+    fn exp2(self, n: Self::F32) -> Self::F32 {
+        self.shift_to_exponent(self.add(n, self.splat(EXPONENT_ORIGIN + 127.0)))
+    }
 
     /// `x * 2^n` with one rounding, for integers `n` in -252..=254 and `x` that is NaN or in [1/4, 4].
     #[inline(always)]

@@ -4,7 +4,7 @@
 //! function), returns NaN for NaN, is exact at zero and reaches its limits exactly.
 
 use crate::dispatch::{Level, dispatch};
-use crate::isa::{Isa, Kernel};
+use crate::isa::{EXPONENT_ORIGIN, Isa, Kernel};
 
 /// Greatest error of [`exp`] in ulp, over all inputs and levels.
 pub const EXP_MAX_ULP: f64 = 2.5;
@@ -54,15 +54,26 @@ fn polynomial<I: Isa, const N: usize>(isa: I, x: I::F32, coefficients: [f32; N])
     sum
 }
 
-/// `(p, n)` with e^x = p * 2^n, n an integer and p in [0.7, 1.42], for |x| < 2^15.
+/// e^x in parts, for |x| < 2^15.
+struct Exponential<F32> {
+    /// e^x = p * 2^n with p in [0.7, 1.42].
+    p: F32,
+    /// The integer n.
+    n: F32,
+    /// 2^(n + offset), where that is a normal number.
+    power: F32,
+}
+
 #[inline(always)]
-fn exp_parts<I: Isa>(isa: I, x: I::F32) -> (I::F32, I::F32) {
-    let n = isa.round(isa.mul(x, isa.splat(std::f32::consts::LOG2_E)));
+fn exponential<I: Isa>(isa: I, x: I::F32, offset: f32) -> Exponential<I::F32> {
+    let origin = isa.splat(EXPONENT_ORIGIN + 127.0 + offset);
+    let sum = isa.mul_add(x, isa.splat(std::f32::consts::LOG2_E), origin);
+    let n = isa.sub(sum, origin);
     let r = isa.neg_mul_add(n, isa.splat(LN_2_HIGH), x);
     let r = isa.neg_mul_add(n, isa.splat(LN_2_LOW), r);
     let q = polynomial(isa, r, EXP);
     let p = isa.add(isa.mul_add(isa.mul(r, r), q, r), isa.splat(1.0));
-    (p, n)
+    Exponential { p, n, power: isa.shift_to_exponent(sum) }
 }
 
 /// e^x. 0 below -104, infinity above 88.73.
@@ -71,7 +82,7 @@ pub fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     // The limits lie where the result has long been rounded to zero or overflowed; the constant comes first because
     // the second operand's NaN survives.
     let x = isa.min(isa.splat(89.0), isa.max(isa.splat(-104.0), x));
-    let (p, n) = exp_parts(isa, x);
+    let Exponential { p, n, .. } = exponential(isa, x, 0.0);
     isa.scale(p, n)
 }
 
@@ -84,21 +95,25 @@ pub fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let a2 = isa.mul(a, a);
     let small = isa.mul_add(isa.mul(a, a2), polynomial(isa, a2, TANH), a);
 
-    // 1 - 2 / (e^20 + 1) rounds to 1, and n stays within the range of one `exp2`.
-    let (p, n) = exp_parts(isa, isa.min(isa.splat(20.0), isa.add(a, a)));
-    let large = isa.sub(one, isa.div(isa.splat(2.0), isa.mul_add(p, isa.exp2(n), one)));
+    // 1 - 2 / (e^20 + 1) rounds to 1.
+    let Exponential { p, power, .. } = exponential(isa, isa.min(isa.splat(20.0), isa.add(a, a)), 0.0);
+    let large = isa.sub(one, isa.div(isa.splat(2.0), isa.mul_add(p, power, one)));
 
     let magnitude = isa.select(isa.lt(a, isa.splat(TANH_SMALL)), small, large);
     isa.copy_sign(magnitude, x)
 }
 
-/// 1 / (1 + e^-x). 0 below -104, 1 from x = 16.7 on.
+/// 1 / (1 + e^-x). 0 below -104, 1 from x = 17.4 on.
 #[inline(always)]
 pub fn sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    const OFFSET: f32 = 64.0;
+    const TWO_TO_MINUS_OFFSET: f32 = 1.0 / 18446744073709551616.0;
     let one = isa.splat(1.0);
-    // For negative x, e^x / (1 + e^x): so the exponential never overflows and small results keep their precision.
-    let (p, n) = exp_parts(isa, isa.max(isa.splat(-104.0), isa.neg(isa.abs(x))));
-    let e = isa.scale(p, n);
+    // For negative x, e^x / (1 + e^x): so the exponential never overflows and small results keep their precision. n
+    // goes from -150 to 0; the offset keeps the power normal, and only the last product rounds.
+    let negative = isa.max(isa.splat(-104.0), isa.neg(isa.abs(x)));
+    let Exponential { p, power, .. } = exponential(isa, negative, OFFSET);
+    let e = isa.mul(isa.mul(p, power), isa.splat(TWO_TO_MINUS_OFFSET));
     isa.div(isa.select(isa.lt(x, isa.zero()), e, one), isa.add(one, e))
 }
 

@@ -13,9 +13,9 @@ pub mod gru;
 pub mod lstm;
 pub mod simple_rnn;
 
-use foliot_simd::dispatch::Level;
+use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
-use foliot_simd::isa::Isa;
+use foliot_simd::isa::{Isa, Kernel};
 use std::ops::Range;
 
 /// Columns of a weight matrix that go to or come from consecutive slots of the gates buffer.
@@ -234,39 +234,78 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
         unsafe { gemm::tiles(isa, rows, a, row_stride, 1, k, b, 0..b.blocks(), epilogue) };
         return;
     }
+    let mut sums = [0.0; STASH];
+    let place = |row: usize, vector: usize| (row * NV + vector) * I::LANES;
     for block in 0..b.blocks() {
         for start in rows.clone().step_by(STASHED_ROWS) {
             let end = (start + STASHED_ROWS).min(rows.end);
-            let mut stash = Stash { epilogue: &*epilogue, start, sums: [[isa.zero(); NV]; STASHED_ROWS] };
-            // SAFETY: passed on.
-            unsafe { gemm::tiles(isa, start..end, a, row_stride, 1, k, b, block..block + 1, &mut stash) };
-            let sums = stash.sums;
-            for row in start..end {
-                epilogue.finish(isa, row, block, sums[row - start]);
+            // SAFETY: twelve rows of NV <= 4 vectors of at most 16 values fit the stash; the rest is passed on.
+            unsafe {
+                for row in start..end {
+                    for (vector, value) in epilogue.init(isa, row, block).into_iter().enumerate() {
+                        isa.store(sums.as_mut_ptr().add(place(row - start, vector)), value);
+                    }
+                }
+                // A dispatch of its own makes this a function that all cells share.
+                dispatch(I::LEVEL, StashProduct::<NV> { rows: start..end, a, row_stride, k, b, block, sums: &mut sums });
+                for row in start..end {
+                    let load = |vector| isa.load(sums.as_ptr().add(place(row - start, vector)));
+                    epilogue.finish(isa, row, block, std::array::from_fn(load));
+                }
             }
         }
     }
 }
 
-/// Rows whose sums wait for an epilogue that is not fused: the largest tile.
+/// Rows whose sums wait for an epilogue that is not fused: the tallest tile.
 const STASHED_ROWS: usize = 12;
+/// Room for them: four vectors of sixteen values for each row.
+const STASH: usize = STASHED_ROWS * 4 * 16;
 
-/// Keeps the sums of a few rows.
-struct Stash<'a, I: Isa, const NV: usize, E> {
-    epilogue: &'a E,
-    start: usize,
-    sums: [[I::F32; NV]; STASHED_ROWS],
+/// A recurrent product of a few rows that adds to sums in memory.
+struct StashProduct<'a, const NV: usize> {
+    rows: Range<usize>,
+    a: *const f32,
+    row_stride: usize,
+    k: usize,
+    b: &'a Packed,
+    block: usize,
+    sums: &'a mut [f32; STASH],
 }
 
-impl<I: Isa, const NV: usize, E: Epilogue<I, NV>> Epilogue<I, NV> for Stash<'_, I, NV, E> {
+impl<const NV: usize> Kernel for StashProduct<'_, NV> {
+    type Output = ();
+
     #[inline(always)]
-    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; NV] {
-        self.epilogue.init(isa, row, block)
+    fn run<I: Isa>(self, isa: I) {
+        let mut stash = Stash { start: self.rows.start, sums: self.sums };
+        let blocks = self.block..self.block + 1;
+        // SAFETY: passed on from `multiply`.
+        unsafe { gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash) };
+    }
+}
+
+/// Keeps the sums of a few rows in memory.
+struct Stash<'a> {
+    start: usize,
+    sums: &'a mut [f32; STASH],
+}
+
+impl<I: Isa, const NV: usize> Epilogue<I, NV> for Stash<'_> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, _block: usize) -> [I::F32; NV] {
+        let first = (row - self.start) * NV;
+        // SAFETY: the rows of a call fit the stash.
+        std::array::from_fn(|vector| unsafe { isa.load(self.sums.as_ptr().add((first + vector) * I::LANES)) })
     }
 
     #[inline(always)]
-    fn finish(&mut self, _isa: I, row: usize, _block: usize, sums: [I::F32; NV]) {
-        self.sums[row - self.start] = sums;
+    fn finish(&mut self, isa: I, row: usize, _block: usize, sums: [I::F32; NV]) {
+        let first = (row - self.start) * NV;
+        for (vector, value) in sums.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { isa.store(self.sums.as_mut_ptr().add((first + vector) * I::LANES), value) };
+        }
     }
 }
 

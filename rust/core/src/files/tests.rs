@@ -39,7 +39,7 @@ fn file(header: &str, data: usize) -> Vec<u8> {
     bytes
 }
 
-fn load_bytes(folder: &Folder, bytes: &[u8]) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
+fn load_bytes(folder: &Folder, bytes: &[u8]) -> Result<Contents> {
     let path = folder.path("bytes");
     fs::write(&path, bytes).unwrap();
     load(&path)
@@ -252,7 +252,7 @@ fn tensor() -> impl Strategy<Value = (Vec<usize>, Vec<u32>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn what_is_saved_is_loaded_to_the_bit(

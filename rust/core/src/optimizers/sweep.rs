@@ -34,14 +34,11 @@ impl Sweep<'_, '_> {
             *pointer = slot.as_mut_ptr();
         }
         let Self { level, weight, gradient, learning_rate, .. } = self;
-        match self.weight_decay {
-            Some(weight_decay) => {
-                dispatch(level, Loop::<S, true> { step, weight, gradient, slots, weight_decay, learning_rate });
-            }
-            None => {
-                let weight_decay = 0.0;
-                dispatch(level, Loop::<S, false> { step, weight, gradient, slots, weight_decay, learning_rate });
-            }
+        if let Some(weight_decay) = self.weight_decay {
+            dispatch(level, Loop::<S, true> { step, weight, gradient, slots, weight_decay, learning_rate });
+        } else {
+            let weight_decay = 0.0;
+            dispatch(level, Loop::<S, false> { step, weight, gradient, slots, weight_decay, learning_rate });
         }
     }
 }

@@ -59,6 +59,7 @@ fn train(optimizer: &Optimizer, level: Level) -> (Vec<f32>, Vec<Vec<f32>>) {
 ///     gradient = np.array([((i * 5 + step * 3) % 13 - 6) / 16 for i in range(11)], "float32")
 ///     opt.apply([keras.ops.convert_to_tensor(gradient)], [weight])
 /// ```
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn golden() -> Vec<(Optimizer, [f32; COUNT])> {
     vec![
         // SGD(0.05)

@@ -180,8 +180,8 @@ impl Scan<'_> {
     pub unsafe fn forward<C: Cell>(&self, cell: C) {
         let shared = Shared(self);
         self.for_each_task(|rows| {
-            let scan = shared.get();
-            dispatch(scan.level, Forward { scan, cell, rows });
+            // SAFETY: as for this function; tasks have disjoint rows.
+            unsafe { shared.get().forward_rows(cell, rows) };
         });
     }
 
@@ -193,7 +193,8 @@ impl Scan<'_> {
         let shared = Shared((self, gradients));
         self.for_each_task(|rows| {
             let (scan, gradients) = shared.get();
-            dispatch(scan.level, Backward { scan, cell, rows, gradients });
+            // SAFETY: as for this function; tasks have disjoint rows.
+            unsafe { scan.backward_rows(cell, rows, gradients) };
         });
     }
 
@@ -227,21 +228,15 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-struct Forward<'a, C> {
-    scan: &'a Scan<'a>,
-    cell: C,
-    rows: (usize, usize),
-}
-
-impl<C: Cell> Kernel for Forward<'_, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        let Self { scan, cell, rows } = self;
-        let layout = scan.layout;
+impl Scan<'_> {
+    /// The forward scan of some rows.
+    ///
+    /// # Safety
+    /// As [`Scan::forward`]; no one else works on these rows.
+    unsafe fn forward_rows<C: Cell>(&self, cell: C, rows: (usize, usize)) {
+        let layout = self.layout;
         let alone = rows == (0, layout.batch());
-        let block = match scan.gates_kept {
+        let block = match self.gates_kept {
             GatesKept::Block(steps) => steps,
             GatesKept::All => projected_steps(layout.batch()),
         };
@@ -251,64 +246,220 @@ impl<C: Cell> Kernel for Forward<'_, C> {
             if rows.0 >= end {
                 break;
             }
-            // SAFETY: `Scan::forward`'s caller made all pointers valid for the layout; tasks have disjoint rows, and the rows
-            // of the steps of a block are contiguous in packed order when one task has them all.
+            // SAFETY: the caller made all pointers valid for the layout; the rows of the steps of a block are contiguous in
+            // packed order when one task has them all.
             unsafe {
                 if step % block == 0 {
                     let last = (step + block).min(layout.steps());
-                    let first_row = layout.offset(step) + rows.0;
                     let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
-                    let gates = scan.gates_at(step, C::SLOTS).add(rows.0 * C::SLOTS * scan.units);
-                    for index in 0..scan.projections.len() {
-                        project::<C, I>(isa, scan, index, first_row, count, gates);
-                    }
+                    let gates = self.gates_at(step, C::SLOTS).add(rows.0 * C::SLOTS * self.units);
+                    self.project(C::SLOTS, layout.offset(step) + rows.0, count, gates);
                 }
                 let forward = ForwardStep {
                     rows: (rows.0, end),
-                    units: scan.units,
-                    h_previous: scan.h.before(layout, step, scan.units),
-                    c_previous: if C::HAS_CELL_STATE { scan.c.before(layout, step, scan.units) } else { std::ptr::null() },
-                    h: scan.h.at(layout, step, scan.units),
-                    c: if C::HAS_CELL_STATE { scan.c.at(layout, step, scan.units) } else { std::ptr::null_mut() },
-                    gates: scan.gates_at(step, C::SLOTS),
-                    has_product: scan.state_dropout.is_some(),
-                    candidate_mask: scan.candidate_mask::<C>(),
+                    units: self.units,
+                    h_previous: self.h.before(layout, step, self.units),
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { std::ptr::null() },
+                    h: self.h.at(layout, step, self.units),
+                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { std::ptr::null_mut() },
+                    gates: self.gates_at(step, C::SLOTS),
+                    has_product: self.state_dropout.is_some(),
+                    candidate_mask: self.candidate_mask::<C>(),
                 };
-                if let Some(dropout) = scan.state_dropout {
-                    masked_products::<C, I>(isa, scan, dropout, &forward);
+                if let Some(dropout) = self.state_dropout {
+                    self.masked_products::<C>(dropout, &forward);
                 }
-                cell.forward(isa, scan.weights, &forward);
+                dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
             }
+        }
+    }
+
+    /// `gates[row] = x·kernel + bias` for consecutive rows in packed order.
+    ///
+    /// # Safety
+    /// The rows exist in the input and in `gates`, whose records have `slots` slots.
+    unsafe fn project(&self, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
+        for (index, projection) in self.projections.iter().enumerate() {
+            // SAFETY: there is an input for each projection; its slots lie inside the row record.
+            let product = unsafe {
+                Product {
+                    rows: (0, rows),
+                    a: self.x.add((index * self.layout.capacity() + first_row) * self.features),
+                    stride: self.features,
+                    b: &projection.kernel,
+                    epilogue: Store {
+                        initial: projection.bias.as_ptr(),
+                        initial_stride: 0,
+                        target: gates.add(projection.slot * self.units),
+                        stride: slots * self.units,
+                        columns: projection.count * self.units,
+                    },
+                }
+            };
+            dispatch(self.level, product);
+        }
+    }
+
+    /// Adds each gate's product with its own masked state to the gates buffer (recurrent dropout).
+    ///
+    /// # Safety
+    /// The step is valid.
+    unsafe fn masked_products<C: Cell>(&self, dropout: &StateDropout, step: &ForwardStep) {
+        let units = self.units;
+        let block = C::PRODUCTS[0].block;
+        for (index, kernel) in dropout.forward.iter().enumerate() {
+            let slot = block.slot + index;
+            // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies
+            // inside the row record.
+            let product = unsafe {
+                let mask = self.state_mask(block.gate + index);
+                for position in step.rows.0 * units..step.rows.1 * units {
+                    *self.masked_state.add(position) = *step.h_previous.add(position) * *mask.add(position);
+                }
+                let target = step.gates.add(slot * units);
+                // A slot that the input projection did not fill starts from the candidate's recurrent bias.
+                let projected = C::INPUTS.iter().any(|input| (input.slot..input.slot + input.count).contains(&slot));
+                let (initial, initial_stride) = if projected {
+                    (target.cast_const(), C::SLOTS * units)
+                } else {
+                    (self.weights.candidate_bias.as_ptr(), 0)
+                };
+                let epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
+                Product { rows: step.rows, a: self.masked_state.cast_const(), stride: units, b: kernel, epilogue }
+            };
+            dispatch(self.level, product);
+        }
+    }
+
+    /// The backward scan of some rows.
+    ///
+    /// # Safety
+    /// As [`Scan::backward`]; no one else works on these rows.
+    unsafe fn backward_rows<C: Cell>(&self, cell: C, rows: (usize, usize), gradients: Gradients) {
+        let layout = self.layout;
+        let units = self.units;
+        for step in (0..layout.steps()).rev() {
+            let end = rows.1.min(layout.active(step));
+            if rows.0 >= end {
+                continue;
+            }
+            // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
+            unsafe {
+                let continuing = layout.active(step + 1);
+                let backward = BackwardStep {
+                    rows: (rows.0, end),
+                    continuing,
+                    units,
+                    h_previous: self.h.before(layout, step, units),
+                    h: self.h.at(layout, step, units),
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { std::ptr::null() },
+                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { std::ptr::null_mut() },
+                    gates: self.gates_at(step, C::SLOTS),
+                    gates_next: if continuing > rows.0 { self.gates_at(step + 1, C::SLOTS) } else { std::ptr::null_mut() },
+                    output_gradient: if gradients.output.is_null() {
+                        gradients.output
+                    } else {
+                        gradients.output.add(layout.offset(step) * units)
+                    },
+                    carry: gradients.carry,
+                    cell_carry: gradients.cell_carry,
+                    has_product: self.state_dropout.is_some(),
+                    candidate_mask: self.candidate_mask::<C>(),
+                };
+                dispatch(self.level, CellBackward { cell, weights: self.weights, step: &backward });
+                if let Some(dropout) = self.state_dropout {
+                    self.masked_gradients::<C>(dropout, &backward);
+                }
+            }
+        }
+        let end = rows.1.min(layout.active(0));
+        if self.state_dropout.is_some() || rows.0 >= end {
+            return;
+        }
+        // The gradient of the initial state: one more recurrent product, after step 0.
+        let block = C::PRODUCTS[0].block;
+        let epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
+        // SAFETY: the gates of step 0 and the carry are valid for these rows.
+        let a = unsafe { self.gates_at(0, C::SLOTS).add(block.slot * units) }.cast_const();
+        let b = &self.weights.backward;
+        dispatch(self.level, Product { rows: (rows.0, end), a, stride: C::SLOTS * units, b, epilogue });
+    }
+
+    /// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
+    ///
+    /// # Safety
+    /// The step is valid and has run.
+    unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep) {
+        let units = self.units;
+        let block = C::PRODUCTS[0].block;
+        for (index, b) in dropout.backward.iter().enumerate() {
+            let mask = self.state_mask(block.gate + index);
+            let epilogue = AddState { carry: step.carry, units, keeps: true, mask };
+            // SAFETY: the slot lies inside the row record, the carry and the mask hold `units` values for each row.
+            let a = unsafe { step.gates.add((block.slot + index) * units) }.cast_const();
+            dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, epilogue });
         }
     }
 }
 
-/// gates[row] = x·kernel + bias
-#[inline(always)]
-unsafe fn project<C: Cell, I: Isa>(
-    isa: I,
-    scan: &Scan<'_>,
-    index: usize,
-    first_row: usize,
-    rows: usize,
-    gates: *mut f32,
-) {
-    let projection = &scan.projections[index];
-    let mut epilogue = Store {
-        initial: projection.bias.as_ptr(),
-        initial_stride: 0,
-        // SAFETY: the slots of a projection lie inside the row record.
-        target: unsafe { gates.add(projection.slot * scan.units) },
-        stride: C::SLOTS * scan.units,
-        columns: projection.count * scan.units,
-    };
-    // SAFETY: the caller names rows that exist.
-    unsafe {
-        let x = scan.x.add((index * scan.layout.capacity() + first_row) * scan.features);
-        let blocks = 0..projection.kernel.blocks();
-        gemm::tiles(isa, 0..rows, x, scan.features, 1, scan.features, &projection.kernel, blocks, &mut epilogue);
+struct CellForward<'a, C> {
+    cell: C,
+    weights: &'a Weights,
+    step: &'a ForwardStep,
+}
+
+impl<C: Cell> Kernel for CellForward<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: `forward_rows` makes valid steps.
+        unsafe { self.cell.forward(isa, self.weights, self.step) }
     }
 }
+
+struct CellBackward<'a, C> {
+    cell: C,
+    weights: &'a Weights,
+    step: &'a BackwardStep,
+}
+
+impl<C: Cell> Kernel for CellBackward<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: `backward_rows` makes valid steps.
+        unsafe { self.cell.backward(isa, self.weights, self.step) }
+    }
+}
+
+/// A product with a plain epilogue, which all cells share.
+struct Product<'a, E> {
+    rows: (usize, usize),
+    a: *const f32,
+    stride: usize,
+    b: &'a Packed,
+    epilogue: E,
+}
+
+macro_rules! shared_product {
+    ($epilogue:ty) => {
+        impl Kernel for Product<'_, $epilogue> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<I: Isa>(mut self, isa: I) {
+                let (rows, blocks) = (cells::range(self.rows), 0..self.b.blocks());
+                // SAFETY: whoever makes a `Product` gives arrays with these rows.
+                unsafe { gemm::tiles(isa, rows, self.a, self.stride, 1, self.b.k(), self.b, blocks, &mut self.epilogue) };
+            }
+        }
+    };
+}
+
+shared_product!(Store);
+shared_product!(AddState);
 
 /// target[row] = initial[row] + product
 struct Store {
@@ -338,116 +489,6 @@ impl<I: Isa> Epilogue<I, 2> for Store {
             // SAFETY: as above.
             unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
         });
-    }
-}
-
-/// Adds each gate's product with its own masked state to the gates buffer (recurrent dropout).
-#[inline(always)]
-unsafe fn masked_products<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &StateDropout, step: &ForwardStep) {
-    let units = scan.units;
-    let block = C::PRODUCTS[0].block;
-    for (index, kernel) in dropout.forward.iter().enumerate() {
-        let slot = block.slot + index;
-        // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies inside
-        // the row record.
-        unsafe {
-            let mask = scan.state_mask(block.gate + index);
-            for position in step.rows.0 * units..step.rows.1 * units {
-                *scan.masked_state.add(position) = *step.h_previous.add(position) * *mask.add(position);
-            }
-            let target = step.gates.add(slot * units);
-            // A slot that the input projection did not fill starts from the candidate's recurrent bias.
-            let projected = C::INPUTS.iter().any(|input| (input.slot..input.slot + input.count).contains(&slot));
-            let (initial, initial_stride) = if projected {
-                (target.cast_const(), C::SLOTS * units)
-            } else {
-                (scan.weights.candidate_bias.as_ptr(), 0)
-            };
-            let mut epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
-            gemm::tiles(isa, cells::range(step.rows), scan.masked_state, units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
-        }
-    }
-}
-
-struct Backward<'a, C> {
-    scan: &'a Scan<'a>,
-    cell: C,
-    rows: (usize, usize),
-    gradients: Gradients,
-}
-
-impl<C: Cell> Kernel for Backward<'_, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        let Self { scan, cell, rows, gradients } = self;
-        let layout = scan.layout;
-        let units = scan.units;
-        let has_product = scan.state_dropout.is_some();
-        for step in (0..layout.steps()).rev() {
-            let end = rows.1.min(layout.active(step));
-            if rows.0 >= end {
-                continue;
-            }
-            // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
-            unsafe {
-                let continuing = layout.active(step + 1);
-                let backward = BackwardStep {
-                    rows: (rows.0, end),
-                    continuing,
-                    units,
-                    h_previous: scan.h.before(layout, step, units),
-                    h: scan.h.at(layout, step, units),
-                    c_previous: if C::HAS_CELL_STATE { scan.c.before(layout, step, units) } else { std::ptr::null() },
-                    c: if C::HAS_CELL_STATE { scan.c.at(layout, step, units) } else { std::ptr::null_mut() },
-                    gates: scan.gates_at(step, C::SLOTS),
-                    gates_next: if continuing > rows.0 { scan.gates_at(step + 1, C::SLOTS) } else { std::ptr::null_mut() },
-                    output_gradient: if gradients.output.is_null() {
-                        gradients.output
-                    } else {
-                        gradients.output.add(layout.offset(step) * units)
-                    },
-                    carry: gradients.carry,
-                    cell_carry: gradients.cell_carry,
-                    has_product,
-                    candidate_mask: scan.candidate_mask::<C>(),
-                };
-                cell.backward(isa, scan.weights, &backward);
-                if let Some(dropout) = scan.state_dropout {
-                    masked_gradients::<C, I>(isa, scan, dropout, &backward);
-                }
-            }
-        }
-        let end = rows.1.min(layout.active(0));
-        if has_product || rows.0 >= end {
-            return;
-        }
-        // The gradient of the initial state: one more recurrent product, after step 0.
-        let block = C::PRODUCTS[0].block;
-        // SAFETY: the gates of step 0 and the carry are valid for these rows.
-        unsafe {
-            let mut epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
-            let a = scan.gates_at(0, C::SLOTS).add(block.slot * units);
-            let kernel = &scan.weights.backward;
-            gemm::tiles(isa, rows.0..end, a, C::SLOTS * units, 1, block.count * units, kernel, 0..kernel.blocks(), &mut epilogue);
-        }
-    }
-}
-
-/// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
-#[inline(always)]
-unsafe fn masked_gradients<C: Cell, I: Isa>(isa: I, scan: &Scan<'_>, dropout: &StateDropout, step: &BackwardStep) {
-    let units = scan.units;
-    let block = C::PRODUCTS[0].block;
-    for (index, kernel) in dropout.backward.iter().enumerate() {
-        let mask = scan.state_mask(block.gate + index);
-        let mut epilogue = AddState { carry: step.carry, units, keeps: true, mask };
-        // SAFETY: the slot lies inside the row record, the carry and the mask hold `units` values for each row.
-        unsafe {
-            let a = step.gates.add((block.slot + index) * units);
-            gemm::tiles(isa, cells::range(step.rows), a, C::SLOTS * units, 1, units, kernel, 0..kernel.blocks(), &mut epilogue);
-        }
     }
 }
 

@@ -202,12 +202,9 @@ unsafe impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn exp2(self, n: __m256) -> __m256 {
+    fn shift_to_exponent(self, x: __m256) -> __m256 {
         // SAFETY: as in `splat`.
-        unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-        }
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(x))) }
     }
 
     #[inline(always)]

@@ -194,12 +194,9 @@ unsafe impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn exp2(self, n: __m512) -> __m512 {
+    fn shift_to_exponent(self, x: __m512) -> __m512 {
         // SAFETY: as in `splat`.
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(x))) }
     }
 
     #[inline(always)]

@@ -200,12 +200,9 @@ unsafe impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn exp2(self, n: float32x4_t) -> float32x4_t {
+    fn shift_to_exponent(self, x: float32x4_t) -> float32x4_t {
         // SAFETY: as in `splat`.
-        unsafe {
-            let exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
-        }
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(x))) }
     }
 
     #[inline(always)]

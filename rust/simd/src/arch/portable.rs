@@ -236,10 +236,8 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn exp2(self, n: Lanes) -> Lanes {
-        // Adding 2^23 + 127 leaves the biased exponent in the low bits; the shift drops the rest. A conversion to i32
-        // would check for NaN lane by lane.
-        map(n, |n| f32::from_bits((n + (8388608.0 + 127.0)).to_bits() << 23))
+    fn shift_to_exponent(self, x: Lanes) -> Lanes {
+        map(x, |x| f32::from_bits(x.to_bits() << 23))
     }
 
     #[inline(always)]
@@ -247,8 +245,9 @@ unsafe impl Isa for Portable {
         let (mut m, mut e) = (x, x);
         for lane in 0..LANES {
             let bits = x.0[lane].to_bits().cast_signed();
-            let exponent = (bits - super::SQRT_HALF_BITS) >> 23;
-            m.0[lane] = f32::from_bits((bits - (exponent << 23)).cast_unsigned());
+            // Zeros and negative numbers, whose result means nothing, wrap around.
+            let exponent = bits.wrapping_sub(super::SQRT_HALF_BITS) >> 23;
+            m.0[lane] = f32::from_bits(bits.wrapping_sub(exponent << 23).cast_unsigned());
             e.0[lane] = exponent as f32;
         }
         (m, e)

@@ -1,0 +1,693 @@
+"""Activation functions: callables on NumPy arrays, and names for layers.
+
+A layer takes a name (`activation="relu"`), a function of this module (`activation=activations.relu`), a function with
+other parameters (`functools.partial(activations.relu, max_value=6.0)`) or a layer such as `ReLU()`. All of them
+describe the same thing: a kind and its numbers, which the core evaluates and differentiates. A function of Python's own
+cannot stand here, for it could not run inside a training step.
+
+Functions return float32, in which foliot computes, and take arrays of any shape.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from foliot._checks import (
+    check_flag,
+    check_integer,
+    check_number,
+    identifier_error,
+    type_error,
+    unknown_keys,
+    unknown_name,
+    value_error,
+)
+from foliot._rows import as_numbers
+from foliot._serialization import split_config
+
+__all__ = [
+    "celu",
+    "deserialize",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "serialize",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "spec_of",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
+
+Array = NDArray[np.float32]
+Activation = Callable[..., Array]
+
+
+def _evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
+    """Runs the core's graph of one activation."""
+    from foliot import _core
+
+    array = as_numbers("x", x).astype(np.float32)
+    if array.size == 0:
+        return array
+    # The core's arrays have a batch axis and here one more, the last, which is the one that softmax runs over.
+    rows = np.ascontiguousarray(array.reshape(-1, array.shape[-1] if array.ndim else 1))
+    source = {"kind": "input", "dtype": "float32", "shape": [rows.shape[1]], "masked": False}
+    graph = {
+        "nodes": [
+            {"name": "x", "layer": source, "inputs": [], "parameters": []},
+            {
+                "name": "activation",
+                "layer": {"kind": "activation", "activation": spec},
+                "inputs": [[0, 0]],
+                "parameters": [],
+            },
+        ],
+        "outputs": [[1, 0]],
+        "parameters": [],
+    }
+    program = _core.Program(json.dumps(graph), [])
+    (result,) = program.forward([rows], [None], None, False, 0)
+    return result.reshape(array.shape)
+
+
+def _along(axis: int, x: ArrayLike, spec: dict[str, Any]) -> Array:
+    """Evaluates a function of the last axis along another one."""
+    check_integer("axis", axis)
+    array = as_numbers("x", x)
+    return np.moveaxis(_evaluate(np.moveaxis(array, axis, -1), spec), -1, axis)
+
+
+def linear(x: ArrayLike) -> Array:
+    """Returns `x` unchanged, as float32.
+
+    Example:
+
+    >>> linear([-1.0, 2.0])
+    array([-1.,  2.], dtype=float32)
+    """
+    return _evaluate(x, _spec(linear))
+
+
+def tanh(x: ArrayLike) -> Array:
+    """The hyperbolic tangent.
+
+    Example:
+
+    >>> tanh([0.0, 100.0])
+    array([0., 1.], dtype=float32)
+    """
+    return _evaluate(x, _spec(tanh))
+
+
+def sigmoid(x: ArrayLike) -> Array:
+    """`1 / (1 + exp(-x))`.
+
+    Example:
+
+    >>> sigmoid([0.0, 100.0])
+    array([0.5, 1. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(sigmoid))
+
+
+def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
+    """`max(x, 0)`, or a variant with a slope, a cap and a threshold.
+
+    Args:
+        x: The array.
+        negative_slope: Below the threshold: `negative_slope * (x - threshold)`.
+        max_value: The largest value, or None for no cap.
+        threshold: The value from which `x` passes.
+
+    Returns:
+        An array of the same shape.
+
+    Raises:
+        TypeError: A parameter is no number.
+        ValueError: A parameter is not finite, or `max_value` or `negative_slope` is negative.
+
+    Example:
+
+    >>> relu([-2.0, 0.5, 9.0])
+    array([0. , 0.5, 9. ], dtype=float32)
+    >>> relu([-2.0, 0.5, 9.0], negative_slope=0.5, max_value=6.0)
+    array([-1. ,  0.5,  6. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(relu, negative_slope=negative_slope, max_value=max_value, threshold=threshold))
+
+
+def relu6(x: ArrayLike) -> Array:
+    """`min(max(x, 0), 6)`.
+
+    Example:
+
+    >>> relu6([-1.0, 7.0])
+    array([0., 6.], dtype=float32)
+    """
+    return _evaluate(x, _spec(relu6))
+
+
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Array:
+    """`x` where positive, `negative_slope * x` elsewhere.
+
+    Args:
+        x: The array.
+        negative_slope: The slope of the negative part, at least 0.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> leaky_relu([-1.0, 1.0], negative_slope=0.5)
+    array([-0.5,  1. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(leaky_relu, negative_slope=negative_slope))
+
+
+def softmax(x: ArrayLike, axis: int = -1) -> Array:
+    """`exp(x) / sum(exp(x))`: positive values that add up to 1.
+
+    Args:
+        x: The array.
+        axis: The axis that adds up to 1. Inside a layer it is the last.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> softmax([[1.0, 1.0], [-200.0, 200.0]])
+    array([[0.5, 0.5],
+           [0. , 1. ]], dtype=float32)
+    """
+    return _along(axis, x, _spec(softmax))
+
+
+def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
+    """`log(softmax(x))`, computed without overflow.
+
+    Args:
+        x: The array.
+        axis: The axis of the softmax. Inside a layer it is the last.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> log_softmax([[0.0, 1000.0]])
+    array([[-1000.,     0.]], dtype=float32)
+    """
+    return _along(axis, x, _spec(log_softmax))
+
+
+def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
+    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
+
+    Args:
+        x: The array.
+        alpha: Minus the limit for large negative `x`.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> elu([-100.0, 2.0], alpha=0.5)
+    array([-0.5,  2. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(elu, alpha=alpha))
+
+
+def selu(x: ArrayLike) -> Array:
+    """`scale * elu(x, alpha)` with the constants that keep mean and variance of normalized inputs.
+
+    Example:
+
+    >>> selu([0.0, 1.0]).round(4)
+    array([0.    , 1.0507], dtype=float32)
+    """
+    return _evaluate(x, _spec(selu))
+
+
+def celu(x: ArrayLike, alpha: float = 1.0) -> Array:
+    """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))`.
+
+    Args:
+        x: The array.
+        alpha: Minus the limit for large negative `x`; not 0.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> celu([-100.0, 2.0], alpha=0.5)
+    array([-0.5,  2. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(celu, alpha=alpha))
+
+
+def softplus(x: ArrayLike) -> Array:
+    """`log(1 + exp(x))`, computed without overflow.
+
+    Example:
+
+    >>> softplus([-200.0, 200.0])
+    array([  0., 200.], dtype=float32)
+    """
+    return _evaluate(x, _spec(softplus))
+
+
+def softsign(x: ArrayLike) -> Array:
+    """`x / (1 + abs(x))`.
+
+    Example:
+
+    >>> softsign([-1.0, 3.0])
+    array([-0.5 ,  0.75], dtype=float32)
+    """
+    return _evaluate(x, _spec(softsign))
+
+
+def silu(x: ArrayLike) -> Array:
+    """`x * sigmoid(x)`, also called swish.
+
+    Example:
+
+    >>> silu([0.0, 100.0])
+    array([  0., 100.], dtype=float32)
+    """
+    return _evaluate(x, _spec(silu))
+
+
+def gelu(x: ArrayLike, approximate: bool = False) -> Array:
+    """`x` times the probability that a normal variable is below `x`.
+
+    Args:
+        x: The array.
+        approximate: Whether tanh approximates that probability.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> gelu([0.0, 100.0])
+    array([  0., 100.], dtype=float32)
+    """
+    return _evaluate(x, _spec(gelu, approximate=approximate))
+
+
+def mish(x: ArrayLike) -> Array:
+    """`x * tanh(softplus(x))`.
+
+    Example:
+
+    >>> mish([0.0, 100.0])
+    array([  0., 100.], dtype=float32)
+    """
+    return _evaluate(x, _spec(mish))
+
+
+def exponential(x: ArrayLike) -> Array:
+    """`exp(x)`.
+
+    Example:
+
+    >>> exponential([0.0])
+    array([1.], dtype=float32)
+    """
+    return _evaluate(x, _spec(exponential))
+
+
+def hard_sigmoid(x: ArrayLike) -> Array:
+    """`x / 6 + 1/2`, cut to lie between 0 and 1. Keras 2 had the slope 0.2 here.
+
+    Example:
+
+    >>> hard_sigmoid([-3.0, 0.0, 3.0])
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return _evaluate(x, _spec(hard_sigmoid))
+
+
+def hard_tanh(x: ArrayLike) -> Array:
+    """`x`, cut to lie between -1 and 1.
+
+    Example:
+
+    >>> hard_tanh([-3.0, 0.5])
+    array([-1. ,  0.5], dtype=float32)
+    """
+    return _evaluate(x, _spec(hard_tanh))
+
+
+def hard_silu(x: ArrayLike) -> Array:
+    """`x * hard_sigmoid(x)`, also called hard swish.
+
+    Example:
+
+    >>> hard_silu([-3.0, 0.0, 3.0])
+    array([-0.,  0.,  3.], dtype=float32)
+    """
+    return _evaluate(x, _spec(hard_silu))
+
+
+def log_sigmoid(x: ArrayLike) -> Array:
+    """`log(sigmoid(x))`, computed without overflow.
+
+    Example:
+
+    >>> log_sigmoid([-200.0])
+    array([-200.], dtype=float32)
+    """
+    return _evaluate(x, _spec(log_sigmoid))
+
+
+def tanh_shrink(x: ArrayLike) -> Array:
+    """`x - tanh(x)`.
+
+    Example:
+
+    >>> tanh_shrink([0.0, 100.0])
+    array([ 0., 99.], dtype=float32)
+    """
+    return _evaluate(x, _spec(tanh_shrink))
+
+
+def soft_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
+    """`x` moved towards 0 by the threshold; 0 where that would cross it.
+
+    Args:
+        x: The array.
+        threshold: How far.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> soft_shrink([-2.0, 0.25, 2.0])
+    array([-1.5,  0. ,  1.5], dtype=float32)
+    """
+    return _evaluate(x, _spec(soft_shrink, threshold=threshold))
+
+
+def hard_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
+    """`x` where its magnitude exceeds the threshold, 0 elsewhere.
+
+    Args:
+        x: The array.
+        threshold: The magnitude.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> hard_shrink([-2.0, 0.25, 2.0])
+    array([-2.,  0.,  2.], dtype=float32)
+    """
+    return _evaluate(x, _spec(hard_shrink, threshold=threshold))
+
+
+def threshold(x: ArrayLike, threshold: float, default_value: float) -> Array:
+    """`x` where it exceeds the threshold, `default_value` elsewhere.
+
+    Args:
+        x: The array.
+        threshold: What `x` has to exceed.
+        default_value: The value elsewhere.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> threshold([0.0, 3.0], 1.0, -5.0)
+    array([-5.,  3.], dtype=float32)
+    """
+    return _evaluate(x, _spec(_FUNCTIONS["threshold"], threshold=threshold, default_value=default_value))
+
+
+def squareplus(x: ArrayLike, b: float = 4) -> Array:
+    """`(x + sqrt(x**2 + b)) / 2`.
+
+    Args:
+        x: The array.
+        b: How round the corner at 0 is, at least 0.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> squareplus([0.0])
+    array([1.], dtype=float32)
+    """
+    return _evaluate(x, _spec(squareplus, b=b))
+
+
+def sparse_plus(x: ArrayLike) -> Array:
+    """0 below -1, `x` above 1, and `(x + 1)**2 / 4` between them.
+
+    Example:
+
+    >>> sparse_plus([-2.0, 0.0, 2.0])
+    array([0.  , 0.25, 2.  ], dtype=float32)
+    """
+    return _evaluate(x, _spec(sparse_plus))
+
+
+swish = silu
+hard_swish = hard_silu
+
+_FUNCTIONS: dict[str, Activation] = {
+    function.__name__: function
+    for function in (
+        celu,
+        elu,
+        exponential,
+        gelu,
+        hard_shrink,
+        hard_sigmoid,
+        hard_silu,
+        hard_tanh,
+        leaky_relu,
+        linear,
+        log_sigmoid,
+        log_softmax,
+        mish,
+        relu,
+        relu6,
+        selu,
+        sigmoid,
+        silu,
+        soft_shrink,
+        softmax,
+        softplus,
+        softsign,
+        sparse_plus,
+        squareplus,
+        tanh,
+        tanh_shrink,
+        threshold,
+    )
+}
+_ALIASES: dict[str, Activation] = {"swish": silu, "hard_swish": hard_silu}
+_NAMES = tuple(sorted({*_FUNCTIONS, *_ALIASES}))
+
+# Parameters of which a negative value has no meaning in the formula, or none that Keras allows.
+_NOT_NEGATIVE = {
+    "relu(negative_slope)",
+    "relu(max_value)",
+    "leaky_relu(negative_slope)",
+    "squareplus(b)",
+}
+
+
+@functools.cache
+def _parameters(function: Activation) -> dict[str, Any]:
+    """The parameters of a function after `x`, with their defaults."""
+    listed = list(inspect.signature(function).parameters.values())[1:]
+    return {parameter.name: parameter.default for parameter in listed}
+
+
+def _checked(kind: str, name: str, value: object) -> float | bool | None:
+    argument = f"{kind}({name})"
+    if name == "approximate":
+        return check_flag(argument, value)
+    if name == "max_value" and value is None:
+        return None
+    number = check_number(argument, value, minimum=0 if argument in _NOT_NEGATIVE else None)
+    if argument == "celu(alpha)" and number == 0:
+        raise value_error(argument, "a number other than 0, by which it divides", value)
+    return number
+
+
+def _spec(function: Activation, **arguments: object) -> dict[str, Any]:
+    """The core's description of a function with the given arguments, and its defaults for the others."""
+    kind = function.__name__
+    defaults = _parameters(function)
+    if not arguments.keys() <= defaults.keys():
+        raise ValueError(unknown_keys(f"activation {kind!r}", arguments.keys() - defaults.keys(), tuple(defaults)))
+    spec: dict[str, Any] = {"kind": kind}
+    for name, value in {**defaults, **arguments}.items():
+        if value is inspect.Parameter.empty:
+            raise ValueError(f"activation {kind!r}: expected a value for `{name}`, which has no default; received none")
+        if name == "axis":
+            # The core's functions run over the last axis only.
+            if value != -1:
+                raise value_error(f"{kind}(axis)", "-1 (the last axis) inside a layer", value)
+        else:
+            spec[name] = _checked(kind, name, value)
+    return spec
+
+
+def _function(argument: str, name: str) -> Activation:
+    found = _FUNCTIONS.get(name.lower()) or _ALIASES.get(name.lower())
+    if found is None:
+        raise unknown_name(argument, name, _NAMES)
+    return found
+
+
+def spec_of(identifier: object, argument: str | None = None) -> dict[str, Any]:
+    """The activation that an identifier stands for, as the core takes it.
+
+    Args:
+        identifier: What `get` takes.
+        argument: What errors call the identifier; "activation" when None.
+
+    Returns:
+        A dict with "kind" and every parameter of the function.
+
+    Raises:
+        TypeError: The identifier is of no known kind, such as a function of Python's own.
+        ValueError: A name or parameter is unknown, or a parameter is out of its range.
+
+    Example:
+
+    >>> spec_of("leaky_relu")
+    {'kind': 'leaky_relu', 'negative_slope': 0.2}
+    >>> spec_of(functools.partial(relu, max_value=6))
+    {'kind': 'relu', 'negative_slope': 0.0, 'max_value': 6.0, 'threshold': 0.0}
+    """
+    called = argument or "activation"
+    if identifier is None:
+        return {"kind": "linear"}
+    if isinstance(identifier, str):
+        return _spec(_function(called, identifier))
+    if isinstance(identifier, Mapping):
+        name, arguments = split_config(called, identifier)
+        if not isinstance(arguments, Mapping):
+            raise type_error(called, "a 'config' that is a dict of the function's parameters", arguments)
+        return _spec(_function(called, name), **arguments)
+    if isinstance(identifier, functools.partial) and identifier.func in _FUNCTIONS.values() and not identifier.args:
+        return _spec(identifier.func, **identifier.keywords)
+    if callable(identifier) and identifier in _FUNCTIONS.values():
+        return _spec(identifier)
+    if not isinstance(identifier, type) and hasattr(identifier, "activation_spec"):
+        spec = identifier.activation_spec
+        return dict(spec() if callable(spec) else spec)
+    names = ", ".join(repr(name) for name in _NAMES)
+    expected = f"a name ({names}), a function of foliot.activations or a layer of one"
+    raise identifier_error(called, expected, identifier)
+
+
+def get(identifier: object, argument: str | None = None) -> Activation:
+    """The function that an identifier stands for.
+
+    Args:
+        identifier: A name ("relu"), a function of this module, a `functools.partial` of one with keyword arguments, a
+            dict `{"class_name": "relu", "config": {"max_value": 6.0}}`, a layer such as `ReLU()`, or None for "linear".
+        argument: What errors call the identifier; "activation" when None.
+
+    Returns:
+        The function; a `functools.partial` of it where parameters differ from their defaults.
+
+    Raises:
+        TypeError: The identifier is of no known kind, such as a function of Python's own.
+        ValueError: A name or parameter is unknown, or a parameter is out of its range.
+
+    Example:
+
+    >>> get("relu") is relu
+    True
+    >>> get({"class_name": "elu", "config": {"alpha": 0.5}})([-100.0])
+    array([-0.5], dtype=float32)
+    """
+    spec = spec_of(identifier, argument)
+    function = _FUNCTIONS[spec.pop("kind")]
+    changed = _changed(function, spec)
+    return functools.partial(function, **changed) if changed else function
+
+
+def _changed(function: Activation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = _parameters(function)
+    return {name: value for name, value in arguments.items() if value != defaults[name]}
+
+
+def serialize(activation: object) -> str | dict[str, Any]:
+    """An activation as plain data: its name, with a configuration where parameters differ from their defaults.
+
+    Args:
+        activation: What `get` takes.
+
+    Returns:
+        A name or `{"class_name": ..., "config": {...}}`, which `get` and `deserialize` take.
+
+    Example:
+
+    >>> serialize(relu)
+    'relu'
+    >>> serialize(functools.partial(relu, max_value=6))
+    {'class_name': 'relu', 'config': {'max_value': 6.0}}
+    """
+    spec = spec_of(activation)
+    kind = spec.pop("kind")
+    changed = _changed(_FUNCTIONS[kind], spec)
+    return {"class_name": kind, "config": changed} if changed else str(kind)
+
+
+def deserialize(config: object) -> Activation:
+    """The activation of what `serialize` gave.
+
+    Raises:
+        TypeError: `config` is neither a name nor a dict.
+        ValueError: A name or parameter is unknown.
+    """
+    if not isinstance(config, (str, Mapping)):
+        raise type_error("config", "a name or a dict with 'class_name' and 'config'", config)
+    return get(config)

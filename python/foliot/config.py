@@ -1,0 +1,44 @@
+"""Settings of the library."""
+
+from foliot import _core
+
+__all__ = ["available_isas", "build_info", "epsilon", "floatx", "get_num_threads", "isa", "set_num_threads"]
+
+
+def set_num_threads(n: int) -> None:
+    """Sets how many threads compute. Results do not depend on it.
+
+    Args:
+        n: At least 1. The start value is the number of processors that the process may use, or `FOLIOT_NUM_THREADS`.
+    """
+    _core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads compute."""
+    return _core.get_num_threads()
+
+
+def isa() -> str:
+    """The instruction set in use: `avx512`, `avx2`, `neon` or `portable`; `FOLIOT_ISA` chooses another."""
+    return _core.isa()
+
+
+def available_isas() -> list[str]:
+    """The instruction sets that this machine could use, the best last."""
+    return _core.available_isas()
+
+
+def build_info() -> dict[str, str]:
+    """How the native module was built."""
+    return _core.build_info()
+
+
+def floatx() -> str:
+    """The type of weights and outputs, always `float32`."""
+    return "float32"
+
+
+def epsilon() -> float:
+    """Keras's small number, by which losses and optimizers keep away from division by zero."""
+    return 1e-7

@@ -1,0 +1,27 @@
+"""Layers: the parts that models are made of."""
+
+from foliot._serialization import Registry
+from foliot.layers.base import Layer
+from foliot.layers.core import Activation, Dropout, Flatten
+from foliot.layers.dense import Dense
+from foliot.layers.embedding import Embedding
+from foliot.layers.input import Input, InputLayer
+from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "SimpleRNN",
+]
+
+LAYERS: Registry[Layer] = Registry(
+    "layer", Layer, (Activation, Dense, Dropout, Embedding, Flatten, GRU, InputLayer, LSTM, SimpleRNN)
+)

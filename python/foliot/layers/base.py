@@ -1,0 +1,369 @@
+"""What every layer has: a name, weights that live in Rust, a configuration, and a call."""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from foliot import _arrays, _core, _random, activations, constraints, initializers, regularizers
+from foliot._arrays import Array
+from foliot._checks import check_flag, check_integer, check_text, unknown_keys, value_error
+from foliot._graph import Node, Shape, SymbolicTensor, assemble
+from foliot._serialization import Configurable, serialize
+
+# What every layer's configuration holds besides its own arguments.
+_COMMON_ARGUMENTS = ("name", "trainable", "dtype", "activity_regularizer")
+
+# Keyword arguments of older Keras versions that say what the first layer's input looks like.
+_INPUT_OPTIONS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "batch_size")
+
+_WEIGHT_OPTIONS: dict[str, Callable[[Any, str], Any]] = {
+    "_initializer": initializers.get,
+    "_regularizer": regularizers.get,
+    "_constraint": constraints.get,
+}
+
+#: While a model is loaded: gives the stored value for the next weight by name and shape, in place of an initializer.
+weight_source: ContextVar[Callable[[str, tuple[int, ...]], Array] | None] = ContextVar("weight_source", default=None)
+
+_name_counters: dict[str, "itertools.count[int]"] = {}
+
+
+def _auto_name(class_name: str) -> str:
+    """`LSTM` -> lstm, then lstm_1, lstm_2, ...: Keras's numbering."""
+    base = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+    number = next(_name_counters.setdefault(base, itertools.count()))
+    return base if number == 0 else f"{base}_{number}"
+
+
+def clear_names() -> None:
+    """Restarts the numbering of automatic names."""
+    _name_counters.clear()
+
+
+@dataclass(eq=False)
+class Weight:
+    """A parameter with what training does to it. Compared by identity: a shared layer's weight is one weight."""
+
+    layer: "Layer"
+    parameter: _core.Parameter
+    regularizer: regularizers.Regularizer | None
+    constraint: constraints.Constraint | None
+
+    def to_spec(self) -> dict[str, Any]:
+        return {
+            "trainable": self.layer.trainable,
+            "regularizer": None if self.regularizer is None else self.regularizer.to_spec(),
+            "constraint": None if self.constraint is None else self.constraint.to_spec(),
+        }
+
+
+class Layer(Configurable):
+    """Base of all layers.
+
+    Args:
+        name: The layer's name. None numbers it after its class: `dense`, `dense_1`.
+        trainable: Whether training changes the weights. After a change, call `compile` again.
+        dtype: `'float32'` (or None), the type that foliot computes in.
+        activity_regularizer: Penalty on the layer's output.
+        **kwargs: Keras's older `input_shape`, `batch_input_shape`, `input_dim`, `input_length` and `weights`.
+
+    A layer called on an array answers at once, outside any model, and returns a NumPy array.
+    """
+
+    #: The batch shape that `input_shape=` and the like declared.
+    declared_shape: Shape | None
+
+    #: What an array that is fed to the layer is converted to.
+    input_dtype: ClassVar[_arrays.DType] = "float32"
+    #: The axes that the layer expects, for messages, and their least and greatest number.
+    axes: ClassVar[str] = "(batch, ...)"
+    ranks: ClassVar[tuple[int, float]] = (1, math.inf)
+    #: True if the layer's output depends on the length of axes that are free otherwise.
+    needs_fixed_shape: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | Mapping[str, Any] | None = None,
+        activity_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        kind = type(self).__name__
+        self.declared_shape = _input_option(kwargs)
+        weights = kwargs.pop("weights", None)
+        self._initial_weights: list[Any] | None = [weights] if isinstance(weights, np.ndarray) else weights
+        if kwargs:
+            known = (*type(self).argument_names(), *_INPUT_OPTIONS, "weights")
+            raise ValueError(unknown_keys(f"{kind}()", kwargs, known))
+        self.name = _auto_name(kind) if name is None else check_text("name", name)
+        self.dtype = _check_dtype(dtype)
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
+        self.built = False
+        self._trainable = check_flag("trainable", trainable)
+        self._entries: list[Weight] = []
+        self._eager: tuple[str, _core.Program] | None = None
+        self._eager_step = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    @property
+    def label(self) -> str:
+        """What messages call the layer."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    # Weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag("trainable", value)
+
+    def weight_entries(self) -> list[Weight]:
+        """The weights with their regularizers and constraints."""
+        return self._entries
+
+    @property
+    def weights(self) -> list[_core.Parameter]:
+        """All weights, in Keras's order."""
+        return [entry.parameter for entry in self.weight_entries()]
+
+    @property
+    def trainable_weights(self) -> list[_core.Parameter]:
+        """The weights that training changes."""
+        return [entry.parameter for entry in self.weight_entries() if entry.layer.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[_core.Parameter]:
+        """The weights that training leaves alone."""
+        return [entry.parameter for entry in self.weight_entries() if not entry.layer.trainable]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights as NumPy arrays, in Keras's order and shapes."""
+        return [parameter.numpy() for parameter in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all weights from arrays in the order and shapes of `get_weights`.
+
+        Raises:
+            ValueError: A wrong number of arrays or a wrong shape. Nothing is changed then.
+        """
+        parameters = self.weights
+        owner = self.label
+        if len(weights) != len(parameters):
+            advice = "" if self.built else f" ({owner} is not built yet: call it or build(input_shape) first)"
+            expected = f"{len(parameters)} arrays for {owner}"
+            raise ValueError(f"`weights`: expected {expected}; received {len(weights)}{advice}")
+        converted = []
+        for position, (parameter, value) in enumerate(zip(parameters, weights, strict=True)):
+            argument = f"weights[{position}]"
+            array = _arrays.numeric(argument, value)
+            if array.shape != parameter.shape:
+                expected = f"shape {parameter.shape} for {parameter.name} of {owner}"
+                raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
+            converted.append(np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape))
+        for parameter, array in zip(parameters, converted, strict=True):
+            parameter.assign(array)
+
+    def count_params(self) -> int:
+        """The number of weights, counted by element."""
+        return sum(math.prod(parameter.shape) for parameter in self.weights)
+
+    def _add_weight(self, name: str, shape: tuple[int, ...], options: str, initializer: Any = None) -> _core.Parameter:
+        """A new weight under the layer's `<options>_initializer`, `_regularizer` and `_constraint`."""
+        source = weight_source.get()
+        if source is None:
+            # Keras's answer to `None` as an initializer is glorot_uniform, even for a bias.
+            initializer = initializer or getattr(self, f"{options}_initializer") or initializers.GlorotUniform()
+            value = initializer(shape)
+        else:
+            value = source(name, shape)
+        parameter = _core.Parameter(name, value)
+        regularizer, constraint = getattr(self, f"{options}_regularizer"), getattr(self, f"{options}_constraint")
+        self._entries.append(Weight(self, parameter, regularizer, constraint))
+        return parameter
+
+    # Shapes
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Creates the weights for inputs of the given shape (batch axis first)."""
+        shape = tuple(input_shape)
+        self.check_input(shape)
+        if self.built:
+            return
+        self._build(shape)
+        self.built = True
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+            self._initial_weights = None
+
+    def unbuild(self) -> None:
+        """Drops the weights, so that the layer can be built for another shape."""
+        self._entries.clear()
+        self.built = False
+
+    def _build(self, input_shape: Shape) -> None:
+        """Creates the weights. The shape has been checked."""
+
+    def check_input(self, shape: Shape) -> None:
+        """Refuses an input shape that the layer, or its weights if it is built, cannot take."""
+        least, greatest = self.ranks
+        if least <= len(shape) <= greatest:
+            return
+        advice = ": add an axis with x[..., None]" if len(shape) == least - 1 else ""
+        raise ValueError(f"{type(self).__name__} expects {self.axes}; received {shape}{advice}")
+
+    def _check_features(self, shape: Shape, features: int) -> None:
+        if shape[-1] != features:
+            raise ValueError(f"{self.label} was built for {features} features in the last axis; received {shape}")
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        """The output's shape for an input of the given shape (a list of shapes if there are several outputs)."""
+        shapes = self._output_shapes(tuple(input_shape))
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        return [input_shape]
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes of all outputs for the shapes of all inputs, checked."""
+        self.check_input(shapes[0])
+        return self._output_shapes(shapes[0])
+
+    # Calls
+
+    def to_spec(self) -> dict[str, Any]:
+        """The layer as the native graph writes it, without its weights."""
+        raise NotImplementedError(f"{type(self).__name__} has no native form")
+
+    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
+        """Applies the layer to symbolic tensors, building it if need be."""
+        if not self.built:
+            self.build(inputs[0].shape)
+        return Node(self, inputs, self.infer([tensor.shape for tensor in inputs])).outputs
+
+    def __call__(self, inputs: Any, /, *, mask: Any = None, training: bool | None = None) -> Any:
+        """Applies the layer: to an array at once, to a symbolic tensor as a step of a model.
+
+        Args:
+            inputs: An array, or the tensor that `Input` or another layer returned.
+            mask: `(batch, time)`, False where a time step is padding. Arrays only.
+            training: True to apply dropout.
+        """
+        return self._apply([inputs], mask, training)
+
+    def _apply(self, inputs: list[Any], mask: Any, training: bool | None) -> Any:
+        if all(isinstance(value, SymbolicTensor) for value in inputs):
+            if mask is not None:
+                raise ValueError(
+                    f"`mask` of {self.name!r} goes with arrays; in a model masks come from Embedding(mask_zero=True)"
+                )
+            outputs: Sequence[Any] = self.connect(inputs)
+        elif any(isinstance(value, SymbolicTensor) for value in inputs):
+            raise TypeError(f"{self.name!r} was called on a mixture of arrays and symbolic tensors")
+        else:
+            outputs = self._run(inputs, mask, bool(training))
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
+        """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
+        from foliot.layers.input import InputLayer
+
+        arrays = []
+        for position, value in enumerate(inputs):
+            argument = "inputs" if position == 0 else f"initial_state[{position - 1}]"
+            array = _arrays.numeric(argument, value)
+            arrays.append(_arrays.convert(argument, array, self.input_dtype if position == 0 else "float32"))
+        self.check_input(arrays[0].shape)
+        masks = [None if mask is None else _arrays.mask("mask", mask, arrays[0].shape[:2])] + [None] * (len(arrays) - 1)
+        tensors = [
+            InputLayer(batch_shape=array.shape, name=f"input_{position}").output
+            for position, array in enumerate(arrays)
+        ]
+        outputs = self.connect(tensors)
+        assembly = assemble(tensors, outputs, [value is not None for value in masks])
+        if self._eager is None or self._eager[0] != assembly.graph:
+            self._eager = assembly.graph, assembly.program()
+        if training:
+            self._eager_step += 1
+        return self._eager[1].forward(arrays, masks, None, training, self._eager_step)
+
+    # Configuration
+
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*_COMMON_ARGUMENTS, *super().argument_names())))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, in a form that JSON can hold."""
+        return {name: _plain(getattr(self, name)) for name in self.argument_names()}
+
+    # Randomness
+
+    def seeds(self) -> dict[str, int]:
+        """The seeds that this layer drew, by name: a saved model continues with them."""
+        return {}
+
+    def set_seeds(self, seeds: Mapping[str, int]) -> None:
+        """Takes over the seeds of a saved layer."""
+
+
+def draw_seed(seed: Any) -> int:
+    """The user's seed, checked, or a new one."""
+    return _random.next_seed() if seed is None else check_integer("seed", seed, minimum=0, maximum=2**64 - 1)
+
+
+def set_weight_options(layer: Layer, options: Mapping[str, Any]) -> None:
+    """Turns a constructor's `*_initializer`, `*_regularizer` and `*_constraint` arguments into attributes."""
+    for suffix, resolve in _WEIGHT_OPTIONS.items():
+        for argument, value in options.items():
+            if argument.endswith(suffix):
+                setattr(layer, argument, resolve(value, argument))
+
+
+def check_shape(argument: str, shape: Any) -> Shape:
+    """A user's shape: integers of at least 0, or None for any size."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise value_error(argument, "a tuple such as (10, 3)", shape)
+    return tuple(None if size is None else check_integer(argument, size, minimum=0) for size in shape)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Configurable):
+        return serialize(value)
+    return activations.serialize(value) if callable(value) else value
+
+
+def _check_dtype(dtype: Any) -> str:
+    name = dtype.get("config", {}).get("name") if isinstance(dtype, Mapping) else dtype  # Keras writes a policy
+    if name is not None and str(name) != "float32":
+        raise value_error("dtype", "'float32', in which foliot computes", dtype)
+    return "float32"
+
+
+def _input_option(kwargs: dict[str, Any]) -> Shape | None:
+    """Takes the older input options out of `kwargs` and returns the batch shape that they describe."""
+    given = {key: value for key in _INPUT_OPTIONS if (value := kwargs.pop(key, None)) is not None}
+    batch = check_integer("batch_size", given["batch_size"], minimum=1) if "batch_size" in given else None
+    if "batch_input_shape" in given:
+        return check_shape("batch_input_shape", given["batch_input_shape"])
+    if "input_shape" in given:
+        return (batch, *check_shape("input_shape", given["input_shape"]))
+    if "input_dim" in given:
+        features = check_integer("input_dim", given["input_dim"], minimum=1)
+        if "input_length" in given:
+            return (batch, check_integer("input_length", given["input_length"], minimum=0), features)
+        return (batch, features)
+    return None

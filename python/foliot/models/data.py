@@ -1,0 +1,183 @@
+"""From users' arrays to what the native program takes: whole checked arrays, and the rows of each batch."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foliot import _arrays, _core
+from foliot._arrays import Array
+from foliot._checks import describe, value_error
+from foliot._graph import Shape
+from foliot.losses import CategoricalCrossentropy, Loss
+
+
+@dataclass(frozen=True)
+class Data:
+    """Whole arrays, one per input and output of the model; equally long."""
+
+    inputs: list[Array]
+    targets: list[Array]
+    sample_weights: list[Array | None]
+
+    @property
+    def rows(self) -> int:
+        return len(self.inputs[0])
+
+
+def split_by_name(
+    argument: str, value: Any, names: Sequence[str], is_one: Callable[[Any], bool]
+) -> list[tuple[str, Any]]:
+    """What a user passed for several named inputs or outputs, as (name for messages, value) in their order.
+
+    Args:
+        argument: What messages call the whole.
+        value: A value (for one name), a list of values, or a dict by name.
+        names: The inputs' or outputs' names.
+        is_one: For a single name: whether the only item of a list is meant, and not the list as an array.
+    """
+    if isinstance(value, Mapping):
+        if set(value) != set(names):
+            raise value_error(argument, f"a dict with the keys {list(names)}", sorted(map(str, value)))
+        return [(f"{argument}[{name!r}]", value[name]) for name in names]
+    if len(names) == 1:
+        if isinstance(value, (list, tuple)) and len(value) == 1 and hasattr(value[0], "__array__") and is_one(value[0]):
+            value = value[0]
+        return [(argument, value)]
+    if not isinstance(value, (list, tuple)) or len(value) != len(names):
+        raise value_error(argument, f"a list of {len(names)} arrays, for {', '.join(names)}", value)
+    return [(f"{argument}[{position}]", item) for position, item in enumerate(value)]
+
+
+def adjust_rank(array: Array, expected: Shape) -> Array:
+    """Adds or drops a last axis of size 1 where the model's input has it the other way, as Keras does."""
+    if array.ndim == len(expected) - 1 and expected[-1] == 1:
+        return array[..., None]
+    if array.ndim == len(expected) + 1 and array.shape[-1] == 1:
+        return array[..., 0]
+    return array
+
+
+def check_same_length(arrays: Sequence[tuple[str, Array]]) -> None:
+    """Refuses arrays of different or no length along the batch axis."""
+    for argument, array in arrays:
+        if array.ndim == 0:
+            raise value_error(argument, "an array with the rows in its first axis", array.item())
+    first_name, first = arrays[0]
+    for argument, array in arrays[1:]:
+        if len(array) != len(first):
+            raise ValueError(
+                f"`{argument}`: expected as many rows as `{first_name}` has, {len(first)}; received {len(array)} rows"
+            )
+
+
+def check_not_empty(arrays: Sequence[tuple[str, Array]]) -> None:
+    """Refuses a data set without rows."""
+    for argument, array in arrays:
+        if len(array) == 0:
+            raise ValueError(f"`{argument}`: expected at least one row; received an empty array of shape {array.shape}")
+
+
+def convert_target(argument: str, array: Array, output: Shape, loss: Loss) -> Array:
+    """Targets in the form that the loss compares with an output of shape `output` (the real batch size first).
+
+    `(N,)` stands for `(N, 1)` and the other way round; class indices lose a last axis of size 1.
+    """
+    wanted = output[:-1] if loss.sparse else output
+    if array.ndim == len(wanted) - 1 and wanted[-1] == 1:
+        array = array[..., None]
+    elif array.ndim == len(wanted) + 1 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.shape != wanted:
+        hint = ""
+        if isinstance(loss, CategoricalCrossentropy) and array.shape in (wanted[:-1], (*wanted[:-1], 1)):
+            hint = "; for class indices use loss='sparse_categorical_crossentropy' or foliot.utils.to_categorical(y)"
+        elif loss.sparse and array.shape == output:
+            hint = "; for one-hot rows use loss='categorical_crossentropy'"
+        raise ValueError(f"`{argument}`: expected shape {wanted} for {loss.name}; received shape {array.shape}{hint}")
+    return _arrays.convert(argument, array, "int32" if loss.sparse else "float32")
+
+
+def convert_sample_weight(argument: str, value: Any, target: Array) -> Array:
+    """One weight per row, or per row and time step."""
+    array = _arrays.numeric(argument, value)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == 0 or array.shape != target.shape[: array.ndim]:
+        raise ValueError(
+            f"`{argument}`: expected one weight per row, shape {target.shape[:1]}, or one per time step; "
+            f"received shape {array.shape}"
+        )
+    return _arrays.convert(argument, array, "float32")
+
+
+def class_weights_by_row(class_weight: Any, target: Array) -> Array:
+    """The weight of each row's class; classes that the dict leaves out count 1."""
+    if not isinstance(class_weight, Mapping) or not class_weight:
+        raise value_error("class_weight", "a dict {class index: weight}", class_weight)
+    for key, weight in class_weight.items():
+        if isinstance(key, bool) or not isinstance(key, (int, np.integer)) or key < 0:
+            raise value_error("class_weight", "class indices (integers of at least 0) as keys", key)
+        if not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
+            raise ValueError(f"`class_weight[{key}]`: expected a finite number; received {describe(weight)}")
+    if target.ndim > 2:
+        raise ValueError(
+            f"`class_weight`: expected targets of shape (rows,) or (rows, classes); received shape {target.shape}"
+        )
+    one_hot = target.ndim == 2 and target.shape[1] > 1
+    classes = target.argmax(axis=1) if one_hot else np.rint(target).astype(np.int64).reshape(len(target))
+    known, positions = np.unique(classes, return_inverse=True)
+    weights = np.array([class_weight.get(int(index), 1.0) for index in known], dtype=np.float32)
+    return weights[positions.reshape(len(target))]
+
+
+class Batches:
+    """The rows of each batch, epoch after epoch.
+
+    Args:
+        first: The first row.
+        last: One past the last row.
+        batch_size: Rows per batch; the last batch of a pass holds what is left.
+        steps: Batches per epoch; an epoch goes on where the last one stopped. None: an epoch is one pass.
+        seed_and_pass: For shuffling: gives the seed and the number of the pass that begins. None keeps the order.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        batch_size: int,
+        steps: int | None = None,
+        seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        self._first, self._last = first, last
+        self._batch_size = batch_size
+        self._steps = steps
+        self._seed_and_pass = seed_and_pass
+        self._open: Iterator[Array] = iter(())
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return self._steps or -((self._first - self._last) // self._batch_size)
+
+    def epoch(self) -> Iterator[Array]:
+        """The row numbers of each batch of the next epoch."""
+        if self._steps is None:
+            yield from self._pass()
+            return
+        for _ in range(self._steps):
+            batch = next(self._open, None)
+            if batch is None:
+                self._open = self._pass()
+                batch = next(self._open)
+            yield batch
+
+    def _pass(self) -> Iterator[Array]:
+        if self._seed_and_pass is None:
+            rows = np.arange(self._first, self._last, dtype=np.int64)
+        else:
+            rows = _core.permutation(self._last - self._first, *self._seed_and_pass()) + self._first
+        for start in range(0, len(rows), self._batch_size):
+            yield rows[start : start + self._batch_size]

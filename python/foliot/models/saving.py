@@ -1,0 +1,208 @@
+"""Models as files: safetensors with a JSON description, data only.
+
+Metadata `format` is `foliot`, `format_version` the version below and `model` the description: the model's
+configuration, how it was compiled, the optimizer's counters and the seeds, so that a loaded model trains on with the
+same bits. Tensors are `layers/<position>/<number>/<name>` for weights, `optimizer/<slot>/<position>` for the optimizer.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foliot import _core
+from foliot._arrays import Array
+from foliot._checks import check_flag, type_error, value_error
+from foliot._serialization import serialize
+from foliot.layers.base import weight_source
+
+if TYPE_CHECKING:
+    from foliot.models.model import Model
+
+_FORMAT_VERSION = "1"
+_DESCRIPTION_KEYS = {"model", "compile", "optimizer", "seeds", "shuffles"}
+
+
+def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Model.save`."""
+    path = _checked_path(filepath, overwrite)
+    tensors = _weight_tensors(model)
+    state = model.optimizer_state()
+    if state is not None:
+        for slot, arrays in state.pop("slots").items():
+            tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(arrays)}
+    description = {
+        "model": serialize(model),
+        "compile": compile_config(model),
+        "optimizer": state,
+        "seeds": model.seeds(),
+        "shuffles": model.shuffles,
+    }
+    _write(path, tensors, {"model": json.dumps(description)})
+
+
+def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Model.save_weights`."""
+    _write(_checked_path(filepath, overwrite), _weight_tensors(model), {})
+
+
+def load_weights(model: "Model", filepath: str | os.PathLike[str]) -> None:
+    """See `Model.load_weights`."""
+    path = os.fspath(filepath)
+    tensors, _ = _read(path)
+    _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, path)
+
+
+def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model":  # noqa: A002 - Keras's name
+    """Reads a model that `model.save` wrote. The file is data: nothing in it can run.
+
+    Args:
+        filepath: The file.
+        compile: Also restore how the model was compiled, and the optimizer's state.
+
+    Returns:
+        The model. Training goes on from it with the same bits as if it had not been saved.
+
+    Raises:
+        ValueError: The file is no foliot model, is damaged, or names classes or arguments that foliot does not know.
+        FileNotFoundError: There is no such file.
+    """
+    check_flag("compile", compile)
+    path = os.fspath(filepath)
+    tensors, metadata = _read(path)
+    if "model" not in metadata:
+        raise ValueError(f"{path}: expected a whole model; received weights only, which model.load_weights reads")
+    try:
+        return _model_of(tensors, json.loads(metadata["model"]), compile)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        # Whatever is odd about a description, the file is what the user can do something about.
+        raise ValueError(
+            f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], compile: bool) -> "Model":  # noqa: A002
+    from foliot.models.model import layer_from_config
+    from foliot.models.sequential import Sequential
+
+    if set(description) != _DESCRIPTION_KEYS:
+        raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
+    stored = _StoredWeights(tensors)
+    token = weight_source.set(stored.next)
+    try:
+        model = layer_from_config(description["model"])
+    finally:
+        weight_source.reset(token)
+    stored.check_all_used()
+    if not isinstance(model, Sequential):
+        raise type_error("model", "a Sequential", model)
+    model.restore_randomness(description["seeds"], description["shuffles"])
+    if compile and description["compile"] is not None:
+        model.compile_from_config(description["compile"])
+        if description["optimizer"] is not None:
+            model.restore_optimizer(description["optimizer"], _slots(tensors))
+    return model
+
+
+class _StoredWeights:
+    """The weights of a file in their order.
+
+    Taking them instead of initial values means that no size that a description claims is allocated before a tensor of
+    that size has been read.
+    """
+
+    def __init__(self, tensors: Mapping[str, Array]) -> None:
+        self._tensors = {name: array for name, array in tensors.items() if name.startswith("layers/")}
+        self._names = sorted(self._tensors, key=lambda name: [int(part) for part in name.split("/")[1:3]])
+        self._taken = 0
+
+    def next(self, name: str, shape: tuple[int, ...]) -> Array:
+        if self._taken == len(self._names):
+            raise ValueError(f"expected a tensor for the weight {name}; received no more")
+        stored = self._names[self._taken]
+        array = self._tensors[stored]
+        if not stored.endswith(f"/{name}") or array.shape != shape:
+            raise ValueError(f"expected a tensor {name} of shape {shape}; received {stored} of shape {array.shape}")
+        self._taken += 1
+        return array
+
+    def check_all_used(self) -> None:
+        if self._taken != len(self._names):
+            raise ValueError(f"expected {self._taken} tensors; received {len(self._names)}")
+
+
+def compile_config(model: "Model") -> dict[str, Any] | None:
+    """See `Model.get_compile_config`."""
+    compilation = model.compilation
+    if compilation is None or model.optimizer is None:
+        return None
+    return {"optimizer": serialize(model.optimizer), **compilation.get_config()}
+
+
+def _weight_tensors(model: "Model") -> dict[str, Array]:
+    if not model.built:
+        raise ValueError(
+            f"{model.name!r} has no weights to save yet: it is built when data come, or by build(input_shape)"
+        )
+    tensors = {}
+    for position, layer in enumerate(model.layers):
+        for number, parameter in enumerate(layer.weights):
+            tensors[f"layers/{position}/{number}/{parameter.name}"] = parameter.numpy()
+    return tensors
+
+
+def _assign(model: "Model", tensors: Mapping[str, Array], path: str) -> None:
+    expected = _weight_tensors(model)
+    # Names hold the layer's position and the weight's name, so a file of another architecture shows here.
+    if set(tensors) != set(expected):
+        missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+        raise ValueError(f"{path}: expected the weights of {model.name!r}; missing {missing}, unknown {unknown}")
+    for name, array in expected.items():
+        if tensors[name].shape != array.shape:
+            raise ValueError(f"{path}: expected {name} of shape {array.shape}; received shape {tensors[name].shape}")
+    model.set_weights([tensors[name] for name in expected])
+
+
+def _slots(tensors: Mapping[str, Array]) -> dict[str, list[Array]]:
+    """The optimizer's state by slot, in the order of the positions in the names."""
+    found: dict[str, dict[int, Array]] = {}
+    for name, array in tensors.items():
+        kind, _, rest = name.partition("/")
+        slot, _, position = rest.partition("/")
+        if kind == "optimizer":
+            if not position.isdecimal():
+                raise value_error("file", "optimizer/<slot>/<position> as the name of a tensor", name)
+            found.setdefault(slot, {})[int(position)] = array
+    return {slot: [arrays[position] for position in sorted(arrays)] for slot, arrays in found.items()}
+
+
+def _checked_path(filepath: str | os.PathLike[str], overwrite: bool) -> str:
+    path = os.fspath(filepath)
+    extension = Path(path).suffix.lower()
+    if extension in (".h5", ".hdf5", ".keras"):
+        raise ValueError(
+            "`filepath`: expected a path such as 'model.foliot', for foliot writes its own format (safetensors with a "
+            f"JSON description) and not {extension}; received {path!r}"
+        )
+    if not check_flag("overwrite", overwrite) and Path(path).exists():
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
+    return path
+
+
+def _write(path: str, tensors: dict[str, Array], metadata: dict[str, str]) -> None:
+    _core.save_file(path, tensors, {"format": "foliot", "format_version": _FORMAT_VERSION, **metadata})
+
+
+def _read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
+    tensors, metadata = _core.load_file(path)
+    if metadata.get("format") != "foliot":
+        raise ValueError(
+            f"{path}: expected a file that foliot wrote; received safetensors with format {metadata.get('format')!r}"
+        )
+    if metadata.get("format_version") != _FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: expected format version {_FORMAT_VERSION}; received {metadata.get('format_version')!r}, which "
+            "another version of foliot wrote"
+        )
+    return tensors, metadata

@@ -1,0 +1,211 @@
+"""A model whose layers follow one another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from foliot._checks import type_error, value_error
+from foliot._graph import Shape, SymbolicTensor
+from foliot._serialization import serialize
+from foliot.layers import InputLayer, Layer
+from foliot.models.model import Model, layer_from_config
+
+
+class Sequential(Model):
+    """A stack of layers.
+
+    Args:
+        layers: The layers, the first of which may be an `Input`. Without one the model is built when data come.
+        trainable: Whether training changes the weights.
+        name: The model's name.
+
+    Example:
+        >>> from foliot.layers import LSTM, Dense, Input
+        >>> from foliot.models import Sequential
+        >>> model = Sequential([Input((10, 3)), LSTM(4), Dense(1, activation="sigmoid")])
+        >>> model.output_shape
+        (None, 1)
+        >>> model.count_params()
+        133
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self._layers: list[Layer] = []
+        self._shapes: list[list[Shape]] = []
+        if isinstance(layers, (str, Mapping)):
+            raise type_error("layers", "a list of layers", layers)
+        for layer in layers or ():
+            self.add(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Puts a layer on top.
+
+        Args:
+            layer: A layer, an `Input` (first only) or a built or unbuilt `Sequential`.
+            rebuild: Accepted for Keras's scripts.
+        """
+        if isinstance(layer, SymbolicTensor):
+            layer = layer.node.layer
+        if not isinstance(layer, Layer):
+            raise type_error("layer", "a layer of foliot.layers", layer)
+        if any(layer.name == other.name for other in self._layers):
+            raise value_error("layer", "a name that no layer of this model has; pass name=...", layer.name)
+        if isinstance(layer, InputLayer) and (self._layers or self.inputs):
+            raise value_error("layer", "an Input at the bottom of the stack only", layer.name)
+        if (
+            not self._layers
+            and not self.inputs
+            and not isinstance(layer, InputLayer)
+            and (shape := first_shape(layer)) is not None
+        ):
+            self.add(InputLayer(batch_shape=shape))
+        if not self._trainable:
+            layer.trainable = False
+        self._connect_layer(layer)
+        self._layers.append(layer)
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Takes the top layer off.
+
+        Args:
+            rebuild: Accepted for Keras's scripts.
+
+        Returns:
+            The layer.
+        """
+        if not self.layers:
+            raise ValueError("`pop`: expected a model with layers; received one without")
+        layer = self._layers.pop()
+        built = self.inputs
+        self._reset()
+        if built and self._layers:
+            if not isinstance(self._layers[0], InputLayer):
+                self._enter(built[0].shape)
+            self._connect_all()
+        return layer
+
+    def _reset(self) -> None:
+        self.inputs, self.outputs, self._shapes = [], [], []
+        self.built = False
+        self._resolved = None
+        self._forget_graph()
+
+    def _connect_layer(self, layer: Layer) -> None:
+        """Extends the graph by a layer, if it has begun."""
+        if isinstance(layer, InputLayer):
+            self.inputs = self.outputs = [layer.output]
+        elif self.outputs:
+            outputs = layer.connect(self.outputs)
+            if len(outputs) != 1:
+                raise ValueError(
+                    f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: leave return_state off"
+                )
+            self.outputs = list(outputs)
+            self._shapes.append([outputs[0].shape])
+            self.built = True
+        self._resolved = None
+        self._forget_graph()
+
+    def unbuild(self) -> None:
+        for layer in self.layers:
+            layer.unbuild()
+        self._reset()
+
+    def _enter(self, input_shape: Sequence[int | None]) -> None:
+        """Begins the graph of a model without an Input of its own."""
+        self._connect_layer(InputLayer(batch_shape=tuple(input_shape), name=f"{self.name}_input"))
+
+    def _connect_all(self) -> None:
+        for layer in self._layers:
+            self._connect_layer(layer)
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
+        """Creates the weights for inputs of the given shape, batch axis first.
+
+        Args:
+            input_shape: Such as `(None, 50)`; not needed if the model begins with an `Input`.
+        """
+        if self.inputs:
+            return
+        if input_shape is None:
+            raise value_error("input_shape", "a tuple with the batch axis first, such as (None, 50)", input_shape)
+        if not self._layers:
+            raise ValueError(f"{self.name!r} has no layers: add some before it is built")
+        fresh = [layer for layer in self._layers if not layer.built]
+        try:
+            self._enter(input_shape)
+            self._connect_all()
+        except ValueError:
+            # A second attempt with a right shape must start afresh, not with weights for the wrong one.
+            for layer in fresh:
+                layer.unbuild()
+            self._reset()
+            raise
+
+    def _build_for(self, shapes: Sequence[Shape]) -> None:
+        if self._layers:
+            # With the size of the batch, so that the message shows the shape that the user knows.
+            self._layers[0].check_input(shapes[0])
+        self.build((None, *shapes[0][1:]))
+
+    def check_input(self, shape: Shape) -> None:
+        if self._layers:
+            self._layers[0].check_input(shape)
+
+    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
+        """Inside another model the layers are applied one by one, with the weights that they have."""
+        if len(inputs) != 1:
+            raise ValueError(f"Sequential {self.name!r} takes one input; received {len(inputs)}")
+        if not self.inputs:
+            self.build(inputs[0].shape)
+        outputs = tuple(inputs)
+        for layer in self.layers:
+            outputs = layer.connect(outputs)
+        return outputs
+
+    def layer_output_shapes(self, layer: Layer) -> list[Shape] | None:
+        position = self.layers.index(layer)
+        return self._shapes[position] if position < len(self._shapes) else None
+
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        return ("name", "trainable", "layers", "build_input_shape")
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers' configurations, and the input's shape if data decided it."""
+        deferred = bool(self.inputs) and not isinstance(self._layers[0], InputLayer)
+        return {
+            "name": self.name,
+            "trainable": self._trainable,
+            "layers": [serialize(layer) for layer in self._layers],
+            "build_input_shape": list(self.inputs[0].shape) if deferred else None,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A model of the same layers with new weights.
+
+        Raises:
+            ValueError: An unknown key or class.
+        """
+        unknown = set(config) - set(cls.argument_names()) - {"dtype"}
+        if unknown or not isinstance(config.get("layers"), list):
+            raise value_error("config", f"a dict with {', '.join(cls.argument_names())}", sorted(map(str, config)))
+        model = cls(name=config.get("name"), trainable=config.get("trainable", True))
+        shape = config.get("build_input_shape")
+        if shape is not None:
+            model._enter(shape)
+        for layer in config["layers"]:
+            model.add(layer_from_config(layer))
+        return model
+
+
+def first_shape(layer: Layer) -> Shape | None:
+    """The batch shape that a first layer declares: by `input_shape=` and the like, or as a model with an Input."""
+    if isinstance(layer, Sequential):
+        return layer.inputs[0].shape if layer.inputs else None
+    return layer.declared_shape

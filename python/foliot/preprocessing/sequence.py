@@ -1,0 +1,203 @@
+"""Sequences of different lengths as one array."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from foliot import _core
+
+__all__ = ["pad_sequences"]
+
+
+def pad_sequences(
+    sequences: Sequence[Any] | npt.NDArray[Any],
+    maxlen: int | None = None,
+    dtype: npt.DTypeLike = "int32",
+    padding: Literal["pre", "post"] = "pre",
+    truncating: Literal["pre", "post"] = "pre",
+    value: float | str | bytes = 0.0,
+) -> npt.NDArray[Any]:
+    """Brings sequences to one length: shorter ones are filled up with `value`, longer ones are cut.
+
+    Both happen at the beginning by default, so that a recurrent layer reads the end of each sequence last.
+
+    Args:
+        sequences: A list of sequences, or an array of at least two axes. A sequence holds one number, or one array of a
+            common shape, per step. Its own NumPy dtype does not matter, the result has `dtype`.
+        maxlen: The length of the result; `None` for that of the longest sequence.
+        dtype: The dtype of the result. For strings use `object`.
+        padding: Where values are added: `"pre"` or `"post"`.
+        truncating: Where values are removed: `"pre"` or `"post"`.
+        value: What fills the free places.
+
+    Returns:
+        An array of shape `(len(sequences), maxlen)`, followed by the shape of one step. `sequences` stays as it is.
+
+    Raises:
+        ValueError: If an argument has a value that cannot be used, or the steps differ in shape.
+        OverflowError: If a Python integer does not fit `dtype`.
+
+    Warns:
+        UserWarning: If an integer `dtype` (the default is one) cuts off fractions of the values.
+
+    Example:
+        >>> sequences = [[1], [2, 3], [4, 5, 6]]
+        >>> pad_sequences(sequences)
+        array([[0, 0, 1],
+               [0, 2, 3],
+               [4, 5, 6]], dtype=int32)
+        >>> pad_sequences(sequences, maxlen=2, padding="post", truncating="post", value=-1)
+        array([[ 1, -1],
+               [ 2,  3],
+               [ 4,  5]], dtype=int32)
+        >>> pad_sequences([["to", "be"], ["not"]], dtype=object, value="<pad>")
+        array([['to', 'be'],
+               ['<pad>', 'not']], dtype=object)
+    """
+    for argument, side in (("padding", padding), ("truncating", truncating)):
+        if side not in ("pre", "post"):
+            raise ValueError(f"`{argument}`: expected 'pre' or 'post'; received {side!r}")
+    lengths = _lengths(sequences)
+    columns = _columns(maxlen, lengths)
+    kind = np.dtype(dtype)
+    if isinstance(value, str) and kind.kind not in "OSU":
+        raise ValueError(
+            f"`value`: expected a number for dtype {kind.name} (strings need dtype=object); received {value!r}"
+        )
+
+    ragged = _ragged(sequences, lengths, kind)
+    if ragged is None:
+        return _pad_by_row(sequences, lengths, columns, dtype, padding, truncating, value)
+    values, offsets = ragged
+    out = np.full((len(lengths), columns, *values.shape[1:]), value, dtype=kind)
+    if out.size:
+        item = values.nbytes // len(values) if len(values) else 1
+        _core.pad_rows(_bytes(values), offsets, item, _bytes(out), out.nbytes // item // len(out), padding, truncating)
+    return out
+
+
+def _lengths(sequences: Any) -> list[int]:
+    if not hasattr(sequences, "__len__"):
+        raise ValueError(f"`sequences`: expected a list or an array of sequences; received {_short(sequences)}")
+    if isinstance(sequences, np.ndarray) and sequences.ndim >= 2:
+        return [sequences.shape[1]] * len(sequences)
+    lengths = []
+    for index, row in enumerate(sequences):
+        try:
+            lengths.append(len(row))
+        except TypeError as error:
+            raise ValueError(f"`sequences[{index}]`: expected a sequence; received {_short(row)}") from error
+    return lengths
+
+
+def _columns(maxlen: int | None, lengths: list[int]) -> int:
+    if maxlen is None:
+        if not lengths:
+            raise ValueError("`sequences`: expected at least one sequence when `maxlen` is None; received none")
+        return max(lengths)
+    try:
+        columns = operator.index(maxlen)
+    except TypeError as error:
+        raise TypeError(f"`maxlen`: expected an integer or None; received {_short(maxlen)}") from error
+    if columns < 0:
+        raise ValueError(f"`maxlen`: expected 0 or more; received {columns}")
+    return columns
+
+
+def _ragged(
+    sequences: Any, lengths: list[int], kind: np.dtype[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | None:
+    """All steps in one array of dtype `kind` and the bounds of the rows; `None` if that takes a look at each row."""
+    if kind.hasobject or kind.itemsize == 0:
+        return None
+    if isinstance(sequences, np.ndarray) and sequences.ndim >= 2:
+        step = sequences.shape[2:] if sequences.shape[1] else ()
+        values = sequences.reshape(len(sequences) * sequences.shape[1], *step)
+    elif lengths and all(isinstance(row, np.ndarray) for row in sequences):
+        filled = [row for row in sequences if len(row)]
+        if not filled or any(row.dtype != filled[0].dtype or row.shape[1:] != filled[0].shape[1:] for row in filled):
+            return None
+        values = np.concatenate(filled)
+    else:
+        flat = _core.flatten_numbers(list(sequences), kind.name)
+        # A dtype of foreign byte order has the name of the native one.
+        return None if flat is None else (flat[0].astype(kind, copy=False), flat[1])
+    if values.dtype.hasobject:
+        return None
+    if _loses_fractions(values, kind):
+        _warn_about_fractions(kind)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.ascontiguousarray(values, dtype=kind), offsets
+
+
+def _pad_by_row(
+    sequences: Any,
+    lengths: list[int],
+    columns: int,
+    dtype: npt.DTypeLike,
+    padding: str,
+    truncating: str,
+    value: float | str | bytes,
+) -> npt.NDArray[Any]:
+    """The definition, for strings, objects and whatever else NumPy has to convert row by row."""
+    step: tuple[int, ...] | None = None
+    out: npt.NDArray[Any] | None = None
+    lossy = False
+    for index, row in enumerate(sequences):
+        if not lengths[index]:
+            continue
+        try:
+            if out is None:
+                step = np.asarray(row).shape[1:]
+                out = np.full((len(lengths), columns, *step), value, dtype=dtype)
+            start = max(lengths[index] - columns, 0) if truncating == "pre" else 0
+            kept = row[start : start + columns]
+            given = np.asarray(kept)
+            array = np.asarray(kept, dtype=dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise type(error)(f"`sequences[{index}]`: {error}; received {_short(row)}") from error
+        if not columns:
+            continue
+        if array.ndim == 0 or array.shape[1:] != step:
+            raise ValueError(
+                f"`sequences[{index}]`: expected steps of shape {step}, as in the first sequence that is not empty; "
+                f"received {array.shape[1:]}"
+            )
+        lossy = lossy or _loses_fractions(given, array.dtype)
+        if padding == "post":
+            out[index, : len(array)] = array
+        else:
+            out[index, columns - len(array) :] = array
+    if lossy:
+        _warn_about_fractions(np.dtype(dtype))
+    return np.full((len(lengths), columns), value, dtype=dtype) if out is None else out
+
+
+def _loses_fractions(values: npt.NDArray[Any], kind: np.dtype[Any]) -> bool:
+    return values.dtype.kind == "f" and kind.kind in "iu" and bool(np.any(values != np.trunc(values)))
+
+
+def _warn_about_fractions(kind: np.dtype[Any]) -> None:
+    warnings.warn(
+        f"pad_sequences: `sequences` holds fractions and `dtype` is {kind.name}, which cuts them off; "
+        "pass dtype='float32' to keep them.",
+        UserWarning,
+        # pad_sequences and the helper that found it.
+        stacklevel=4,
+    )
+
+
+def _bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    return array.reshape(-1).view(np.uint8)
+
+
+def _short(value: object) -> str:
+    """A value as it appears in an error: its type, and its text up to a length."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,0 +1,667 @@
+"""Texts as sequences of word numbers: Keras's `Tokenizer` and its companions, many times faster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+import warnings
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
+from itertools import groupby, islice
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from foliot import _core
+from foliot.preprocessing.sequence import _short
+
+__all__ = ["Tokenizer", "hashing_trick", "one_hot", "text_to_word_sequence", "tokenizer_from_json"]
+
+_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+
+# Texts that an iterator yields are worked on in batches of this many, so that a corpus need not fit into memory.
+_BATCH = 8192
+
+Analyzer = Callable[[str], Iterable[Any]]
+
+
+def text_to_word_sequence(
+    input_text: str, filters: Iterable[str] = _FILTERS, lower: bool = True, split: str | None = " "
+) -> list[str]:
+    """Splits a text into words.
+
+    Args:
+        input_text: The text.
+        filters: Characters that end a word like `split` does. The apostrophe is not among the default ones.
+        lower: Whether to lower the text first.
+        split: The separator; `None` stands for any whitespace, and filtered characters then vanish.
+
+    Returns:
+        The words, without empty ones.
+
+    Raises:
+        TypeError: If `input_text` is not a string.
+        ValueError: If `split` is empty, or the text holds a lone surrogate.
+
+    Example:
+        >>> text_to_word_sequence("Don't panic: it's 42!")
+        ["don't", 'panic', "it's", '42']
+    """
+    if not isinstance(input_text, str):
+        raise TypeError(f"`input_text`: expected a string; received {_short(input_text)}")
+    return _splitter(filters, lower, split, False).split(input_text)
+
+
+def one_hot(
+    input_text: str,
+    n: int,
+    filters: Iterable[str] = _FILTERS,
+    lower: bool = True,
+    split: str | None = " ",
+    analyzer: Analyzer | None = None,
+) -> list[int]:
+    """Numbers the words of a text by a hash: `hashing_trick` with its default hash.
+
+    Args:
+        input_text: The text.
+        n: The size of the hash space: numbers run from 1 to `n - 1`.
+        filters: See `text_to_word_sequence`.
+        lower: See `text_to_word_sequence`.
+        split: See `text_to_word_sequence`.
+        analyzer: A function that splits a text into words, instead of the three arguments before.
+
+    Returns:
+        One number per word. Different words may share one.
+
+    Example:
+        >>> one_hot("to be or not to be", 50)
+        [27, 47, 37, 4, 27, 47]
+    """
+    return hashing_trick(input_text, n, None, filters, lower, split, analyzer)
+
+
+def hashing_trick(
+    text: str,
+    n: int,
+    hash_function: Literal["md5"] | Callable[[Any], int] | None = None,
+    filters: Iterable[str] = _FILTERS,
+    lower: bool = True,
+    split: str | None = " ",
+    analyzer: Analyzer | None = None,
+) -> list[int]:
+    """Numbers the words of a text by a hash: `hash_function(word) % (n - 1) + 1`.
+
+    Args:
+        text: The text.
+        n: The size of the hash space: numbers run from 1 to `n - 1`.
+        hash_function: `None` for 64-bit FNV-1a, which is the same in every process (Keras takes Python's `hash` here,
+            which is not), `"md5"` for Keras's own stable choice, or a function from a word to an integer.
+        filters: See `text_to_word_sequence`.
+        lower: See `text_to_word_sequence`.
+        split: See `text_to_word_sequence`.
+        analyzer: A function that splits a text into words, instead of the three arguments before.
+
+    Returns:
+        One number per word. Different words may share one.
+
+    Raises:
+        TypeError: If `text` is not a string.
+        ValueError: If `n` is less than 2, or `hash_function` is unknown.
+
+    Example:
+        >>> hashing_trick("to be or not to be", 50, hash_function="md5")
+        [15, 5, 8, 36, 15, 5]
+    """
+    size = _integer("n", n)
+    if size < 2:
+        raise ValueError(f"`n`: expected at least 2; received {size}")
+    words: list[Any]
+    words = text_to_word_sequence(text, filters, lower, split) if analyzer is None else list(analyzer(text))
+    if hash_function is None:
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("`analyzer`: expected strings for the default hash; received other objects")
+        return _core.hash_words(words, size)
+    if hash_function == "md5":
+        hash_function = _md5
+    if not callable(hash_function):
+        raise ValueError(f"`hash_function`: expected None, 'md5' or a function; received {hash_function!r}")
+    return [hash_function(word) % (size - 1) + 1 for word in words]
+
+
+class Tokenizer:
+    """Numbers the words of a corpus by frequency and turns texts into sequences of these numbers, or into vectors.
+
+    Number 0 is never given to a word. `oov_token`, if there is one, gets 1; then come the words, the most frequent
+    first, and of equally frequent ones the one that was seen first.
+
+    A text is a string, or a list of tokens that is taken as it is (and lowered). The results are those of Keras's
+    legacy `Tokenizer`; differences are errors where Keras gives results of no use.
+
+    Args:
+        num_words: How many numbers to use, 0 included: words numbered `num_words` or higher are left out when texts are
+            converted. The attributes below hold all words.
+        filters: Characters that end a word like `split` does.
+        lower: Whether to lower the texts.
+        split: The separator of words; `None` stands for any whitespace, and filtered characters then vanish.
+        char_level: Whether each character is a token. Filters do not apply then.
+        oov_token: What stands for words that are unknown or left out; without it they vanish.
+        analyzer: A function that splits a string into tokens, instead of `filters`, `lower` and `split`. It is not
+            saved.
+        document_count: How many texts the counts stand for already.
+
+    Attributes:
+        word_counts: How often each word occurred, in the order of first appearance.
+        word_docs: In how many texts each word occurred.
+        word_index: The number of each word.
+        index_word: The word of each number.
+        index_docs: In how many texts each numbered word occurred.
+        document_count: The number of texts.
+
+        They are ordinary dictionaries: what a program changes in them counts.
+
+    Example:
+        >>> tokenizer = Tokenizer(num_words=4, oov_token="<oov>")
+        >>> tokenizer.fit_on_texts(["The film was good, the cast was better.", "The plot?"])
+        >>> tokenizer.word_index
+        {'<oov>': 1, 'the': 2, 'was': 3, 'film': 4, 'good': 5, 'cast': 6, 'better': 7, 'plot': 8}
+        >>> tokenizer.texts_to_sequences(["The film was great"])
+        [[2, 1, 3, 1]]
+    """
+
+    def __init__(
+        self,
+        num_words: int | None = None,
+        filters: Iterable[str] = _FILTERS,
+        lower: bool = True,
+        split: str | None = " ",
+        char_level: bool = False,
+        oov_token: Hashable = None,
+        analyzer: Analyzer | None = None,
+        document_count: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if "nb_words" in kwargs:
+            warnings.warn("`nb_words` is the old name of Tokenizer's argument `num_words`.", stacklevel=2)
+            num_words = kwargs.pop("nb_words")
+        if kwargs:
+            raise TypeError(f"Tokenizer: unknown arguments {sorted(kwargs)}")
+        if analyzer is not None and not callable(analyzer):
+            raise TypeError(f"`analyzer`: expected a function or None; received {_short(analyzer)}")
+        self.num_words = num_words
+        self.filters = filters
+        self.lower = lower
+        self.split = split
+        self.char_level = char_level
+        self.oov_token = oov_token
+        self.analyzer = analyzer
+        self.document_count = _integer("document_count", document_count)
+        if self.document_count < 0:
+            raise ValueError(f"`document_count`: expected 0 or more; received {document_count}")
+        self._splitter()
+
+        self.word_counts: OrderedDict[Any, int] = OrderedDict()
+        self.word_docs: defaultdict[Any, int] = defaultdict(int)
+        self.word_index: dict[Any, int] = {}
+        self.index_word: dict[int, Any] = {}
+        self.index_docs: defaultdict[int, int] = defaultdict(int)
+
+    @property
+    def num_words(self) -> int | None:
+        """How many numbers are used when texts are converted, 0 included; `None` for all."""
+        return self._num_words
+
+    @num_words.setter
+    def num_words(self, num_words: int | None) -> None:
+        if num_words is not None:
+            # 1e4 is what people write.
+            whole = isinstance(num_words, float) and num_words % 1 == 0
+            num_words = int(num_words) if whole else _integer("num_words", num_words)
+            if num_words < 1:
+                raise ValueError(f"`num_words`: expected at least 1, or None for all words; received {num_words}")
+        self._num_words = num_words
+
+    def fit_on_texts(self, texts: Iterable[str | list[Any]]) -> None:
+        """Counts the words of `texts` and numbers all words seen so far. May be called again with further texts.
+
+        Args:
+            texts: The texts: a list, an array or series of strings, or an iterator that need not fit into memory.
+
+        Raises:
+            TypeError: If a text is neither a string nor a list of tokens. Nothing is counted then.
+            ValueError: If a text holds a lone surrogate. Nothing is counted then.
+        """
+        counts: Counter[Any] = Counter()
+        documents: Counter[Any] = Counter()
+        texts_seen = 0
+        splitter = self._splitter()
+        for strings, tokens in self._runs(texts):
+            if strings:
+                words, word_counts, word_documents = splitter.count(strings, texts_seen)
+                counts.update(dict(zip(words, word_counts, strict=True)))
+                documents.update(dict(zip(words, word_documents, strict=True)))
+            for sequence in tokens:
+                counts.update(sequence)
+                documents.update(list(dict.fromkeys(sequence)))
+            texts_seen += len(strings) + len(tokens)
+        self.document_count += texts_seen
+        _add(self.word_counts, counts)
+        _add(self.word_docs, documents)
+
+        ranked = sorted(self.word_counts, key=self.word_counts.__getitem__, reverse=True)
+        if self.oov_token is not None:
+            ranked.insert(0, self.oov_token)
+        # A text may contain the oov_token: the word then has the number of its frequency, and 1 stands for nothing.
+        self.word_index = dict(zip(ranked, range(1, len(ranked) + 1), strict=True))
+        self.index_word = {index: word for word, index in self.word_index.items()}
+        self.index_docs.update((self.word_index[word], count) for word, count in self.word_docs.items())
+
+    def fit_on_sequences(self, sequences: Iterable[Iterable[int]]) -> None:
+        """Counts in how many of `sequences` each number occurs, as `sequences_to_matrix` with `mode="tfidf"` needs it.
+
+        Args:
+            sequences: Sequences of word numbers.
+
+        Raises:
+            TypeError: If an element is not a sequence.
+        """
+        documents: Counter[int] = Counter()
+        rows = 0
+        for row in _rows(sequences):
+            documents.update(list(dict.fromkeys(row)))
+            rows += 1
+        self.document_count += rows
+        _add(self.index_docs, documents)
+
+    def texts_to_sequences(self, texts: Iterable[str | list[Any]]) -> list[list[int]]:
+        """Turns each text into the list of its words' numbers.
+
+        Args:
+            texts: The texts, as for `fit_on_texts`.
+
+        Returns:
+            One list per text.
+
+        Raises:
+            TypeError: If a text is neither a string nor a list of tokens.
+            ValueError: If a text holds a lone surrogate, or an unknown word needs an `oov_token` that has no number.
+        """
+        sequences: list[list[int]] = []
+        splitter = self._splitter()
+        indices = _Memory(self._index())
+        for strings, tokens in self._runs(texts):
+            if strings:
+                words, ids, offsets = splitter.encode(strings, len(sequences))
+                sequences.extend(_core.lists_from_ids(ids, offsets, [indices[word] for word in words]))
+            for sequence in tokens:
+                sequences.append([index for index in map(indices.__getitem__, sequence) if index is not None])
+        return sequences
+
+    def texts_to_sequences_generator(self, texts: Iterable[str | list[Any]]) -> Iterator[list[int]]:
+        """Like `texts_to_sequences`, one text at a time.
+
+        Args:
+            texts: The texts.
+
+        Yields:
+            The list of the numbers of one text's words.
+        """
+        for text in texts:
+            yield from self.texts_to_sequences([text])
+
+    def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
+        """Turns sequences of word numbers into texts, the words separated by spaces.
+
+        Args:
+            sequences: Sequences of word numbers: lists, or the rows of an array.
+
+        Returns:
+            One text per sequence. Numbers without a word, as padding has them, become `oov_token` or vanish.
+
+        Raises:
+            TypeError: If an element is not a sequence.
+        """
+        return list(self.sequences_to_texts_generator(sequences))
+
+    def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
+        """Like `sequences_to_texts`, one sequence at a time.
+
+        Args:
+            sequences: Sequences of word numbers.
+
+        Yields:
+            One text.
+        """
+        words = _Memory(self._word())
+        for row in _rows(sequences):
+            yield " ".join(word for word in map(words.__getitem__, row) if word is not None)
+
+    def texts_to_matrix(
+        self, texts: Iterable[str | list[Any]], mode: Literal["binary", "count", "freq", "tfidf"] = "binary"
+    ) -> npt.NDArray[np.float64]:
+        """Turns texts into a matrix with one row per text and one column per word number.
+
+        Args:
+            texts: The texts.
+            mode: See `sequences_to_matrix`.
+
+        Returns:
+            The matrix.
+        """
+        return self.sequences_to_matrix(self.texts_to_sequences(texts), mode)
+
+    def sequences_to_matrix(
+        self, sequences: Iterable[Iterable[int]], mode: Literal["binary", "count", "freq", "tfidf"] = "binary"
+    ) -> npt.NDArray[np.float64]:
+        """Turns sequences of word numbers into a matrix with one row per sequence and one column per number.
+
+        Args:
+            sequences: Sequences of word numbers. Those that have no column are left out.
+            mode: What an element says about a number that occurs `c` times in a sequence of length `n`: `"binary"`: 1,
+                `"count"`: `c`, `"freq"`: `c / n`, `"tfidf"`: `(1 + log(c)) * log(1 + documents / (1 + d))`, where `d` of
+                the `documents` texts contain the word.
+
+        Returns:
+            The matrix, with `num_words` columns, or one more than there are words.
+
+        Raises:
+            TypeError: If an element is not a sequence of integers.
+            ValueError: If `mode` is unknown, a number is negative, there is no word yet, or no text for `"tfidf"`.
+
+        Example:
+            >>> tokenizer = Tokenizer()
+            >>> tokenizer.fit_on_texts(["to be or not to be"])
+            >>> tokenizer.texts_to_matrix(["to be, to be"], mode="count")
+            array([[0., 2., 2., 0., 0.]])
+        """
+        if mode not in ("binary", "count", "freq", "tfidf"):
+            raise ValueError(f"`mode`: expected 'binary', 'count', 'freq' or 'tfidf'; received {mode!r}")
+        columns = self.num_words
+        if columns is None:
+            if not self.word_index:
+                raise ValueError("`num_words`: expected a number, or a call of fit_on_texts first; received None")
+            columns = len(self.word_index) + 1
+        if mode == "tfidf" and not self.document_count:
+            raise ValueError(
+                "`mode`: expected a call of fit_on_texts or fit_on_sequences before 'tfidf'; received none"
+            )
+        ids, offsets = _flatten(sequences)
+        matrix = np.zeros((len(offsets) - 1, columns))
+        term = document = np.empty(0)
+        if mode == "tfidf":
+            longest = int(np.diff(offsets).max(initial=0))
+            term = 1.0 + np.log(np.arange(1, longest + 1))
+            found = np.array([self.index_docs.get(index, 0) for index in range(columns)])
+            document = np.log(1 + self.document_count / (1 + found))
+        _core.fill_matrix(ids, offsets, matrix, mode, term, document)
+        return matrix
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration and what was learnt, in Keras's form: the dictionaries as JSON texts.
+
+        Returns:
+            A dictionary that `from_config` understands. `analyzer`, being a function, is not in it.
+        """
+        return {
+            "num_words": self.num_words,
+            "filters": self.filters if isinstance(self.filters, str) else list(self.filters),
+            "lower": self.lower,
+            "split": self.split,
+            "char_level": self.char_level,
+            "oov_token": self.oov_token,
+            "document_count": self.document_count,
+            **{name: json.dumps(getattr(self, name)) for name in _LEARNT},
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Tokenizer:
+        """Makes a tokenizer of what `get_config` returned.
+
+        Args:
+            config: The configuration, ours or Keras's.
+
+        Returns:
+            The tokenizer.
+
+        Raises:
+            ValueError: If an entry is missing, unknown, or of the wrong form.
+        """
+        missing = sorted(set(_LEARNT) - config.keys())
+        unknown = sorted(config.keys() - _OPTIONS - set(_LEARNT))
+        if missing or unknown:
+            raise ValueError(f"`config`: expected Tokenizer's entries; received none of {missing}, unknown {unknown}")
+        tokenizer = cls(**{name: entry for name, entry in config.items() if name in _OPTIONS})
+        tokenizer.word_counts.update(_counts(config, "word_counts"))
+        tokenizer.word_docs.update(_counts(config, "word_docs"))
+        tokenizer.word_index.update(_counts(config, "word_index"))
+        tokenizer.index_docs.update(_by_number("index_docs", _counts(config, "index_docs")))
+        tokenizer.index_word.update(_by_number("index_word", _json_object("index_word", config["index_word"])))
+        return tokenizer
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration as JSON, which `tokenizer_from_json` reads, ours and Keras's.
+
+        Args:
+            **kwargs: Passed on to `json.dumps`.
+
+        Returns:
+            A JSON text.
+
+        Warns:
+            UserWarning: If there is an `analyzer`, which JSON cannot hold.
+        """
+        if self.analyzer is not None:
+            warnings.warn("`analyzer` is a function and is not saved: set it again after loading.", stacklevel=2)
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
+
+    def _splitter(self) -> _core.Splitter:
+        return _splitter(self.filters, self.lower, self.split, self.char_level)
+
+    def _runs(self, texts: Iterable[Any]) -> Iterator[tuple[list[str], list[list[Any]]]]:
+        """The texts in order, as runs of strings to be split natively, or of token lists (the other list is empty)."""
+        if isinstance(texts, str) and not self.char_level:
+            warnings.warn("`texts` is a single string: each of its characters is taken as a text.", stacklevel=3)
+        analyzer = None if self.char_level else self.analyzer
+        first = 0
+        for batch in _batches(texts):
+            for kind, group in groupby(batch, type):
+                run = list(group)
+                if issubclass(kind, str):
+                    if analyzer is None:
+                        yield run, []
+                    else:
+                        yield [], [list(analyzer(text)) for text in run]
+                elif issubclass(kind, list):
+                    yield [], [self._lowered(first + index, tokens) for index, tokens in enumerate(run)]
+                else:
+                    raise TypeError(
+                        f"`texts[{first}]`: expected a string or a list of tokens; received {_short(run[0])}"
+                    )
+                first += len(run)
+
+    def _lowered(self, index: int, tokens: list[Any]) -> list[Any]:
+        if not self.lower:
+            return tokens
+        try:
+            return [token.lower() for token in tokens]
+        except AttributeError as error:
+            raise TypeError(
+                f"`texts[{index}]`: expected a list of strings, since `lower` is True; received {_short(tokens)}"
+            ) from error
+
+    def _unknown(self) -> int | None:
+        """The number that stands for words without one."""
+        if self.oov_token is None:
+            return None
+        index = self.word_index.get(self.oov_token)
+        if index is None:
+            raise ValueError(
+                f"`oov_token`: expected a token with a number in `word_index` (fit_on_texts gives it one); "
+                f"received {self.oov_token!r}"
+            )
+        return index
+
+    def _index(self) -> Callable[[Any], int | None]:
+        """What a word becomes; `None` if it vanishes."""
+
+        def index_of(word: Any) -> int | None:
+            index = self.word_index.get(word)
+            if index is None or (self.num_words is not None and index >= self.num_words):
+                return self._unknown()
+            return index
+
+        return index_of
+
+    def _word(self) -> Callable[[Any], Any]:
+        """What a number becomes; `None` if it vanishes."""
+
+        def word_of(number: Any) -> Any:
+            word = self.index_word.get(number)
+            if word is None or (self.num_words is not None and number >= self.num_words):
+                unknown = self._unknown()
+                return None if unknown is None else self.index_word[unknown]
+            return word
+
+        return word_of
+
+
+def tokenizer_from_json(json_string: str) -> Tokenizer:
+    """Makes a tokenizer of the JSON that `Tokenizer.to_json` wrote, ours or Keras's.
+
+    Args:
+        json_string: The JSON text.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        TypeError: If `json_string` is not a string.
+        ValueError: If it is not the JSON of a tokenizer.
+
+    Example:
+        >>> tokenizer = Tokenizer()
+        >>> tokenizer.fit_on_texts(["to be or not to be"])
+        >>> tokenizer_from_json(tokenizer.to_json()).word_index
+        {'to': 1, 'be': 2, 'or': 3, 'not': 4}
+    """
+    config = _json_object("json_string", json_string).get("config")
+    if not isinstance(config, dict):
+        raise ValueError(f"`json_string`: expected an object with an object 'config'; received {_short(config)}")
+    return Tokenizer.from_config(config)
+
+
+# In Keras's order.
+_LEARNT = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
+_OPTIONS = {"num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count"}
+
+
+class _Memory(dict[Any, Any]):
+    """Asks a function once per key."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: Any) -> Any:
+        value = self[key] = self._function(key)
+        return value
+
+
+def _splitter(filters: Iterable[str], lower: bool, split: str | None, char_level: bool) -> _core.Splitter:
+    if not isinstance(filters, str):
+        characters = list(filters)
+        if not all(isinstance(character, str) and len(character) == 1 for character in characters):
+            raise ValueError(f"`filters`: expected single characters; received {_short(filters)}")
+        filters = "".join(characters)
+    if split is not None and not isinstance(split, str):
+        raise TypeError(f"`split`: expected a string or None; received {_short(split)}")
+    return _core.Splitter(filters, bool(lower), split, bool(char_level))
+
+
+def _batches(texts: Iterable[Any]) -> Iterator[list[Any]]:
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"`texts`: expected a list of texts; received {_short(texts)}")
+    if hasattr(texts, "__len__"):
+        yield list(texts)
+        return
+    iterator = iter(texts)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _rows(sequences: Iterable[Any]) -> Iterator[Iterable[Any]]:
+    """The sequences, with arrays as lists: a dictionary finds a Python integer faster than a NumPy one."""
+    if not isinstance(sequences, Iterable):
+        raise TypeError(f"`sequences`: expected a list of sequences; received {_short(sequences)}")
+    for index, row in enumerate(sequences):
+        if isinstance(row, np.ndarray) and row.ndim == 1:
+            yield row.tolist()
+        elif isinstance(row, Iterable) and not isinstance(row, str | np.ndarray):
+            yield row
+        else:
+            raise TypeError(f"`sequences[{index}]`: expected a sequence of word numbers; received {_short(row)}")
+
+
+def _flatten(sequences: Iterable[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    rows = [list(row) for row in _rows(sequences)]
+    flat = _core.flatten_numbers(rows, "int64")
+    if flat is not None:
+        return flat
+    # Integers of other types, as NumPy's, or not integers at all.
+    for index, row in enumerate(rows):
+        try:
+            rows[index] = [operator.index(number) for number in row]
+        except TypeError as error:
+            raise TypeError(f"`sequences[{index}]`: expected integers; received {_short(row)}") from error
+    flat = _core.flatten_numbers(rows, "int64")
+    if flat is None:
+        raise ValueError("`sequences`: expected integers of at most 64 bits; received a larger one")
+    return flat
+
+
+def _add(totals: MutableMapping[Any, int], increments: Mapping[Any, int]) -> None:
+    if not totals:
+        totals.update(increments)
+        return
+    for key, increment in increments.items():
+        totals[key] = totals.get(key, 0) + increment
+
+
+def _integer(argument: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"`{argument}`: expected an integer; received {_short(value)}") from error
+
+
+def _md5(word: Any) -> int:
+    return int(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest(), 16)
+
+
+def _json_object(argument: str, text: Any) -> dict[str, Any]:
+    if not isinstance(text, str):
+        raise TypeError(f"`{argument}`: expected a JSON text; received {_short(text)}")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{argument}`: expected a JSON text; received {_short(text)} ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"`{argument}`: expected a JSON object; received {_short(value)}")
+    return value
+
+
+def _counts(config: Mapping[str, Any], name: str) -> dict[str, int]:
+    counts = _json_object(name, config[name])
+    for key, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise ValueError(f"`{name}`: expected an integer for {key!r}; received {_short(count)}")
+    return counts
+
+
+def _by_number(name: str, entries: Mapping[str, Any]) -> dict[int, Any]:
+    """JSON has no integer keys."""
+    try:
+        return {int(key): entry for key, entry in entries.items()}
+    except ValueError as error:
+        raise ValueError(f"`{name}`: expected integers as keys; received another ({error})") from error

@@ -1,0 +1,59 @@
+//! Losses and metrics called on arrays, outside of any model.
+
+use foliot_core::losses::{Loss, Targets};
+use foliot_core::metrics::Metric;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
+use pyo3::prelude::*;
+
+use crate::errors::to_python;
+use crate::initializers::specification;
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(evaluate_loss, module)?)?;
+    module.add_function(wrap_pyfunction!(evaluate_metric, module)?)
+}
+
+/// Targets as Python passes them: class indices, or a number for each prediction.
+#[derive(FromPyObject)]
+enum Given<'py> {
+    Sparse(PyReadonlyArray1<'py, i32>),
+    Dense(PyReadonlyArrayDyn<'py, f32>),
+}
+
+impl Given<'_> {
+    fn targets(&self) -> PyResult<Targets<'_>> {
+        Ok(match self {
+            Self::Sparse(values) => Targets::Sparse(values.as_slice()?),
+            Self::Dense(values) => Targets::Dense(values.as_slice()?),
+        })
+    }
+}
+
+#[pyfunction]
+fn evaluate_loss<'py>(
+    py: Python<'py>,
+    spec: &str,
+    targets: Given<'py>,
+    predictions: PyReadonlyArray2<'py, f32>,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let loss: Loss = specification(spec)?;
+    loss.validate().map_err(to_python)?;
+    let (rows, features) = predictions.as_array().dim();
+    let losses = loss.rows(targets.targets()?, predictions.as_slice()?, rows, features).map_err(to_python)?;
+    Ok(losses.into_pyarray(py))
+}
+
+#[pyfunction]
+#[pyo3(signature = (spec, targets, predictions, weights=None))]
+fn evaluate_metric(
+    spec: &str,
+    targets: Given<'_>,
+    predictions: PyReadonlyArray2<'_, f32>,
+    weights: Option<PyReadonlyArray1<'_, f32>>,
+) -> PyResult<(f64, f64)> {
+    let metric: Metric = specification(spec)?;
+    metric.validate().map_err(to_python)?;
+    let (rows, features) = predictions.as_array().dim();
+    let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
+    metric.update(targets.targets()?, predictions.as_slice()?, rows, features, weights).map_err(to_python)
+}

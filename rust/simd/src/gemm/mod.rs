@@ -1,0 +1,340 @@
+//! Matrix products: one register-tiled micro-kernel, generic over the instruction set, with an epilogue that takes each
+//! finished row of a tile while it is in registers.
+//!
+//! Every element of a product is one chain of multiply-adds in increasing k that starts from its initial value.
+//! How rows and columns were divided into tiles, blocks, calls or threads never changes a bit of it.
+
+mod packed;
+mod tiles;
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+pub use packed::Packed;
+use packed::{Buffer, PLAIN_VECTORS, pack_vector};
+pub use tiles::{Epilogue, tiles};
+use tiles::{Operands, sweep_rows};
+
+use crate::dispatch::{Level, dispatch};
+use crate::isa::{Isa, Kernel};
+
+/// A matrix to read: element (i, j) is `data[i * row_stride + j * column_stride]`.
+#[derive(Clone, Copy)]
+pub struct MatrixRef<'a> {
+    data: *const f32,
+    len: usize,
+    row_stride: usize,
+    column_stride: usize,
+    borrow: PhantomData<&'a [f32]>,
+}
+
+impl<'a> MatrixRef<'a> {
+    /// A view of a slice.
+    #[must_use]
+    pub fn new(data: &'a [f32], row_stride: usize, column_stride: usize) -> Self {
+        let (len, data) = (data.len(), data.as_ptr());
+        Self { data, len, row_stride, column_stride, borrow: PhantomData }
+    }
+
+    fn check(&self, rows: usize, columns: usize, name: &str) {
+        if rows > 0 && columns > 0 {
+            let needed = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1;
+            assert!(
+                needed <= self.len,
+                "{name} of {rows} x {columns} with strides {} and {} needs {needed} values, got {}",
+                self.row_stride,
+                self.column_stride,
+                self.len
+            );
+        }
+    }
+}
+
+/// A matrix to write, of consecutive columns: element (i, j) is `data[i * row_stride + j]`.
+pub struct MatrixMut<'a> {
+    data: *mut f32,
+    len: usize,
+    row_stride: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> MatrixMut<'a> {
+    /// A view of a slice.
+    #[must_use]
+    pub fn new(data: &'a mut [f32], row_stride: usize) -> Self {
+        let (len, data) = (data.len(), data.as_mut_ptr());
+        Self { data, len, row_stride, borrow: PhantomData }
+    }
+
+    /// A view of `len` values from `data` on, of which only the elements of the product are accessed: so threads can
+    /// write disjoint blocks of columns of one matrix.
+    ///
+    /// # Safety
+    /// `data` is valid for `len` values during `'a`, and while the view is used nothing else accesses the elements that
+    /// [`gemm`] is asked to write.
+    #[must_use]
+    pub unsafe fn from_raw(data: *mut f32, len: usize, row_stride: usize) -> Self {
+        Self { data, len, row_stride, borrow: PhantomData }
+    }
+}
+
+/// The right operand of [`gemm`].
+#[derive(Clone, Copy)]
+pub enum Operand<'a> {
+    /// Packed by [`Packed::plain`].
+    Packed(&'a Packed),
+    /// As it lies in memory; packed on the way, in parts that fit the cache.
+    Matrix(MatrixRef<'a>),
+}
+
+/// What [`gemm`] adds the product to.
+#[derive(Clone, Copy)]
+pub enum Init<'a> {
+    /// Nothing.
+    Zero,
+    /// The values that the result already holds.
+    Accumulate,
+    /// One value for each column.
+    Bias(&'a [f32]),
+}
+
+/// Length of the part of the chains that is run in one go: 256 k of a block of two vectors of eight fill half of a 32 KiB L1
+/// cache.
+const K_CHUNK: usize = 256;
+/// Columns whose packed part (256 KiB) stays in the L2 cache.
+const COLUMN_CHUNK: usize = 256;
+/// Rows whose part (120 KiB) stays in the L2 cache beside it: a multiple of both tile heights.
+const ROW_CHUNK: usize = 120;
+
+/// C = init + A B, on one thread; C is `m x n`, A is `m x k`, B is `k x n`. To share the work among threads, call it for
+/// parts of the rows or of the columns.
+///
+/// # Panics
+/// An operand is too short, B was packed for another level, shape or number of vectors, or this CPU does not support
+/// `level`.
+pub fn gemm(
+    level: Level,
+    m: usize,
+    n: usize,
+    k: usize,
+    a: MatrixRef<'_>,
+    b: Operand<'_>,
+    init: Init<'_>,
+    c: MatrixMut<'_>,
+) {
+    a.check(m, k, "a");
+    match b {
+        Operand::Packed(b) => assert!(
+            b.level() == level && b.gates == 1 && b.k() == k && b.columns() == n,
+            "b must be a plain packing of {k} x {n} for {level}, got {} x {} of {} gates for {}",
+            b.k(),
+            b.columns(),
+            b.gates,
+            b.level()
+        ),
+        Operand::Matrix(b) => b.check(k, n, "b"),
+    }
+    if let Init::Bias(bias) = init {
+        assert!(bias.len() == n, "bias must have {n} values, got {}", bias.len());
+    }
+    MatrixRef { data: c.data, len: c.len, row_stride: c.row_stride, column_stride: 1, borrow: PhantomData }
+        .check(m, n, "c");
+    let mut scratch = SCRATCH.take();
+    dispatch(level, Gemm { m, n, k, a, b, init, c: c.data, c_row: c.row_stride, scratch: &mut scratch });
+    SCRATCH.set(scratch);
+}
+
+/// Packed parts of A and B.
+struct Scratch {
+    a: Buffer,
+    b: Buffer,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        EMPTY
+    }
+}
+
+const EMPTY: Scratch = Scratch { a: Buffer::new(), b: Buffer::new() };
+
+thread_local! {
+    /// Kept between calls, so that a training step allocates nothing.
+    static SCRATCH: Cell<Scratch> = const { Cell::new(EMPTY) };
+}
+
+struct Gemm<'a> {
+    m: usize,
+    n: usize,
+    k: usize,
+    a: MatrixRef<'a>,
+    b: Operand<'a>,
+    init: Init<'a>,
+    c: *mut f32,
+    c_row: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for Gemm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(mut self, isa: I) {
+        if I::REGISTERS >= 32 { self.chunks::<I, 12>(isa) } else { self.chunks::<I, 6>(isa) }
+    }
+}
+
+impl Gemm<'_> {
+    /// Goes through chunks of k, and in each through chunks of columns, then of rows, with tiles of MR rows.
+    #[inline(always)]
+    fn chunks<I: Isa, const MR: usize>(&mut self, isa: I) {
+        let mut k = 0;
+        // A product over no k at all still writes the initial values.
+        loop {
+            let ks = k..self.k.min(k + K_CHUNK);
+            k = ks.end;
+            for column in (0..self.n).step_by(COLUMN_CHUNK) {
+                let columns = column..self.n.min(column + COLUMN_CHUNK);
+                // SAFETY: `gemm` checked that all operands hold their elements.
+                unsafe { self.chunk::<I, MR>(isa, ks.clone(), columns) };
+            }
+            if k == self.k {
+                break;
+            }
+        }
+    }
+
+    /// Adds the part of the product over `ks` to `columns` of C, or to their initial values.
+    ///
+    /// # Safety
+    /// The operands hold their elements.
+    #[inline(always)]
+    unsafe fn chunk<I: Isa, const MR: usize>(&mut self, isa: I, ks: Range<usize>, columns: Range<usize>) {
+        let init = match self.init {
+            _ if ks.start > 0 => Init::Accumulate,
+            Init::Bias(bias) => Init::Bias(&bias[columns.clone()]),
+            other => other,
+        };
+        let width = PLAIN_VECTORS * I::LANES;
+        let (k, blocks) = (ks.len(), columns.len().div_ceil(width));
+        let mut store =
+            Store { c: self.c.wrapping_add(columns.start), c_row: self.c_row, columns: columns.len(), init };
+        // SAFETY: passed on from the caller.
+        unsafe {
+            let a = self.a.data.wrapping_add(ks.start * self.a.column_stride);
+            let (a_row, a_k) = (self.a.row_stride, self.a.column_stride);
+            let direct = Operands { a, a_row, a_gap: 0, a_k, b: a, b_block: 0, b_k: 0, k };
+
+            let (b, b_block, packed_from) = match self.b {
+                Operand::Packed(b) => (
+                    b.data.as_ptr().wrapping_add((columns.start / width * self.k + ks.start) * width),
+                    self.k * width,
+                    0,
+                ),
+                Operand::Matrix(b) => {
+                    // Packing costs as much as one row of the product: too much for few rows, which take the full blocks
+                    // as they lie.
+                    let direct_blocks = if self.m <= MR && b.column_stride == 1 { columns.len() / width } else { 0 };
+                    let first = b.data.wrapping_add(ks.start * b.row_stride + columns.start);
+                    let operands = Operands { b: first, b_block: width, b_k: b.row_stride, ..direct };
+                    sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, 0..self.m, 0..direct_blocks, operands, &mut store);
+
+                    self.scratch.b.grow((blocks - direct_blocks) * k * width);
+                    let target = self.scratch.b.as_mut_ptr();
+                    for vector in 0..(blocks - direct_blocks) * PLAIN_VECTORS {
+                        let column = columns.end.min(columns.start + direct_blocks * width + vector * I::LANES);
+                        let count = (columns.end - column).min(I::LANES);
+                        let target = target.add(vector / PLAIN_VECTORS * k * width + vector % PLAIN_VECTORS * I::LANES);
+                        pack_vector(isa, b, column, count, ks.clone(), target, width);
+                    }
+                    // So that block `direct_blocks` is the first of the packed ones.
+                    (target.cast_const().wrapping_sub(direct_blocks * k * width), k * width, direct_blocks)
+                }
+            };
+            if packed_from == blocks {
+                return;
+            }
+            for row in (0..self.m).step_by(ROW_CHUNK) {
+                let rows = row..self.m.min(row + ROW_CHUNK);
+                let blocks = packed_from..blocks;
+                let operands = Operands { b, b_block, b_k: width, ..direct };
+                if a_k == 1 {
+                    let operands = Operands { a_k: 1, ..operands };
+                    sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, rows, blocks, operands, &mut store);
+                } else {
+                    self.scratch.a.grow(rows.len().next_multiple_of(MR) * k);
+                    let target = self.scratch.a.as_mut_ptr();
+                    pack_rows::<MR>(self.a, rows.clone(), ks.clone(), target);
+                    // So that row `rows.start` is the first of the packed ones.
+                    let a = target.cast_const().wrapping_sub(rows.start * k);
+                    let operands = Operands { a, a_row: 1, a_k: MR, a_gap: MR * k.saturating_sub(1), ..operands };
+                    sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, rows, blocks, operands, &mut store);
+                }
+            }
+        }
+    }
+}
+
+/// Copies rows of A to `[tile][k][row of the tile]`.
+///
+/// # Safety
+/// The rows and ks lie inside `source`, and `target` is valid for writing `k` values for each row of each tile.
+#[inline(always)]
+unsafe fn pack_rows<const MR: usize>(source: MatrixRef<'_>, rows: Range<usize>, ks: Range<usize>, target: *mut f32) {
+    let len = ks.len();
+    for (i, k) in ks.enumerate() {
+        for (tile, row) in rows.clone().step_by(MR).enumerate() {
+            let from = source.data.wrapping_add(row * source.row_stride + k * source.column_stride);
+            let to = target.wrapping_add((tile * len + i) * MR);
+            let count = MR.min(rows.end - row);
+            // SAFETY: the caller ensures that these elements are inside the source, and the target is writable.
+            unsafe {
+                if count == MR && source.row_stride == 1 {
+                    from.copy_to_nonoverlapping(to, MR);
+                } else {
+                    for r in 0..count {
+                        *to.add(r) = *from.add(r * source.row_stride);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The epilogue of [`gemm`]: the sums go to C.
+struct Store<'a> {
+    c: *mut f32,
+    c_row: usize,
+    columns: usize,
+    init: Init<'a>,
+}
+
+impl<I: Isa> Epilogue<I, PLAIN_VECTORS> for Store<'_> {
+    #[inline(always)]
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; PLAIN_VECTORS] {
+        let mut sums = [isa.zero(); PLAIN_VECTORS];
+        let from = match self.init {
+            Init::Zero => return sums,
+            Init::Accumulate => self.c.wrapping_add(row * self.c_row).cast_const(),
+            Init::Bias(bias) => bias.as_ptr(),
+        };
+        for (v, sum) in sums.iter_mut().enumerate() {
+            let column = (block * PLAIN_VECTORS + v) * I::LANES;
+            let count = self.columns.saturating_sub(column).min(I::LANES);
+            // SAFETY: C and the bias have `columns` columns, as `gemm` checked.
+            *sum = unsafe { isa.load_partial(from.wrapping_add(column), count) };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, isa: I, row: usize, block: usize, acc: [I::F32; PLAIN_VECTORS]) {
+        for (v, sum) in acc.into_iter().enumerate() {
+            let column = (block * PLAIN_VECTORS + v) * I::LANES;
+            let count = self.columns.saturating_sub(column).min(I::LANES);
+            // SAFETY: C has `columns` columns, as `gemm` checked.
+            unsafe { isa.store_partial(self.c.wrapping_add(row * self.c_row + column), sum, count) };
+        }
+    }
+}

@@ -1,0 +1,191 @@
+"""EarlyStopping and ModelCheckpoint, driven by made-up losses and by training."""
+
+import numpy as np
+import pytest
+
+from foliot.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
+from foliot.models import load_model
+
+
+class FakeModel:
+    """Weights that are the epoch's number, so that a test sees which ones came back."""
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.stop_training = False
+        self.restored: float | None = None
+        self.saved: list[str] = []
+
+    def get_weights(self) -> list[np.ndarray]:
+        return [np.array(self.epoch)]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        self.restored = float(weights[0])
+
+    def metric_direction(self, name: str) -> str | None:
+        return {"loss": "min", "acc": "max"}.get(name)
+
+    def save(self, path: str) -> None:
+        self.saved.append(path)
+
+    def save_weights(self, path: str) -> None:
+        self.saved.append(f"weights:{path}")
+
+
+def drive(callback: Callback, values: list[float], monitor: str = "val_loss") -> FakeModel:
+    """Runs the hooks of a training with the given values until the callback stops it."""
+    fake = FakeModel()
+    callback.set_model(fake)  # type: ignore[arg-type]
+    callback.on_train_begin()
+    for epoch, value in enumerate(values):
+        fake.epoch = epoch
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch, {"loss": 1.0, monitor: value})
+        if fake.stop_training:
+            break
+    callback.on_train_end()
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "last"),
+    [
+        ({}, [3, 2, 2, 1], 2),
+        ({"patience": 2}, [3, 2, 2, 1, 1, 1, 0], 5),
+        ({"patience": 2}, [3, 2, 1, 0], 3),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2, 1.8, 1.6, 0], 2),
+        ({"patience": 1, "min_delta": -0.5}, [3, 2, 1.8, 1.6, 0], 2),
+        ({"patience": 1, "start_from_epoch": 3}, [3, 4, 5, 6, 7, 0], 4),
+        ({"patience": 2, "baseline": 1.0}, [3, 2, 1.5, 1.6, 0], 3),
+        ({"patience": 1, "baseline": 2.5}, [3, 2, 2.2, 0], 2),
+        ({"patience": 1, "monitor": "val_acc"}, [1, 2, 1, 3], 2),
+        ({"patience": 1, "monitor": "val_acc", "mode": "min"}, [3, 2, 3, 1], 2),
+        ({"patience": 1, "mode": "max"}, [1, 2, 1, 3], 2),
+        ({"patience": 2}, [float("nan"), 2, 3, 4], 2),
+    ],
+)
+def test_early_stopping(options, values, last) -> None:
+    callback = EarlyStopping(**options)
+    fake = drive(callback, values, callback.monitor)
+    assert fake.epoch == last
+    assert fake.stop_training is (last < len(values) - 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [([3, 2, 4, 5, 6], 1), ([5, 4, 3], 2), ([1, 2, 3, 4], 0), ([float("nan")] * 4, 0)]
+)
+def test_best_weights_come_back(values, best) -> None:
+    callback = EarlyStopping(patience=2, restore_best_weights=True)
+    assert drive(callback, values).restored == best
+    assert callback.best_epoch == best
+
+
+def test_early_stopping_starts_afresh_in_the_next_fit() -> None:
+    callback = EarlyStopping(patience=1)
+    drive(callback, [3, 4, 5])
+    assert drive(callback, [9, 8, 7]).epoch == 2
+
+
+def test_early_stopping_says_so(capsys) -> None:
+    drive(EarlyStopping(patience=1, verbose=1, restore_best_weights=True), [3, 2, 4])
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 3: early stopping",
+        "Restoring model weights from the end of the best epoch: 2.",
+    ]
+
+
+def test_a_missing_monitor_warns() -> None:
+    with pytest.warns(UserWarning, match="watches 'val_f1', which is not among loss, val_loss"):
+        drive(EarlyStopping(monitor="val_f1"), [1])
+
+
+def test_a_direction_that_does_not_follow_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="`mode`: expected 'min' or 'max'"):
+        drive(EarlyStopping(monitor="val_strange"), [1, 2], "val_strange")
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "saved"),
+    [
+        ({}, [3, 4], ["m-01-3.00", "m-02-4.00"]),
+        ({"save_best_only": True}, [3, 4, 2], ["m-01-3.00", "m-03-2.00"]),
+        ({"save_best_only": True, "initial_value_threshold": 2.5}, [3, 4, 2], ["m-03-2.00"]),
+        ({"save_best_only": True, "mode": "max"}, [3, 4, 2], ["m-01-3.00", "m-02-4.00"]),
+        ({"save_weights_only": True}, [3], ["weights:m-01-3.00"]),
+    ],
+)
+def test_checkpoint(options, values, saved) -> None:
+    callback = ModelCheckpoint("m-{epoch:02d}-{val_loss:.2f}", **options)
+    assert drive(callback, values).saved == saved
+
+
+def test_checkpoint_every_so_many_batches() -> None:
+    fake = FakeModel()
+    callback = ModelCheckpoint("{epoch}-{batch}", save_freq=2)
+    callback.set_model(fake)  # type: ignore[arg-type]
+    for epoch in range(2):
+        callback.on_epoch_begin(epoch)
+        for batch in range(3):
+            callback.on_train_batch_end(batch, {"loss": 1.0})
+        callback.on_epoch_end(epoch, {"loss": 1.0})
+    assert fake.saved == ["1-2", "2-1", "2-3"]
+
+
+def test_checkpoint_says_so(capsys) -> None:
+    drive(ModelCheckpoint("m", verbose=1, save_best_only=True), [3, 4, 2])
+    assert [line for line in capsys.readouterr().out.splitlines() if line] == [
+        "Epoch 1: val_loss improved from inf to 3.00000, saving model to m",
+        "Epoch 2: val_loss did not improve from 3.00000",
+        "Epoch 3: val_loss improved from 3.00000 to 2.00000, saving model to m",
+    ]
+
+
+def test_checkpoint_with_an_unknown_field() -> None:
+    with pytest.raises(
+        ValueError, match=r"`filepath`: expected fields among epoch, loss, val_loss; received 'm-{val_acc}'"
+    ):
+        drive(ModelCheckpoint("m-{val_acc}"), [1])
+
+
+def test_checkpoints_are_models(model, tokens, tmp_path) -> None:
+    path = tmp_path / "new" / "{epoch}.foliot"
+    model.fit(*tokens, epochs=2, verbose=0, callbacks=[ModelCheckpoint(path)])
+    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["1.foliot", "2.foliot"]
+    last = load_model(tmp_path / "new" / "2.foliot")
+    np.testing.assert_array_equal(last.predict(tokens[0], verbose=0), model.predict(tokens[0], verbose=0))
+
+
+def test_early_stopping_restores_while_training(model, tokens) -> None:
+    class Remember(Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights: list[list[np.ndarray]] = []
+
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            self.weights.append(self.model.get_weights())
+
+    remember = Remember()
+    # With `mode='max'` on the loss every epoch that gets better is worse.
+    stop = EarlyStopping("loss", patience=2, mode="max", restore_best_weights=True)
+    history = model.fit(*tokens, batch_size=4, epochs=20, verbose=0, callbacks=[remember, stop])
+    assert len(history.epoch) == stop.best_epoch + 3
+    for mine, theirs in zip(model.get_weights(), remember.weights[stop.best_epoch], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_callback_list_checks_its_items() -> None:
+    with pytest.raises(TypeError, match="callbacks"):
+        CallbackList([EarlyStopping])  # type: ignore[list-item]
+    history = History()
+    assert CallbackList(history).callbacks == [history]
+    with pytest.raises(RuntimeError, match="has no model"):
+        _ = history.model
+
+
+def test_the_users_list_stays_as_it_was(model, tokens) -> None:
+    mine: list[Callback] = [History()]
+    model.fit(*tokens, verbose=1, callbacks=mine)
+    assert len(mine) == 1
+    together = CallbackList(mine)
+    model.fit(*tokens, verbose=1, callbacks=together)
+    assert len(together.callbacks) == 1

@@ -1,0 +1,101 @@
+"""Helpers and settings."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import foliot
+from foliot import config, initializers
+from foliot.layers import Dropout
+from foliot.utils import set_random_seed, to_categorical
+
+
+def test_to_categorical_as_keras_does() -> None:
+    assert to_categorical([0, 2]).tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert to_categorical([0, 2]).dtype == np.float64
+    assert to_categorical([[0], [2]]).shape == (2, 3)
+    assert to_categorical(np.zeros((2, 3, 1))).shape == (2, 3, 1)
+    assert to_categorical([1.7, 2]).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert to_categorical(3).tolist() == [0, 0, 0, 1]
+    assert to_categorical([], 3).shape == (0, 3)
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=2, max_size=2), min_size=1, max_size=5), st.integers(7, 9))
+def test_to_categorical_inverts_argmax(rows: list[list[int]], classes: int) -> None:
+    one_hot = to_categorical(rows, classes)
+    assert one_hot.shape == (len(rows), 2, classes)
+    np.testing.assert_array_equal(one_hot.argmax(axis=-1), rows)
+    np.testing.assert_array_equal(one_hot.sum(axis=-1), 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "classes", "text"),
+    [
+        ([0, 5], 3, r"`x`: expected class indices in \[0, 3\); received 0 to 5"),
+        ([-1, 2], None, "`x`"),
+        ([], None, "`num_classes`"),
+        ([1], 0, "`num_classes`"),
+        (["a"], None, "`x`"),
+    ],
+)
+def test_to_categorical_refuses(x, classes, text) -> None:
+    with pytest.raises((ValueError, TypeError), match=text):
+        to_categorical(x, classes)
+
+
+def test_seed_sets_every_generator() -> None:
+    def draw() -> tuple[float, float, list[float], int]:
+        set_random_seed(5)
+        values = initializers.RandomNormal()((3,)).tolist()
+        legacy = float(np.random.rand())  # noqa: NPY002 - the generator in question
+        return random.random(), legacy, values, Dropout(0.5).seeds()["dropout"]
+
+    assert draw() == draw()
+    first = draw()[3]
+    assert Dropout(0.5).seeds()["dropout"] != first
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "a", None, True])
+def test_seed_is_checked(seed) -> None:
+    with pytest.raises((ValueError, TypeError), match="`seed`"):
+        set_random_seed(seed)
+
+
+def test_without_a_seed_two_processes_differ() -> None:
+    code = "from foliot.layers import Dropout; print(Dropout(0.5).seeds()['dropout'])"
+    runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(runs) == 2
+
+
+def test_settings() -> None:
+    before = config.get_num_threads()
+    try:
+        config.set_num_threads(1)
+        assert config.get_num_threads() == 1
+        for wrong in (0, -1):
+            with pytest.raises(ValueError, match="expected"):
+                config.set_num_threads(wrong)
+    finally:
+        config.set_num_threads(before)
+    assert config.floatx() == "float32"
+    assert config.epsilon() == 1e-7
+    assert config.isa() in config.available_isas()
+
+
+def test_names_of_the_package() -> None:
+    assert set(foliot.__all__) <= set(dir(foliot))
+    for name in foliot.__all__:
+        assert getattr(foliot, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = foliot.nonsense
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    code = "import sys, foliot; print([name for name in sys.modules if name.startswith('foliot.')])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

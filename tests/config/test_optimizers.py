@@ -1,0 +1,140 @@
+"""Optimizers: old spellings, limits, the learning rate and the state in the core."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foliot import optimizers
+from foliot._core import Parameter
+
+CLASSES = [optimizers.SGD, optimizers.RMSprop, optimizers.Adam]
+ADAM = {
+    "kind": "adam",
+    "learning_rate": 0.001,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-7,
+    "amsgrad": False,
+    "decay": 0.0,
+    "weight_decay": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+}
+
+
+def test_specs() -> None:
+    assert optimizers.Adam().to_spec() == ADAM
+    common = {name: ADAM[name] for name in ("decay", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")}
+    assert optimizers.SGD().to_spec() == {
+        "kind": "sgd",
+        "learning_rate": 0.01,
+        "momentum": 0.0,
+        "nesterov": False,
+        **common,
+    }
+    assert optimizers.RMSprop().to_spec() == {
+        "kind": "rmsprop",
+        "learning_rate": 0.001,
+        "rho": 0.9,
+        "momentum": 0.0,
+        "epsilon": 1e-7,
+        "centered": False,
+        **common,
+    }
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+class TestEach:
+    def test_old_spellings(self, cls: type[optimizers.Optimizer]) -> None:
+        optimizer = cls(lr=0.25, decay=0.5)  # type: ignore[call-arg]
+        assert optimizer.learning_rate == optimizer.lr == 0.25
+        assert optimizer.to_spec()["decay"] == 0.5
+        assert "lr" not in optimizer.get_config()
+        assert cls.from_config({"lr": 0.125}).learning_rate == 0.125
+
+    def test_name(self, cls: type[optimizers.Optimizer]) -> None:
+        assert cls().name == cls.__name__.lower()  # type: ignore[call-arg]
+
+    def test_zero_limits_are_off_as_in_keras(self, cls: type[optimizers.Optimizer]) -> None:
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"):
+            assert cls.from_config({name: 0}).to_spec()[name] is None
+
+    def test_only_one_limit(self, cls: type[optimizers.Optimizer]) -> None:
+        with pytest.raises(ValueError, match=r"`clipnorm`.*at most one.*clipvalue=2"):
+            cls(clipnorm=1.0, clipvalue=2.0)  # type: ignore[call-arg]
+
+    def test_learning_rate_at_any_time(self, cls: type[optimizers.Optimizer]) -> None:
+        optimizer = cls()  # type: ignore[call-arg]
+        optimizer.learning_rate = 0.5
+        native = optimizer.native
+        assert native.learning_rate == 0.5
+        optimizer.lr = 0.25
+        assert native.learning_rate == optimizer.learning_rate == 0.25
+        assert optimizer.get_config()["learning_rate"] == 0.25
+        for bad in (-1.0, float("nan")):
+            with pytest.raises(ValueError, match="`learning_rate`"):
+                optimizer.learning_rate = bad
+        assert native.learning_rate == 0.25
+
+    def test_other_arguments_are_fixed_once_the_core_has_them(self, cls: type[optimizers.Optimizer]) -> None:
+        optimizer = cls()  # type: ignore[call-arg]
+        optimizer.weight_decay = 0.5
+        assert optimizer.native is optimizer.native
+        with pytest.raises(AttributeError, match="`weight_decay`"):
+            optimizer.weight_decay = 0.25
+
+    def test_iterations(self, cls: type[optimizers.Optimizer]) -> None:
+        optimizer = cls()  # type: ignore[call-arg]
+        assert optimizer.iterations == 0
+        optimizer.iterations = 7
+        assert optimizer.iterations == optimizer.native.iterations == 7
+        with pytest.raises(ValueError, match="`iterations`"):
+            optimizer.iterations = -1
+
+    def test_state(self, cls: type[optimizers.Optimizer]) -> None:
+        shapes = [(2, 3), (4,)]
+        parameters = [Parameter(f"w{index}", np.ones(shape, np.float32)) for index, shape in enumerate(shapes)]
+        optimizer = cls.from_config({"momentum": 0.9} if cls is optimizers.SGD else {})
+        assert not optimizer.built
+        assert optimizer.build(parameters) is optimizer.native
+        assert optimizer.built
+        slots = optimizer.get_slots()
+        assert len(slots) == len(optimizer.slot_names()) >= 1
+        for arrays in slots:
+            assert [array.shape for array in arrays] == shapes
+            assert not any(array.any() for array in arrays)
+        changed = [[array + 1 + index for index, array in enumerate(arrays)] for arrays in slots]
+        optimizer.set_slots(changed)
+        optimizer.build(parameters)  # the same weights: nothing is reset
+        for arrays, expected in zip(optimizer.get_slots(), changed, strict=True):
+            for array, value in zip(arrays, expected, strict=True):
+                np.testing.assert_array_equal(array, value)
+        with pytest.raises(ValueError, match=r"`optimizer`.*new optimizer"):
+            optimizer.build(parameters[:1])
+        with pytest.raises(ValueError, match="slots"):
+            optimizer.set_slots([arrays[::-1] for arrays in changed])
+
+
+def test_epsilon_none_is_kerass_default() -> None:
+    for cls in (optimizers.RMSprop, optimizers.Adam):
+        assert cls(epsilon=None).get_config()["epsilon"] == 1e-7
+
+
+def test_keras_2_positions() -> None:
+    assert optimizers.SGD(0.1, 0.9, True).to_spec()["nesterov"] is True
+    assert optimizers.RMSprop(0.1, 0.8, 0.5, 1e-6, True).get_config()["centered"] is True
+    assert optimizers.Adam(0.1, 0.8, 0.5, 1e-6, True).get_config()["amsgrad"] is True
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), np.int64(1)])
+def test_numpy_numbers(value: Any) -> None:
+    learning_rate = optimizers.SGD(value).learning_rate
+    assert type(learning_rate) is float
+    assert learning_rate == value
+
+
+def test_misspelt_argument_is_suggested() -> None:
+    with pytest.raises(TypeError, match="did you mean 'learning_rate'"):
+        optimizers.Adam(learning_rte=0.1)  # type: ignore[call-arg]

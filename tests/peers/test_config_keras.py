@@ -1,0 +1,207 @@
+"""Names, defaults, configurations and values against an installed Keras."""
+
+import importlib
+import inspect
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foliot import activations, constraints, initializers, losses, metrics, optimizers, regularizers
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+keras = pytest.importorskip("keras", reason="Keras is not installed: `make test-peers` brings it")
+
+MODULES = [constraints, initializers, losses, metrics, optimizers, regularizers]
+# What Keras does not have: the halved squared error, and the spellings of older versions.
+OURS_ALONE = {"HalfMeanSquaredError"}
+OLD_SPELLINGS = {"lr", "decay"}
+# What foliot does not have: they change the shape, or need a sort.
+KERASS_ALONE = {"glu", "sparse_sigmoid", "sparsemax"}
+
+
+def theirs(module: Any) -> Any:
+    return getattr(keras, module.__name__.rpartition(".")[2])
+
+
+CLASSES = [
+    (cls, getattr(theirs(module), cls.__name__), module)
+    for module in MODULES
+    for cls in module._REGISTRY.classes
+    if cls.__name__ not in OURS_ALONE
+]
+BASES = [(module._REGISTRY.base, getattr(theirs(module), module._REGISTRY.base.__name__), module) for module in MODULES]
+FUNCTIONS = [
+    *[(function, getattr(keras.activations, name)) for name, function in activations._FUNCTIONS.items()],
+    *[
+        (function, getattr(keras.losses, name))
+        for function, name in losses.FUNCTIONS.items()
+        if hasattr(keras.losses, name)
+    ],
+]
+
+
+def parameters(function: Any, left_out: set[str]) -> list[tuple[str, Any]]:
+    listed = inspect.signature(function).parameters.values()
+    return [
+        (parameter.name, parameter.default)
+        for parameter in listed
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and parameter.name not in left_out
+    ]
+
+
+@pytest.mark.parametrize(("ours", "keras_class", "module"), CLASSES + BASES)
+def test_constructors(ours: Any, keras_class: Any, module: Any) -> None:
+    assert parameters(ours, OLD_SPELLINGS) == parameters(keras_class, set())
+
+
+@pytest.mark.parametrize(("ours", "keras_function"), FUNCTIONS)
+def test_functions(ours: Any, keras_function: Any) -> None:
+    assert parameters(ours, set()) == parameters(keras_function, set())
+
+
+def test_all_activations_are_there() -> None:
+    def functions(module: Any) -> set[str]:
+        names = {name for name in dir(module) if inspect.isfunction(getattr(module, name)) and not name.startswith("_")}
+        return names & set(module.__all__) if hasattr(module, "__all__") else names
+
+    helpers = {"get", "serialize", "deserialize", "spec_of"}
+    assert functions(activations) - helpers == functions(keras.activations) - helpers - KERASS_ALONE
+
+
+@pytest.mark.parametrize(("ours", "keras_class", "module"), CLASSES)
+def test_kerass_configurations_are_read(ours: Any, keras_class: Any, module: Any) -> None:
+    read = module.deserialize(theirs(module).serialize(keras_class()))
+    assert type(read) is ours
+    expected = ours().get_config()
+    for name, value in read.get_config().items():
+        if name in ("dtype", "name"):  # filled in by Keras
+            continue
+        # Keras keeps the learning rate as a float32.
+        assert value == (pytest.approx(expected[name], rel=1e-7) if isinstance(value, float) else expected[name])
+
+
+@pytest.mark.parametrize("module", [constraints, initializers, losses, metrics, regularizers])
+def test_names_of_keras_are_known(module: Any) -> None:
+    """Every name under which Keras finds a class that foliot has finds the same one here."""
+    ours = {cls.__name__ for cls in module._REGISTRY.classes}
+    known = importlib.import_module(f"keras.src.{module.__name__.rpartition('.')[2]}").ALL_OBJECTS_DICT
+    checked = 0
+    for name, found in known.items():
+        class_name = found.__name__ if inspect.isclass(found) else "".join(map(str.title, found.__name__.split("_")))
+        if class_name in ours:
+            assert type(module.get(name)).__name__ == class_name
+            checked += 1
+    assert checked >= len(ours) - len(ours & OURS_ALONE)
+
+
+@pytest.mark.parametrize("target", [(8,), (8, 1), (8, 4), (8, 7), (8, 7, 1), (8, 7, 4)])
+@pytest.mark.parametrize("output", [(8, 1), (8, 4), (8, 7, 1), (8, 7, 4)])
+def test_names_that_depend_on_shapes(output: tuple[int, ...], target: tuple[int, ...]) -> None:
+    from keras.src.trainers.compile_utils import get_loss, get_metric
+
+    y_true, y_pred = np.zeros(target, np.float32), np.zeros(output, np.float32)
+    for name in ("acc", "accuracy"):
+        expected = get_metric(name, y_true, y_pred)
+        found = metrics.resolve(name, output, target)
+        assert (type(found).__name__, found.name) == (type(expected).__name__, expected.name)
+    loss = losses.resolve("crossentropy", output, target)
+    assert loss is not None
+    assert loss.name == get_loss("crossentropy", y_true, y_pred).fn.__name__
+
+
+X = np.random.default_rng(3).normal(size=(5, 7)).astype(np.float32) * 3
+LABELS = np.array([0, 3, 6, 2, 2])
+ONE_HOT = np.eye(7, dtype=np.float32)[LABELS]
+BITS = (np.random.default_rng(4).random((5, 7)) < 0.5).astype(np.float32)
+PROBABILITIES = (np.exp(X) / np.exp(X).sum(1, keepdims=True)).astype(np.float32)
+WEIGHTS = np.array([1.0, 0.0, 2.5, 0.5, 1.0], np.float32)
+
+
+@pytest.mark.parametrize("name", sorted(set(activations._FUNCTIONS) - {"threshold"}))
+def test_activation_values(name: str) -> None:
+    # float32 on both sides, a few operations deep.
+    np.testing.assert_allclose(
+        getattr(activations, name)(X), np.asarray(getattr(keras.activations, name)(X)), rtol=3e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("relu", {"negative_slope": 0.1, "max_value": 2.0, "threshold": 0.5}),
+        ("relu", {"threshold": -0.5}),
+        ("leaky_relu", {"negative_slope": 0.01}),
+        ("elu", {"alpha": 0.3}),
+        ("celu", {"alpha": 2.0}),
+        ("gelu", {"approximate": True}),
+        ("softmax", {"axis": 0}),
+        ("log_softmax", {"axis": 0}),
+        ("soft_shrink", {"threshold": 1.0}),
+        ("hard_shrink", {"threshold": 1.0}),
+        ("threshold", {"threshold": 1.0, "default_value": 3.0}),
+        ("squareplus", {"b": 1.0}),
+    ],
+)
+def test_activation_values_with_arguments(name: str, arguments: dict[str, Any]) -> None:
+    expected = np.asarray(getattr(keras.activations, name)(X, **arguments))
+    np.testing.assert_allclose(getattr(activations, name)(X, **arguments), expected, rtol=3e-6, atol=1e-6)
+
+
+LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
+    ("MeanSquaredError", {}, BITS, X),
+    ("MeanAbsoluteError", {}, BITS, X),
+    ("BinaryCrossentropy", {}, BITS, PROBABILITIES),
+    ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, BITS, X),
+    ("CategoricalCrossentropy", {"label_smoothing": 0.1}, ONE_HOT, PROBABILITIES),
+    ("CategoricalCrossentropy", {"from_logits": True}, ONE_HOT, X),
+    ("SparseCategoricalCrossentropy", {}, LABELS, PROBABILITIES),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}, LABELS[:, None], X),
+]
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS, WEIGHTS[:, None]])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", None])
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), LOSSES)
+def test_loss_values(
+    name: str, arguments: dict[str, Any], y_true: np.ndarray, y_pred: np.ndarray, reduction: Any, weights: Any
+) -> None:
+    expected = getattr(keras.losses, name)(reduction=reduction, **arguments)(y_true, y_pred, weights)
+    got = getattr(losses, name)(reduction=reduction, **arguments)(y_true, y_pred, weights)
+    # Without a reduction Keras keeps the last axis of (N, 1) weights; foliot gives the samples' shape always.
+    np.testing.assert_allclose(np.ravel(got), np.ravel(np.asarray(expected)), rtol=3e-6, atol=1e-6)
+
+
+METRICS: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
+    *[case for case in LOSSES if case[1].get("label_smoothing", 0) == 0],
+    ("Accuracy", {}, LABELS, X.argmax(1)),
+    ("BinaryAccuracy", {}, BITS, PROBABILITIES),
+    ("BinaryAccuracy", {"threshold": 0.1}, BITS[:, 0], PROBABILITIES[:, :1]),
+    ("CategoricalAccuracy", {}, ONE_HOT, PROBABILITIES),
+    ("SparseCategoricalAccuracy", {}, LABELS, X),
+    ("SparseCategoricalAccuracy", {}, LABELS[:, None], X),
+]
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), METRICS)
+def test_metric_values(
+    name: str, arguments: dict[str, Any], y_true: np.ndarray, y_pred: np.ndarray, weights: Any
+) -> None:
+    ours, expected = getattr(metrics, name)(**arguments), getattr(keras.metrics, name)(**arguments)
+    for rows in (slice(0, 2), slice(2, 5)):
+        for metric in (ours, expected):
+            metric.update_state(y_true[rows], y_pred[rows], None if weights is None else weights[rows])
+    np.testing.assert_allclose(ours.result(), float(expected.result()), rtol=3e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("true_shape", "pred_shape"), [((5,), (5, 1)), ((5, 1), (5,)), ((5,), (5,)), ((5, 1), (5, 1))])
+@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", None])
+def test_ranks_that_differ_by_one(true_shape: tuple[int, ...], pred_shape: tuple[int, ...], reduction: Any) -> None:
+    y_true, y_pred = BITS[:, 0].reshape(true_shape), PROBABILITIES[:, 0].reshape(pred_shape)
+    for name in ("MeanSquaredError", "BinaryCrossentropy"):
+        expected = np.asarray(getattr(keras.losses, name)(reduction=reduction)(y_true, y_pred))
+        got = getattr(losses, name)(reduction=reduction)(y_true, y_pred)
+        np.testing.assert_allclose(got, expected, rtol=3e-6, atol=1e-6)
+        assert np.shape(got) == expected.shape
