@@ -3,6 +3,9 @@
 //! `peak` is the rate of independent multiply-adds in registers. The products report multiply-adds as two operations,
 //! so their throughput over that of `peak` is the share of the peak that they reach.
 
+#![allow(clippy::inline_always, reason = "only what is inlined into the trampoline is compiled with its CPU features")]
+#![allow(missing_docs, reason = "`criterion_group!` declares a public function")]
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -49,11 +52,12 @@ fn peak(criterion: &mut Criterion) {
     }
 }
 
+type Map = fn(Level, &mut [f32]);
+
 fn functions(criterion: &mut Criterion) {
     let input = wave(4096);
     let mut output = input.clone();
-    let functions: [(&str, fn(Level, &mut [f32])); 4] =
-        [("exp", map_exp), ("tanh", map_tanh), ("sigmoid", map_sigmoid), ("ln", map_ln)];
+    let functions: [(&str, Map); 4] = [("exp", map_exp), ("tanh", map_tanh), ("sigmoid", map_sigmoid), ("ln", map_ln)];
     for (name, map) in functions {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(input.len() as u64));

@@ -117,6 +117,7 @@ const ROW_CHUNK: usize = 120;
 /// # Panics
 /// An operand is too short, B was packed for another level, shape or number of vectors, or this CPU does not support
 /// `level`.
+#[expect(clippy::needless_pass_by_value, reason = "C is used up: the view is as unique as a `&mut`")]
 pub fn gemm(
     level: Level,
     m: usize,

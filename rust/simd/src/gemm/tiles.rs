@@ -237,29 +237,29 @@ unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize
     unsafe {
         if MR > NB * NV {
             let mut vectors = [[isa.zero(); NV]; NB];
-            for j in 0..NB {
-                for v in 0..NV {
-                    vectors[j][v] = isa.load(b.add(j * b_block + v * I::LANES));
+            for (j, vectors) in vectors.iter_mut().enumerate() {
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    *vector = isa.load(b.add(j * b_block + v * I::LANES));
                 }
             }
-            for r in 0..MR {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let value = isa.splat(*a.add(r * a_row));
-                for j in 0..NB {
-                    for v in 0..NV {
-                        sums[r][j][v] = isa.mul_add(value, vectors[j][v], sums[r][j][v]);
+                for (sums, vectors) in sums.iter_mut().zip(&vectors) {
+                    for (sum, &vector) in sums.iter_mut().zip(vectors) {
+                        *sum = isa.mul_add(value, vector, *sum);
                     }
                 }
             }
         } else {
             let mut values = [isa.zero(); MR];
-            for r in 0..MR {
-                values[r] = isa.splat(*a.add(r * a_row));
+            for (r, value) in values.iter_mut().enumerate() {
+                *value = isa.splat(*a.add(r * a_row));
             }
             for j in 0..NB {
                 for v in 0..NV {
                     let vector = isa.load(b.add(j * b_block + v * I::LANES));
-                    for r in 0..MR {
-                        sums[r][j][v] = isa.mul_add(values[r], vector, sums[r][j][v]);
+                    for (sums, &value) in sums.iter_mut().zip(&values) {
+                        sums[j][v] = isa.mul_add(value, vector, sums[j][v]);
                     }
                 }
             }
