@@ -207,7 +207,15 @@ fn hard_sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 #[inline(always)]
 fn normal_distribution<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     const FIT: [f32; 10] = [
-        0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368,
+        0.17087277,
+        -0.82215223,
+        1.48851587,
+        -1.13520398,
+        0.27886807,
+        -0.18628806,
+        0.09678418,
+        0.37409196,
+        1.00002368,
         -1.26551223,
     ];
     let z = isa.mul(isa.abs(x), isa.splat(std::f32::consts::FRAC_1_SQRT_2));
@@ -465,7 +473,9 @@ impl Activation {
     /// When one of them is not a finite number.
     pub fn validate(&self) -> Result<()> {
         let parameters: &[f32] = match self {
-            Self::Relu { negative_slope, max_value, threshold } => &[*negative_slope, max_value.unwrap_or(0.0), *threshold],
+            Self::Relu { negative_slope, max_value, threshold } => {
+                &[*negative_slope, max_value.unwrap_or(0.0), *threshold]
+            }
             Self::LeakyRelu { negative_slope } => &[*negative_slope],
             Self::Elu { alpha } | Self::Celu { alpha } => &[*alpha],
             Self::SoftShrink { threshold } | Self::HardShrink { threshold } => &[*threshold],

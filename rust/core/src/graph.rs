@@ -213,7 +213,10 @@ impl Layer {
     #[must_use]
     pub fn passes_mask(&self) -> bool {
         match self {
-            Self::Dense { .. } | Self::Activation { .. } | Self::Dropout { .. } | Self::ActivityRegularization { .. } => true,
+            Self::Dense { .. }
+            | Self::Activation { .. }
+            | Self::Dropout { .. }
+            | Self::ActivityRegularization { .. } => true,
             Self::Input { .. } | Self::Embedding { .. } | Self::Flatten {} => false,
             Self::SimpleRnn(options) | Self::Lstm(options) | Self::Gru(options) => options.return_sequences,
         }
@@ -271,7 +274,10 @@ impl Node {
             _ => 1..=1,
         };
         if !arity.contains(&inputs.len()) || (matches!(self.layer, Layer::Lstm(_)) && inputs.len() == 2) {
-            return Err(self.error("one input, and one initial state for each state of the cell", format!("{} inputs", inputs.len())));
+            return Err(self.error(
+                "one input, and one initial state for each state of the cell",
+                format!("{} inputs", inputs.len()),
+            ));
         }
         if let Some((kind, options)) = self.layer.recurrent() {
             return self.recurrent_shapes(kind, options, inputs);
@@ -322,7 +328,9 @@ impl Node {
             }
         }
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
-            return Err(self.error("recurrent_activation for LSTM and GRU only", format!("{:?}", options.recurrent_activation)));
+            return Err(
+                self.error("recurrent_activation for LSTM and GRU only", format!("{:?}", options.recurrent_activation))
+            );
         }
         if options.reset_after.is_some() != (kind == CellKind::Gru) {
             return Err(self.error("reset_after for GRU only", format!("{:?}", options.reset_after)));
@@ -397,7 +405,8 @@ impl Graph {
             node.validate()?;
             let ids = |id: &TensorId| matches!(graph.nodes[id.node].layer, Layer::Input { dtype: DType::Int32, .. });
             if node.inputs.iter().any(|input| ids(input) != matches!(node.layer, Layer::Embedding { .. })) {
-                return Err(node.error("token ids (an int32 input) for an Embedding, floats for every other layer", "the other"));
+                return Err(node
+                    .error("token ids (an int32 input) for an Embedding, floats for every other layer", "the other"));
             }
             if let Some(index) = node.parameters.iter().find(|&&index| index >= graph.parameters.len()) {
                 return Err(node.error(format!("parameters below {}", graph.parameters.len()), index.to_string()));
@@ -428,7 +437,10 @@ impl Graph {
             if let Layer::Input { shape, .. } = &node.layer {
                 let array = given.next().ok_or_else(|| node.error("an array", "none"))?;
                 let fits = array.rank() == shape.len() + 1
-                    && array.0[1..].iter().zip(shape).all(|(axis, fixed)| fixed.is_none() || axis.is_none() || axis == fixed);
+                    && array.0[1..]
+                        .iter()
+                        .zip(shape)
+                        .all(|(axis, fixed)| fixed.is_none() || axis.is_none() || axis == fixed);
                 if !fits {
                     let mut expected = vec![None];
                     expected.extend(shape);

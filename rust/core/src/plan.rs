@@ -134,7 +134,8 @@ impl Plan {
 
     /// Who reads each output of each node; the caller reads a network's outputs at time `nodes`.
     fn readers(&self, graph: &Graph) -> Vec<Vec<Vec<usize>>> {
-        let mut readers: Vec<Vec<Vec<usize>>> = self.tensors.iter().map(|outputs| vec![Vec::new(); outputs.len()]).collect();
+        let mut readers: Vec<Vec<Vec<usize>>> =
+            self.tensors.iter().map(|outputs| vec![Vec::new(); outputs.len()]).collect();
         for (index, node) in graph.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|input| readers[input.node][input.output].push(index));
         }

@@ -106,8 +106,8 @@ impl Mean {
 pub struct GradientReport {
     /// The loss.
     pub loss: f64,
-    /// For each parameter.
-    pub parameters: Vec<Vec<f32>>,
+    /// For each parameter: the shape and the values.
+    pub parameters: Vec<(Vec<usize>, Vec<f32>)>,
     /// For each input node: the shape and the values.
     pub inputs: Vec<Option<(Vec<usize>, Vec<f32>)>>,
 }
@@ -170,7 +170,11 @@ impl Program {
         let counts = [training.losses.len(), training.metrics.len(), training.weighted_metrics.len()];
         let weights = training.loss_weights.as_ref().map_or(outputs, Vec::len);
         if counts.iter().chain([&weights]).any(|count| *count != outputs) {
-            return Err(Error::value("training", format!("an entry for each of {outputs} outputs"), format!("{counts:?}")));
+            return Err(Error::value(
+                "training",
+                format!("an entry for each of {outputs} outputs"),
+                format!("{counts:?}"),
+            ));
         }
         training.losses.iter().try_for_each(|spec| spec.loss.validate())?;
         training.metrics.iter().chain(&training.weighted_metrics).flatten().try_for_each(Metric::validate)?;
@@ -203,7 +207,12 @@ impl Program {
     ///
     /// # Errors
     /// When the arrays do not fit the network or the losses; no weight has changed then.
-    pub fn train(&mut self, optimizer: &mut OptimizerState, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
+    pub fn train(
+        &mut self,
+        optimizer: &mut OptimizerState,
+        batch: Batch<'_>,
+        expected: Expected<'_>,
+    ) -> Result<Vec<f64>> {
         let plan = self.load(batch, true, Wanted::Weights)?;
         self.differentiate(plan, optimizer.iterations as u32, batch.rows, expected)?;
         self.update(plan, optimizer)?;
@@ -225,7 +234,13 @@ impl Program {
     ///
     /// # Errors
     /// As [`Program::train`].
-    pub fn gradients(&mut self, batch: Batch<'_>, expected: Expected<'_>, training: bool, step: u32) -> Result<GradientReport> {
+    pub fn gradients(
+        &mut self,
+        batch: Batch<'_>,
+        expected: Expected<'_>,
+        training: bool,
+        step: u32,
+    ) -> Result<GradientReport> {
         let index = self.load(batch, training, Wanted::Everything)?;
         let loss = self.differentiate(index, step, batch.rows, expected)?;
         let plan = &self.plans[index];
@@ -236,7 +251,7 @@ impl Program {
             if let (Some(regularizer), true) = (self.graph.regularizer(position), span.is_some()) {
                 regularizer.add_gradient(&self.parameters[position].read(), &mut values);
             }
-            parameters.push(values);
+            parameters.push((self.parameters[position].shape().to_vec(), values));
         }
         let inputs = self.graph.input_nodes().map(|(node, _)| {
             let tensor = &plan.tensors[node][0];
@@ -312,7 +327,13 @@ impl Program {
                         Ok(())
                     })?;
                 }
-                _ => return Err(Error::type_(&description.name, format!("an array of {dtype:?}"), "another element type")),
+                _ => {
+                    return Err(Error::type_(
+                        &description.name,
+                        format!("an array of {dtype:?}"),
+                        "another element type",
+                    ));
+                }
             }
             if let (true, Some(span)) = (masked, tensor.mask) {
                 let mask = batch.masks.get(position).copied().flatten();
@@ -386,7 +407,8 @@ impl Program {
     /// Losses and metrics of a batch that has run; gradients of the outputs where the plan has them.
     fn judge(&mut self, index: usize, penalty: f64, rows: Option<&[i64]>, expected: Expected<'_>) -> Result<f64> {
         let plan = &self.plans[index];
-        let training = self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
+        let training =
+            self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
         let outputs = self.graph.outputs.len();
         if expected.targets.len() != outputs || expected.weights.len() != outputs {
             return Err(Error::value("y", format!("{outputs} arrays"), expected.targets.len().to_string()));
@@ -403,7 +425,8 @@ impl Program {
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
             }
-            let weights = expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
+            let weights =
+                expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
             let loss_weights = combine(mask.as_deref().map(|mask| balanced(mask, spec.reduction)), weights.as_deref());
             let count = tensor.shape.rows();
             let scale = match spec.reduction {
@@ -555,7 +578,11 @@ fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Arr
         }
         let kind = if sparse { "class indices" } else { "targets" };
         let received = format!("{:?}", array.shape);
-        return Err(Error::value("y", format!("{kind} of shape {} for the output {output}", Shape(expected)), received));
+        return Err(Error::value(
+            "y",
+            format!("{kind} of shape {} for the output {output}", Shape(expected)),
+            received,
+        ));
     }
     let shape = aligned(output, width);
     Ok(match array.values {

@@ -1,5 +1,121 @@
-use pyo3::prelude::*;
+//! Networks that run.
 
-pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use crate::arrays::{Given, optional_views, to_numpy, views};
+use crate::errors::to_python;
+use crate::optimizer::{Optimizer, Parameter, shared};
+use foliot_core::program::{self, Batch, Expected};
+use numpy::{PyArrayDyn, PyReadonlyArray1};
+use pyo3::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Program>()
+}
+
+/// A network with its memory.
+#[pyclass(frozen, module = "foliot._core")]
+struct Program(Mutex<program::Program>);
+
+/// An array for Python.
+type Output<'py> = Bound<'py, PyArrayDyn<f32>>;
+
+impl Program {
+    fn lock(&self) -> MutexGuard<'_, program::Program> {
+        // A step that panicked leaves buffers that the next one overwrites.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rows of a batch.
+fn slice<'a>(rows: Option<&'a PyReadonlyArray1<'_, i64>>) -> PyResult<Option<&'a [i64]>> {
+    Ok(rows.map(|rows| rows.as_slice()).transpose()?)
+}
+
+#[pymethods]
+impl Program {
+    #[new]
+    fn new(py: Python<'_>, graph: &str, parameters: Vec<PyRef<'_, Parameter>>) -> PyResult<Self> {
+        let parameters = shared(&parameters);
+        let program = py.detach(|| program::Program::new(graph, parameters)).map_err(to_python)?;
+        Ok(Self(Mutex::new(program)))
+    }
+
+    fn output_shapes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, pyo3::types::PyTuple>>> {
+        let shapes = py.detach(|| self.lock().output_shapes()).map_err(to_python)?;
+        shapes.into_iter().map(|shape| pyo3::types::PyTuple::new(py, shape.0)).collect()
+    }
+
+    fn compile(&self, py: Python<'_>, training: &str) -> PyResult<()> {
+        py.detach(|| self.lock().compile(training)).map_err(to_python)
+    }
+
+    #[pyo3(signature = (inputs, masks, rows, training, step))]
+    fn forward<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<Given<'py>>,
+        masks: Vec<Option<Given<'py>>>,
+        rows: Option<PyReadonlyArray1<'py, i64>>,
+        training: bool,
+        step: u32,
+    ) -> PyResult<Vec<Output<'py>>> {
+        let (inputs, masks) = (views(&inputs)?, optional_views(&masks)?);
+        let batch = Batch { inputs: &inputs, masks: &masks, rows: slice(rows.as_ref())? };
+        let outputs = py.detach(|| self.lock().forward(batch, training, step)).map_err(to_python)?;
+        outputs.into_iter().map(|output| to_numpy(py, output)).collect()
+    }
+
+    fn train_batch<'py>(
+        &self,
+        py: Python<'py>,
+        optimizer: &Optimizer,
+        inputs: Vec<Given<'py>>,
+        targets: Vec<Given<'py>>,
+        sample_weights: Vec<Option<Given<'py>>>,
+        rows: Option<PyReadonlyArray1<'py, i64>>,
+    ) -> PyResult<Vec<f64>> {
+        let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
+        let batch = Batch { inputs: &inputs, masks: &[], rows: slice(rows.as_ref())? };
+        let expected = Expected { targets: &targets, weights: &weights };
+        py.detach(|| self.lock().train(&mut optimizer.lock(), batch, expected)).map_err(to_python)
+    }
+
+    fn test_batch<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<Given<'py>>,
+        targets: Vec<Given<'py>>,
+        sample_weights: Vec<Option<Given<'py>>>,
+        rows: Option<PyReadonlyArray1<'py, i64>>,
+    ) -> PyResult<Vec<f64>> {
+        let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
+        let batch = Batch { inputs: &inputs, masks: &[], rows: slice(rows.as_ref())? };
+        let expected = Expected { targets: &targets, weights: &weights };
+        py.detach(|| self.lock().test(batch, expected)).map_err(to_python)
+    }
+
+    fn gradients<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<Given<'py>>,
+        masks: Vec<Option<Given<'py>>>,
+        targets: Vec<Given<'py>>,
+        sample_weights: Vec<Option<Given<'py>>>,
+        training: bool,
+        step: u32,
+    ) -> PyResult<(f64, Vec<Output<'py>>, Vec<Option<Output<'py>>>)> {
+        let (inputs, masks) = (views(&inputs)?, optional_views(&masks)?);
+        let (targets, weights) = (views(&targets)?, optional_views(&sample_weights)?);
+        let batch = Batch { inputs: &inputs, masks: &masks, rows: None };
+        let expected = Expected { targets: &targets, weights: &weights };
+        let report = py.detach(|| self.lock().gradients(batch, expected, training, step)).map_err(to_python)?;
+        let parameters =
+            report.parameters.into_iter().map(|gradient| to_numpy(py, gradient)).collect::<PyResult<_>>()?;
+        let input = |gradient: Option<_>| gradient.map(|gradient| to_numpy(py, gradient)).transpose();
+        Ok((report.loss, parameters, report.inputs.into_iter().map(input).collect::<PyResult<_>>()?))
+    }
+
+    fn reset_metrics(&self, py: Python<'_>) {
+        py.detach(|| self.lock().reset_metrics());
+    }
 }

@@ -1,5 +1,72 @@
-use pyo3::prelude::*;
+//! What runs where, and checks of whole arrays.
 
-pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use crate::errors::to_python;
+use foliot_core::{Error, threads};
+use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use std::collections::BTreeMap;
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(set_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(get_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(isa, module)?)?;
+    module.add_function(wrap_pyfunction!(available_isas, module)?)?;
+    module.add_function(wrap_pyfunction!(build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(check_finite, module)?)
+}
+
+#[pyfunction]
+fn set_num_threads(n: usize) -> PyResult<()> {
+    threads::set_num_threads(n).map_err(to_python)
+}
+
+#[pyfunction]
+fn get_num_threads() -> PyResult<usize> {
+    threads::num_threads().map_err(to_python)
+}
+
+#[pyfunction]
+fn isa() -> PyResult<&'static str> {
+    match foliot_simd::active() {
+        Ok(level) => Ok(level.name()),
+        Err(error) => Err(to_python(Error::value("FOLIOT_ISA", "an instruction set of this CPU", error.to_string()))),
+    }
+}
+
+#[pyfunction]
+fn available_isas() -> Vec<&'static str> {
+    foliot_simd::available().iter().map(|level| level.name()).collect()
+}
+
+/// The version, and whether this is a debug build, which benchmarks refuse.
+#[pyfunction]
+fn build_info() -> BTreeMap<&'static str, &'static str> {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    BTreeMap::from([
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("profile", profile),
+        ("architecture", std::env::consts::ARCH),
+        ("os", std::env::consts::OS),
+    ])
+}
+
+/// Names the first row of an array with a NaN or an infinity.
+#[pyfunction]
+fn check_finite(py: Python<'_>, name: &str, array: PyReadonlyArrayDyn<'_, f32>) -> PyResult<()> {
+    let values = array.as_slice()?;
+    let rows = array.shape().first().copied().unwrap_or(1).max(1);
+    let width = (values.len() / rows).max(1);
+    let bad = py.detach(|| {
+        // Whole chunks without a way out in between, so that it vectorizes.
+        let finite = |row: &[f32]| row.chunks(64).all(|part| part.iter().fold(true, |all, x| all & x.is_finite()));
+        values.chunks(width).position(|row| !finite(row))
+    });
+    match bad {
+        None => Ok(()),
+        Some(row) => {
+            let value = values[row * width..].iter().take(width).find(|value| !value.is_finite());
+            let received = format!("{} in row {row}", value.copied().unwrap_or(f32::NAN));
+            Err(to_python(Error::value(name, "finite numbers", received)))
+        }
+    }
 }

@@ -14,7 +14,10 @@
 //! Slots: 0 n, 1 z, 2 r, 3 m or q, later dn, dz, dr, and dm (q stays: dU_h needs it). With this order the gradients of
 //! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
+use super::{
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
+    lanes, multiply, range,
+};
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
@@ -27,7 +30,8 @@ const INNER: usize = 3;
 const SLOTS: usize = 4;
 
 /// Where Keras's column blocks z, r, h go.
-const INPUTS: &[Block] = &[Block { slot: UPDATE_GATE, gate: 0, count: 2 }, Block { slot: CANDIDATE, gate: 2, count: 1 }];
+const INPUTS: &[Block] =
+    &[Block { slot: UPDATE_GATE, gate: 0, count: 2 }, Block { slot: CANDIDATE, gate: 2, count: 1 }];
 
 /// The cell that resets after the recurrent product: Keras's default, and what cuDNN and PyTorch compute.
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +72,23 @@ impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
+            multiply(
+                isa,
+                Self::FUSED,
+                range(step.rows),
+                step.h_previous,
+                step.units,
+                k,
+                &weights.forward,
+                &mut epilogue,
+            );
         }
     }
 
     #[inline(always)]
     unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
-        let make = |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: true };
+        let make =
+            |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: true };
         // SAFETY: the caller's promise is passed on.
         unsafe { backward_rows::<Self, I, _>(isa, weights, step, make) }
     }
@@ -100,7 +114,7 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
         // promise; the first call has written q of all rows before the second one reads it.
         unsafe {
             let mut gates = ForwardBefore { step: *step, gate: self.gate };
-                multiply(isa, Self::FUSED, range(step.rows), step.h_previous, units, k, &weights.forward, &mut gates);
+            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, units, k, &weights.forward, &mut gates);
             let mut candidate = ForwardCandidate { step: *step, activation: self.activation };
             let q = step.gates.add(INNER * units);
             multiply(isa, Self::FUSED, range(step.rows), q, SLOTS * units, units, inner, &mut candidate);
@@ -110,7 +124,8 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
     #[inline(always)]
     unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
         let Some([_, inner]) = &weights.inner else { return };
-        let make = |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: false };
+        let make =
+            |gradient| Backward { step: *step, activation: self.activation, gate: self.gate, gradient, after: false };
         // SAFETY: the caller's promise is passed on; the first call has written dn of all rows before the second reads it.
         unsafe {
             backward_rows::<Self, I, _>(isa, weights, step, make);

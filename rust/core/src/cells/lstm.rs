@@ -13,7 +13,10 @@
 //! ```
 //! Slots 0 to 3: i, f, g, o, later their pre-activations' gradients. act(c) is computed again: cheaper than a trip to memory.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
+use super::{
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
+    lanes, multiply, range,
+};
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
@@ -48,7 +51,16 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
+            multiply(
+                isa,
+                Self::FUSED,
+                range(step.rows),
+                step.h_previous,
+                step.units,
+                k,
+                &weights.forward,
+                &mut epilogue,
+            );
         }
     }
 

@@ -247,7 +247,10 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
                     }
                 }
                 // A dispatch of its own makes this a function that all cells share.
-                dispatch(I::LEVEL, StashProduct::<NV> { rows: start..end, a, row_stride, k, b, block, sums: &mut sums });
+                dispatch(
+                    I::LEVEL,
+                    StashProduct::<NV> { rows: start..end, a, row_stride, k, b, block, sums: &mut sums },
+                );
                 for row in start..end {
                     let load = |vector| isa.load(sums.as_ptr().add(place(row - start, vector)));
                     epilogue.finish(isa, row, block, std::array::from_fn(load));
@@ -281,7 +284,9 @@ impl<const NV: usize> Kernel for StashProduct<'_, NV> {
         let mut stash = Stash { start: self.rows.start, sums: self.sums };
         let blocks = self.block..self.block + 1;
         // SAFETY: passed on from `multiply`.
-        unsafe { gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash) };
+        unsafe {
+            gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash)
+        };
     }
 }
 

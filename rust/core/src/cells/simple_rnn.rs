@@ -9,7 +9,10 @@
 //! ```
 //! Slot 0: z = x·W + b, later dz.
 
-use super::{BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector, lanes, multiply, range};
+use super::{
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
+    lanes, multiply, range,
+};
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
@@ -36,7 +39,16 @@ impl<A: Unary> Cell for SimpleRnn<A> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
+            multiply(
+                isa,
+                Self::FUSED,
+                range(step.rows),
+                step.h_previous,
+                step.units,
+                k,
+                &weights.forward,
+                &mut epilogue,
+            );
         }
     }
 

@@ -16,12 +16,7 @@ pub(super) struct State {
 }
 
 /// The kernel (features, units) packed, or its transpose; packed again when the parameter has changed.
-fn packed<'a>(
-    cache: &'a mut Option<(u64, Packed)>,
-    level: Level,
-    kernel: &Parameter,
-    transposed: bool,
-) -> &'a Packed {
+fn packed<'a>(cache: &'a mut Option<(u64, Packed)>, level: Level, kernel: &Parameter, transposed: bool) -> &'a Packed {
     let values = kernel.read();
     let version = kernel.version();
     let (features, units) = (kernel.shape()[0], kernel.shape()[1]);
@@ -99,7 +94,16 @@ impl State {
                 let a = MatrixRef::new(&dz[start * units..], units, 1);
                 // SAFETY: tasks have disjoint rows.
                 let dx = unsafe { dx.part(start * features, count * features) };
-                gemm(level, count, features, units, a, Operand::Packed(kernel), Init::Zero, MatrixMut::new(dx, features));
+                gemm(
+                    level,
+                    count,
+                    features,
+                    units,
+                    a,
+                    Operand::Packed(kernel),
+                    Init::Zero,
+                    MatrixMut::new(dx, features),
+                );
             });
         }
     }

@@ -120,7 +120,13 @@ pub(super) fn penalty_backward(memory: &mut Memory, call: &Call<'_>, l1: f32, l2
     let [x, dy, dx] = memory.many([call.inputs[0].value, dy, dx]);
     for ((dx, dy), x) in dx.iter_mut().zip(&*dy).zip(&*x) {
         // The sign of zero is zero here, as in NumPy.
-        let sign = if *x > 0.0 { 1.0 } else if *x < 0.0 { -1.0 } else { 0.0 };
+        let sign = if *x > 0.0 {
+            1.0
+        } else if *x < 0.0 {
+            -1.0
+        } else {
+            0.0
+        };
         *dx = dy + scale * (l1 * sign + 2.0 * l2 * x);
     }
 }

@@ -54,7 +54,11 @@ impl Memory {
     }
 
     /// Token ids beside disjoint spans of floats.
-    pub(crate) fn integers_and_many<const N: usize>(&mut self, ids: Span, spans: [Span; N]) -> (&[i32], [&mut [f32]; N]) {
+    pub(crate) fn integers_and_many<const N: usize>(
+        &mut self,
+        ids: Span,
+        spans: [Span; N],
+    ) -> (&[i32], [&mut [f32]; N]) {
         let Self { floats, integers, .. } = self;
         (&integers[ids.offset..ids.offset + ids.len], disjoint(floats, spans))
     }
@@ -153,7 +157,9 @@ impl Backend for Cpu {
                 elementwise::dropout_forward(memory, call, *rate, *seed, noise_shape.as_deref());
             }
             Layer::Flatten {} => elementwise::flatten(memory, call, false),
-            Layer::ActivityRegularization { l1, l2 } => return Ok(elementwise::penalty_forward(memory, call, *l1, *l2)),
+            Layer::ActivityRegularization { l1, l2 } => {
+                return Ok(elementwise::penalty_forward(memory, call, *l1, *l2));
+            }
             Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
                 recurrent[call.node].get_or_insert_default().forward(*level, memory, call, options);
             }
@@ -165,7 +171,9 @@ impl Backend for Cpu {
         let Self { level, memory, recurrent, dense } = self;
         match call.layer {
             Layer::Input { .. } => {}
-            Layer::Embedding { input_dim, output_dim, .. } => embedding::backward(memory, call, *input_dim, *output_dim),
+            Layer::Embedding { input_dim, output_dim, .. } => {
+                embedding::backward(memory, call, *input_dim, *output_dim)
+            }
             Layer::Dense { activation, .. } => {
                 dense[call.node].get_or_insert_default().backward(*level, memory, call, *activation);
             }

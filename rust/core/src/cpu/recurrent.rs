@@ -326,12 +326,14 @@ fn scan_of<'a>(
     let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
     let State { layout, packed } = state;
     let packed = packed.as_ref()?;
-    let mut states =
-        |values: Span, initial: Span, kept| States { initial: memory.pointer(initial), base: memory.pointer(values), kept };
+    let mut states = |values: Span, initial: Span, kept| States {
+        initial: memory.pointer(initial),
+        base: memory.pointer(values),
+        kept,
+    };
     let h = states(h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
     let c = states(saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
-    let gates_kept =
-        if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
+    let gates_kept = if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
     Some(Scan {
         level,
         layout,
@@ -393,7 +395,14 @@ impl Visitor for Forward<'_> {
 }
 
 /// Writes the layer's outputs: the sequence where the scan has not, the last output, the final states.
-fn hand_out(layout: &TimeLayout, memory: &mut Memory, call: &Call<'_>, sizes: &Sizes, saved: &Saved, options: &Recurrent) {
+fn hand_out(
+    layout: &TimeLayout,
+    memory: &mut Memory,
+    call: &Call<'_>,
+    sizes: &Sizes,
+    saved: &Saved,
+    options: &Recurrent,
+) {
     let units = sizes.units;
     if options.return_sequences && sizes.masked {
         let [h, initial, output] = memory.many([saved.h, saved.initial_h, call.outputs[0].value]);
@@ -565,7 +574,9 @@ fn following_steps(layout: &TimeLayout) -> Vec<Segment> {
     for step in 1..layout.steps() {
         let next = Segment { left: layout.offset(step - 1), right: layout.offset(step), rows: layout.active(step) };
         match segments.last_mut() {
-            Some(last) if last.left + last.rows == next.left && last.right + last.rows == next.right => last.rows += next.rows,
+            Some(last) if last.left + last.rows == next.left && last.right + last.rows == next.right => {
+                last.rows += next.rows
+            }
             _ => segments.push(next),
         }
     }
@@ -602,17 +613,44 @@ fn recurrent_kernel_gradient<C: Cell>(
         let block = product.block;
         if let Operand::Slot(slot) = product.operand {
             let (left, right) = (slot_rows(gates, sizes, slot, 1), slot_rows(gates, sizes, block.slot, block.count));
-            gradients::add_outer_products(level, &everything, left, right, target, columns, block.gate * units, partials);
+            gradients::add_outer_products(
+                level,
+                &everything,
+                left,
+                right,
+                target,
+                columns,
+                block.gate * units,
+                partials,
+            );
             continue;
         }
         if !sizes.state_dropout {
             let right = slot_rows(gates, sizes, block.slot, block.count);
             let column = block.gate * units;
             if call.inputs.len() > 1 {
-                gradients::add_outer_products(level, &first, Rows::whole(initial, units), right, target, columns, column, partials);
+                gradients::add_outer_products(
+                    level,
+                    &first,
+                    Rows::whole(initial, units),
+                    right,
+                    target,
+                    columns,
+                    column,
+                    partials,
+                );
             }
             let segments = following_steps(layout);
-            gradients::add_outer_products(level, &segments, Rows::whole(h, units), right, target, columns, column, partials);
+            gradients::add_outer_products(
+                level,
+                &segments,
+                Rows::whole(h, units),
+                right,
+                target,
+                columns,
+                column,
+                partials,
+            );
             continue;
         }
         for index in 0..block.count {
@@ -625,7 +663,16 @@ fn recurrent_kernel_gradient<C: Cell>(
             }
             let right = slot_rows(gates, sizes, block.slot + index, 1);
             let column = (block.gate + index) * units;
-            gradients::add_outer_products(level, &everything, Rows::whole(masked, units), right, target, columns, column, partials);
+            gradients::add_outer_products(
+                level,
+                &everything,
+                Rows::whole(masked, units),
+                right,
+                target,
+                columns,
+                column,
+                partials,
+            );
         }
     }
 }

@@ -77,7 +77,10 @@ impl OptimizerState {
     pub fn slots(&self) -> Vec<Vec<(Vec<usize>, Vec<f32>)>> {
         let names = self.optimizer.slot_names().len();
         let slot = |slot: usize| {
-            self.entries.iter().map(move |entry| (entry.parameter.shape().to_vec(), entry.slots[slot].clone())).collect()
+            self.entries
+                .iter()
+                .map(move |entry| (entry.parameter.shape().to_vec(), entry.slots[slot].clone()))
+                .collect()
         };
         (0..names).map(slot).collect()
     }
@@ -91,9 +94,10 @@ impl OptimizerState {
         let fits = slots.len() == names.len()
             && slots.iter().all(|values| {
                 values.len() == self.entries.len()
-                    && values.iter().zip(&self.entries).all(|(value, entry)| {
-                        value.len() == entry.parameter.shape().iter().product::<usize>()
-                    })
+                    && values
+                        .iter()
+                        .zip(&self.entries)
+                        .all(|(value, entry)| value.len() == entry.parameter.shape().iter().product::<usize>())
             });
         if !fits {
             let expected = format!("{} slots ({}) of {} weights", names.len(), names.join(", "), self.entries.len());

@@ -74,7 +74,8 @@ pub fn add_outer_products(
     let target = Target(partials.as_mut_ptr(), partials.len());
     threads::for_each(chunks * blocks, |task| {
         let (piece, block) = (task / blocks, task % blocks);
-        let (row, col) = (block / n.div_ceil(BLOCK_COLUMNS) * BLOCK_ROWS, block % n.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS);
+        let (row, col) =
+            (block / n.div_ceil(BLOCK_COLUMNS) * BLOCK_ROWS, block % n.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS);
         let (rows, columns) = (BLOCK_ROWS.min(m - row), BLOCK_COLUMNS.min(n - col));
         let mut init = Init::Zero;
         for part in clip(segments, piece * chunk, ((piece + 1) * chunk).min(total)) {

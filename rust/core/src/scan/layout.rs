@@ -196,7 +196,14 @@ impl TimeLayout {
     }
 
     /// The gradient of [`TimeLayout::hold`]: `packed` is overwritten, `initial` is added to.
-    pub fn hold_gradient(&self, width: usize, gradient: &[f32], zero_masked: bool, packed: &mut [f32], initial: &mut [f32]) {
+    pub fn hold_gradient(
+        &self,
+        width: usize,
+        gradient: &[f32],
+        zero_masked: bool,
+        packed: &mut [f32],
+        initial: &mut [f32],
+    ) {
         let add = |target: &mut [f32], source: &[f32]| target.iter_mut().zip(source).for_each(|(t, s)| *t += s);
         packed[..self.elements() * width].fill(0.0);
         for (row, &from_row) in self.rows.iter().enumerate() {

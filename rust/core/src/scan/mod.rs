@@ -259,7 +259,11 @@ impl Scan<'_> {
                     rows: (rows.0, end),
                     units: self.units,
                     h_previous: self.h.before(layout, step, self.units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { std::ptr::null() },
+                    c_previous: if C::HAS_CELL_STATE {
+                        self.c.before(layout, step, self.units)
+                    } else {
+                        std::ptr::null()
+                    },
                     h: self.h.at(layout, step, self.units),
                     c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { std::ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS),
@@ -355,7 +359,11 @@ impl Scan<'_> {
                     c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { std::ptr::null() },
                     c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { std::ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS),
-                    gates_next: if continuing > rows.0 { self.gates_at(step + 1, C::SLOTS) } else { std::ptr::null_mut() },
+                    gates_next: if continuing > rows.0 {
+                        self.gates_at(step + 1, C::SLOTS)
+                    } else {
+                        std::ptr::null_mut()
+                    },
                     output_gradient: if gradients.output.is_null() {
                         gradients.output
                     } else {
@@ -378,7 +386,8 @@ impl Scan<'_> {
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
         let block = C::PRODUCTS[0].block;
-        let epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
+        let epilogue =
+            AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
         // SAFETY: the gates of step 0 and the carry are valid for these rows.
         let a = unsafe { self.gates_at(0, C::SLOTS).add(block.slot * units) }.cast_const();
         let b = &self.weights.backward;
@@ -452,7 +461,9 @@ macro_rules! shared_product {
             fn run<I: Isa>(mut self, isa: I) {
                 let (rows, blocks) = (cells::range(self.rows), 0..self.b.blocks());
                 // SAFETY: whoever makes a `Product` gives arrays with these rows.
-                unsafe { gemm::tiles(isa, rows, self.a, self.stride, 1, self.b.k(), self.b, blocks, &mut self.epilogue) };
+                unsafe {
+                    gemm::tiles(isa, rows, self.a, self.stride, 1, self.b.k(), self.b, blocks, &mut self.epilogue)
+                };
             }
         }
     };
