@@ -58,8 +58,8 @@ class Native:
         """The outputs."""
         return self.program.forward(self.problem.inputs, self.problem.all_masks, rows, training, step)
 
-    def gradients(self, training: bool = False, step: int = 0) -> tuple[float, list[Array]]:
-        """The loss and the gradients of all parameters in order."""
+    def gradients(self, training: bool = False, step: int = 0) -> tuple[float, list[Array], list[Array | None]]:
+        """The loss, the gradients of all parameters, and those of the float inputs, in order."""
         problem = self.problem
         return self.program.gradients(
             problem.inputs, problem.all_masks, problem.targets, problem.all_sample_weights, training, step
@@ -98,10 +98,13 @@ def compare(problem: Problem) -> None:
     for index, (actual, expected) in enumerate(zip(outputs, expected_outputs, strict=True)):
         assert actual.dtype == np.float32
         assert_outputs_close(actual, expected, f"output {index}")
-    expected_loss, expected_gradients, _ = oracle.loss_and_gradients(
+    expected_loss, expected_gradients, expected_input_gradients = oracle.loss_and_gradients(
         problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights
     )
-    loss, gradients = native.gradients()
+    loss, gradients, input_gradients = native.gradients()
     assert abs(loss - expected_loss) <= FORWARD * max(1.0, abs(expected_loss)), (loss, expected_loss)
     for name, gradient, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(gradient, expected, name)
+    for index, (actual, expected) in enumerate(zip(input_gradients, expected_input_gradients, strict=True)):
+        if actual is not None:  # token ids have no gradient
+            assert_gradients_close(actual, expected, f"input {index}")
