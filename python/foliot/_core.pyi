@@ -34,7 +34,7 @@ def evaluate_metric(
     spec: str,
     targets: npt.NDArray[Any],
     predictions: npt.NDArray[np.float32],
-    weights: npt.NDArray[np.float32] | None,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> tuple[float, float]: ...
 
 # --- graphs ---
