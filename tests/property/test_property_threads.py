@@ -62,6 +62,21 @@ def test_outputs_and_gradients(cell: str, batch: int) -> None:
             assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("mask", [None, "right", "interior"])
+@pytest.mark.parametrize("cell", CELL_KINDS)
+def test_threads_do_not_disturb_each_other(cell: str, mask: str | None) -> None:
+    """Inference again and again: rows of one thread must never lie in memory that another one still reads. A batch below
+    48 is projected several steps at a time."""
+    problem = cell_problem(cell, 33, 30, 3, 33, seed=3, mask=mask, learned=False, return_sequences=True)
+    _core.set_num_threads(1)
+    expected = Native(problem).forward()
+    _core.set_num_threads(4)
+    native = Native(problem)
+    for _ in range(200):
+        for a, b in zip(native.forward(), expected, strict=True):
+            assert np.array_equal(a, b)
+
+
 @pytest.mark.parametrize("cell", CELL_KINDS)
 def test_training_with_dropout(cell: str) -> None:
     problem = text_problem(cell, 70, 9)
