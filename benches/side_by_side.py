@@ -207,7 +207,8 @@ def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
     cases: dict[str, tuple[str, str, dict[str, str]]] = {}
     for competitor in COMPETITORS:
         if competitor.name in names:
-            module = competitor.name if competitor.name in ("foliot", "torch") else "keras"
+            # `import foliot` alone loads next to nothing: the layers and the native module come with their first use.
+            module = {"foliot": "foliot.models", "torch": "torch"}.get(competitor.name, "keras")
             # The settings of one framework share its import.
             label = competitor.label.split(", ")[0]
             cases[label] = (interpreter(competitor), module, competitor.environment)

@@ -20,7 +20,7 @@ class KerasApi:
     def __init__(self, package: ModuleType, compile_options: dict[str, Any]) -> None:
         self._package = package
         self._compile_options = compile_options
-        self._model: Any = None
+        self.model: Any = None
 
     def versions(self) -> dict[str, str]:
         """Versions to print below the table."""
@@ -31,7 +31,7 @@ class KerasApi:
         layers = self._package.layers
         recurrent = getattr(layers, LAYERS[row.cell])
         optimizers = {"sgd": self._package.optimizers.SGD, "rmsprop": self._package.optimizers.RMSprop}
-        self._model = self._package.Sequential(
+        self.model = self._package.Sequential(
             [
                 self._package.Input((row.steps,), dtype="int32"),
                 layers.Embedding(row.vocabulary, row.embedding),
@@ -39,21 +39,20 @@ class KerasApi:
                 layers.Dense(1, activation="sigmoid"),
             ]
         )
-        self._model.compile(
+        self.model.compile(
             optimizer=optimizers[optimizer](learning_rate=learning_rate),
             loss="binary_crossentropy",
             **self._compile_options,
         )
-        self._model.set_weights(weights)
+        self.model.set_weights(weights)
 
     def train(self, tokens: np.ndarray, labels: np.ndarray) -> float:
-        """One step; the loss is the mean over all steps since `reset`."""
-        return float(self._model.train_on_batch(tokens, labels))
+        """One step; the loss is of this batch, or where the framework keeps a running mean, of all since `reset`."""
+        return float(self.model.train_on_batch(tokens, labels))
 
     def reset(self) -> None:
-        """Starts the running mean of the loss afresh."""
-        self._model.reset_metrics()
+        """foliot's `train_on_batch` gives the loss of its batch: nothing to start afresh."""
 
     def predict(self, tokens: np.ndarray) -> Any:
         """The outputs for one batch."""
-        return self._model.predict_on_batch(tokens)
+        return self.model.predict_on_batch(tokens)

@@ -19,3 +19,7 @@ class KerasPeer(KerasApi):
         """Keras's version and its backend's."""
         backend = keras.backend.backend()
         return {**super().versions(), backend: importlib.import_module(backend).__version__}
+
+    def reset(self) -> None:
+        """Keras on TensorFlow averages the losses of all `train_on_batch` calls since the last reset."""
+        self.model.reset_metrics()

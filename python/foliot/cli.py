@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _info(_options: argparse.Namespace) -> None:
     rows = {
         "foliot": foliot.__version__,
-        **_core.build_info(),
+        **{name: value for name, value in _core.build_info().items() if name != "version"},
         "instruction set": _core.isa(),
         "available": ", ".join(_core.available_isas()),
         "threads": str(_core.get_num_threads()),

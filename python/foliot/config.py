@@ -1,6 +1,7 @@
 """Settings of the library."""
 
 from foliot import _core
+from foliot._checks import check_integer
 
 __all__ = ["available_isas", "build_info", "epsilon", "floatx", "get_num_threads", "isa", "set_num_threads"]
 
@@ -11,7 +12,7 @@ def set_num_threads(n: int) -> None:
     Args:
         n: At least 1. The start value is the number of processors that the process may use, or `FOLIOT_NUM_THREADS`.
     """
-    _core.set_num_threads(n)
+    _core.set_num_threads(check_integer("n", n, minimum=1))
 
 
 def get_num_threads() -> int:

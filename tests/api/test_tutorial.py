@@ -17,7 +17,7 @@ DATA = """
 
     good, bad = "a good film with a fine cast".split(), "a bad film with a poor plot".split()
     rng = np.random.default_rng(0)
-    kinds = [(good, "positive"), (bad, "negative")] * 30
+    kinds = [(good, "positive"), (bad, "negative")] * 100
     rows = [(" ".join(rng.choice(words, 6)), label) for words, label in kinds]
     data = pd.DataFrame(rows, columns=["review", "sentiment"])
 """
@@ -131,7 +131,7 @@ def run():
 
 def test_sentiment(run, capsys) -> None:
     names = run(DATA, SENTIMENT, PLOT)
-    assert names["accuracy"] == 1.0
+    assert names["accuracy"] > 0.9
     assert len(names["val_acc"]) == 10
     out = capsys.readouterr().out
     assert "embedding (Embedding)" in out
@@ -152,5 +152,5 @@ def test_series(run) -> None:
 
 def test_categories(run) -> None:
     names = run(DATA, SENTIMENT, CATEGORIES)
-    assert names["classes"].shape == (60,)
+    assert names["classes"].shape == (200,)
     assert list(names["history"].history) == ["accuracy", "loss"]

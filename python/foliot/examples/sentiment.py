@@ -196,6 +196,7 @@ def plot(history: History, path: Path) -> None:
         axes.plot(epochs, history.history[metric], "o-", label="training")
         axes.plot(epochs, history.history[f"val_{metric}"], "s-", label="validation")
         axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path)
