@@ -113,7 +113,8 @@ class ActivityRegularization(Layer):
 
 class DropoutLayer(Layer):
     """y = x * factors in training, x otherwise. An axis of 1 in `noise_shape` shares its factors; None follows the
-    input. The element of the mask is the flat index in `noise_shape`; without one, in the order (time, batch, features)."""
+    input. The element of the mask is the flat index in `noise_shape`; without one, in the order (time, batch,
+    features)."""
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         x, noise = inputs[0], self.spec["noise_shape"]
@@ -139,8 +140,8 @@ class Recurrent(Layer):
     def _dropout(self, batch: int, features: int) -> Dropout:
         """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's
         `implementation=1`, and one for all gates without it. The element of a mask is (gate * batch + row) * width +
-        column; stream 0 draws for the inputs, 1 for the hidden state. The sets of a GRU's inputs come in the order h, z, r,
-        all others in the order of the gates. A rate of 1 counts as none, as in Keras.
+        column; stream 0 draws for the inputs, 1 for the hidden state. The sets of a GRU's inputs come in the order h,
+        z, r, all others in the order of the gates. A rate of 1 counts as none, as in Keras.
         """
         if self.step is None:
             return Dropout()

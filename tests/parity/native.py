@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+
 from foliot import _core
 from oracle.network import Network
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from oracle.network import Network
 from oracle.optimizers import Optimizer
 
@@ -59,7 +60,7 @@ def text_problem(
     )
 
 
-TAIL = {
+TAIL: dict[str, st.SearchStrategy[Any]] = {
     "weight_decay": st.sampled_from([None, 0.05]),
     "decay": st.sampled_from([0.0, 0.2]),
     "clip": st.sampled_from(
@@ -75,7 +76,7 @@ TAIL = {
 }
 
 
-def with_tail(kind: str, learning_rate: float, clip: dict[str, float], **options: Any) -> Spec:
+def with_tail(kind: str, learning_rate: float, clip: Spec, **options: Any) -> Spec:
     """Keras allows one kind of clipping at a time."""
     return optimizer(kind, learning_rate, **clip, **options)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foliot import _core
 from hypothesis import given
 from hypothesis import strategies as st
+
+from foliot import _core
 from parity.graphs import (
     CELL_KINDS,
     MEAN_SQUARED_ERROR,
