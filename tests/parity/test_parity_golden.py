@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from golden import cases, store
 from golden.cases import Case
 

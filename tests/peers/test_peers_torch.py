@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parity.native import Native, assert_gradients_close, assert_outputs_close
 from parity.problems import cell_problem
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from oracle.network import Network
 from parity.graphs import CELL_KINDS, LINEAR, MEAN_SQUARED_ERROR, Graph, dense, embedding, recurrent, training
 from parity.native import FORWARD, Native, assert_gradients_close, assert_outputs_close

@@ -395,7 +395,16 @@ impl Visitor for Forward<'_> {
         }
         if sizes.state_dropout {
             let masks = memory.floats_mut(saved.state_masks);
-            draw_masks(&state.layout, masks, sizes.units, |gate| gate, STATE_STREAM, recurrent_dropout, seed, call.step);
+            draw_masks(
+                &state.layout,
+                masks,
+                sizes.units,
+                |gate| gate,
+                STATE_STREAM,
+                recurrent_dropout,
+                seed,
+                call.step,
+            );
         }
         if sizes.packs_input {
             let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
