@@ -1,11 +1,36 @@
 import os
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "Optimizer",
+    "Parameter",
+    "Program",
+    "Splitter",
+    "available_isas",
+    "build_info",
+    "check_finite",
+    "evaluate_loss",
+    "evaluate_metric",
+    "fill_matrix",
+    "flatten_numbers",
+    "get_num_threads",
+    "hash_words",
+    "initialize",
+    "isa",
+    "lists_from_ids",
+    "load_file",
+    "pad_rows",
+    "permutation",
+    "save_file",
+    "set_num_threads",
+]
+
 # --- weights and optimizers ---
 
+@final
 class Parameter:
     def __new__(cls, name: str, value: npt.NDArray[Any]) -> Self: ...
     @property
@@ -15,6 +40,7 @@ class Parameter:
     def numpy(self) -> npt.NDArray[np.float32]: ...
     def assign(self, value: npt.NDArray[Any]) -> None: ...
 
+@final
 class Optimizer:
     learning_rate: float
     iterations: int
@@ -32,11 +58,12 @@ def evaluate_metric(
     spec: str,
     targets: npt.NDArray[Any],
     predictions: npt.NDArray[np.float32],
-    weights: npt.NDArray[np.float32] | None,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> tuple[float, float]: ...
 
 # --- graphs ---
 
+@final
 class Program:
     def __new__(cls, graph: str, parameters: list[Parameter]) -> Self: ...
     def output_shapes(self) -> list[tuple[int | None, ...]]: ...
@@ -94,8 +121,9 @@ def build_info() -> dict[str, str]: ...
 
 # --- text ---
 
+@final
 class Splitter:
-    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Splitter: ...
+    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Self: ...
     def split(self, text: str) -> list[str]: ...
     def count(self, texts: list[str], first: int) -> tuple[list[str], list[int], list[int]]: ...
     def encode(
@@ -107,7 +135,7 @@ def lists_from_ids(
 ) -> list[list[int]]: ...
 def hash_words(words: list[str], size: int) -> list[int]: ...
 def flatten_numbers(
-    sequences: list[Any], dtype: str
+    sequences: list[Any], dtype: str, longest: int, truncating: Literal["pre", "post"]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | None: ...
 def pad_rows(
     values: npt.NDArray[np.uint8],
