@@ -71,7 +71,7 @@ def pad_sequences(
             f"`value`: expected a number for dtype {kind.name} (strings need dtype=object); received {value!r}"
         )
 
-    ragged = _ragged(sequences, lengths, kind)
+    ragged = _ragged(sequences, lengths, kind, columns, truncating)
     if ragged is None:
         return _pad_by_row(sequences, lengths, columns, dtype, padding, truncating, value)
     values, offsets = ragged
@@ -111,9 +111,12 @@ def _columns(maxlen: int | None, lengths: list[int]) -> int:
 
 
 def _ragged(
-    sequences: Any, lengths: list[int], kind: np.dtype[Any]
+    sequences: Any, lengths: list[int], kind: np.dtype[Any], columns: int, truncating: Literal["pre", "post"]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | None:
-    """All steps in one array of dtype `kind` and the bounds of the rows; `None` if that takes a look at each row."""
+    """The steps in one array of dtype `kind` and the bounds of the rows; `None` if that takes a look at each row.
+
+    Rows of more than `columns` steps may have lost what `truncating` removes.
+    """
     if kind.hasobject or kind.itemsize == 0:
         return None
     if isinstance(sequences, np.ndarray) and sequences.ndim >= 2:
@@ -125,7 +128,7 @@ def _ragged(
             return None
         values = np.concatenate(filled)
     else:
-        flat = _core.flatten_numbers(list(sequences), kind.name)
+        flat = _core.flatten_numbers(list(sequences), kind.name, columns, truncating)
         # A dtype of foreign byte order has the name of the native one.
         return None if flat is None else (flat[0].astype(kind, copy=False), flat[1])
     if values.dtype.hasobject:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import sys
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -232,30 +233,35 @@ class Tokenizer:
             TypeError: If a text is neither a string nor a list of tokens. Nothing is counted then.
             ValueError: If a text holds a lone surrogate. Nothing is counted then.
         """
-        counts: Counter[Any] = Counter()
-        documents: Counter[Any] = Counter()
+        # Collected first: a bad text must not leave half of the others counted.
+        found: list[tuple[Iterable[tuple[Any, int]], Iterable[tuple[Any, int]]]] = []
         texts_seen = 0
         splitter = self._splitter()
         for strings, tokens in self._runs(texts):
             if strings:
-                words, word_counts, word_documents = splitter.count(strings, texts_seen)
-                counts.update(dict(zip(words, word_counts, strict=True)))
-                documents.update(dict(zip(words, word_documents, strict=True)))
-            for sequence in tokens:
-                counts.update(sequence)
-                documents.update(list(dict.fromkeys(sequence)))
+                words, counts, documents = splitter.count(strings, texts_seen)
+                found.append((zip(words, counts, strict=True), zip(words, documents, strict=True)))
+            if tokens:
+                distinct = map(dict.fromkeys, tokens)
+                found.append(
+                    (Counter(chain.from_iterable(tokens)).items(), Counter(chain.from_iterable(distinct)).items())
+                )
             texts_seen += len(strings) + len(tokens)
         self.document_count += texts_seen
-        _add(self.word_counts, counts)
-        _add(self.word_docs, documents)
+        for word_counts, word_docs in found:
+            _add(self.word_counts, word_counts)
+            _add(self.word_docs, word_docs)
 
-        ranked = sorted(self.word_counts, key=self.word_counts.__getitem__, reverse=True)
+        words = list(self.word_counts)
+        order = np.argsort(-np.fromiter(self.word_counts.values(), np.int64), kind="stable")
+        ranked = [words[place] for place in order.tolist()]
         if self.oov_token is not None:
             ranked.insert(0, self.oov_token)
         # A text may contain the oov_token: the word then has the number of its frequency, and 1 stands for nothing.
         self.word_index = dict(zip(ranked, range(1, len(ranked) + 1), strict=True))
-        self.index_word = {index: word for word, index in self.word_index.items()}
-        self.index_docs.update((self.word_index[word], count) for word, count in self.word_docs.items())
+        self.index_word = dict(zip(self.word_index.values(), self.word_index, strict=True))
+        indices = map(self.word_index.__getitem__, self.word_docs)
+        self.index_docs.update(zip(indices, self.word_docs.values(), strict=True))
 
     def fit_on_sequences(self, sequences: Iterable[Iterable[int]]) -> None:
         """Counts in how many of `sequences` each number occurs, as `sequences_to_matrix` with `mode="tfidf"` needs it.
@@ -266,13 +272,13 @@ class Tokenizer:
         Raises:
             TypeError: If an element is not a sequence.
         """
-        documents: Counter[int] = Counter()
+        documents: dict[int, int] = {}
         rows = 0
         for row in _rows(sequences):
-            documents.update(list(dict.fromkeys(row)))
+            _add(documents, dict.fromkeys(row, 1).items())
             rows += 1
         self.document_count += rows
-        _add(self.index_docs, documents)
+        _add(self.index_docs, documents.items())
 
     def texts_to_sequences(self, texts: Iterable[str | list[Any]]) -> list[list[int]]:
         """Turns each text into the list of its words' numbers.
@@ -289,13 +295,15 @@ class Tokenizer:
         """
         sequences: list[list[int]] = []
         splitter = self._splitter()
-        indices = _Memory(self._index())
+        index_of = self._index()
+        indices = _Memory(index_of)
         for strings, tokens in self._runs(texts):
             if strings:
                 words, ids, offsets = splitter.encode(strings, len(sequences))
-                sequences.extend(_core.lists_from_ids(ids, offsets, [indices[word] for word in words]))
-            for sequence in tokens:
-                sequences.append([index for index in map(indices.__getitem__, sequence) if index is not None])
+                sequences.extend(_core.lists_from_ids(ids, offsets, list(map(index_of, words))))
+            sequences.extend(
+                [index for index in map(indices.__getitem__, sequence) if index is not None] for sequence in tokens
+            )
         return sequences
 
     def texts_to_sequences_generator(self, texts: Iterable[str | list[Any]]) -> Iterator[list[int]]:
@@ -358,9 +366,9 @@ class Tokenizer:
 
         Args:
             sequences: Sequences of word numbers. Those that have no column are left out.
-            mode: What an element says about a number that occurs `c` times in a sequence of length `n`: `"binary"`: 1,
-                `"count"`: `c`, `"freq"`: `c / n`, `"tfidf"`: `(1 + log(c)) * log(1 + documents / (1 + d))`, where `d` of
-                the `documents` texts contain the word.
+            mode: What an element says about a number that occurs `c` times in a sequence of length `n`:
+                `"binary"`: 1, `"count"`: `c`, `"freq"`: `c / n`,
+                `"tfidf"`: `(1 + log(c)) * log(1 + documents / (1 + d))`, where `d` of the `documents` texts contain it.
 
         Returns:
             The matrix, with `num_words` columns, or one more than there are words.
@@ -504,21 +512,26 @@ class Tokenizer:
 
     def _index(self) -> Callable[[Any], int | None]:
         """What a word becomes; `None` if it vanishes."""
+        get = self.word_index.get
+        limit = float("inf") if self.num_words is None else self.num_words
+        drops = self.oov_token is None
 
         def index_of(word: Any) -> int | None:
-            index = self.word_index.get(word)
-            if index is None or (self.num_words is not None and index >= self.num_words):
-                return self._unknown()
-            return index
+            index = get(word)
+            if index is not None and index < limit:
+                return index
+            return None if drops else self._unknown()
 
         return index_of
 
     def _word(self) -> Callable[[Any], Any]:
         """What a number becomes; `None` if it vanishes."""
+        get = self.index_word.get
+        limit = float("inf") if self.num_words is None else self.num_words
 
         def word_of(number: Any) -> Any:
-            word = self.index_word.get(number)
-            if word is None or (self.num_words is not None and number >= self.num_words):
+            word = get(number)
+            if word is None or number >= limit:
                 unknown = self._unknown()
                 return None if unknown is None else self.index_word[unknown]
             return word
@@ -605,7 +618,7 @@ def _rows(sequences: Iterable[Any]) -> Iterator[Iterable[Any]]:
 
 def _flatten(sequences: Iterable[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     rows = [list(row) for row in _rows(sequences)]
-    flat = _core.flatten_numbers(rows, "int64")
+    flat = _core.flatten_numbers(rows, "int64", sys.maxsize, "pre")
     if flat is not None:
         return flat
     # Integers of other types, as NumPy's, or not integers at all.
@@ -614,18 +627,19 @@ def _flatten(sequences: Iterable[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArr
             rows[index] = [operator.index(number) for number in row]
         except TypeError as error:
             raise TypeError(f"`sequences[{index}]`: expected integers; received {_short(row)}") from error
-    flat = _core.flatten_numbers(rows, "int64")
+    flat = _core.flatten_numbers(rows, "int64", sys.maxsize, "pre")
     if flat is None:
         raise ValueError("`sequences`: expected integers of at most 64 bits; received a larger one")
     return flat
 
 
-def _add(totals: MutableMapping[Any, int], increments: Mapping[Any, int]) -> None:
+def _add(totals: MutableMapping[Any, int], increments: Iterable[tuple[Any, int]]) -> None:
     if not totals:
         totals.update(increments)
         return
-    for key, increment in increments.items():
-        totals[key] = totals.get(key, 0) + increment
+    get = totals.get
+    for key, increment in increments:
+        totals[key] = get(key, 0) + increment
 
 
 def _integer(argument: str, value: Any) -> int:

@@ -26,7 +26,8 @@ struct Splitter {
     inner: text::Splitter,
 }
 
-type Encoded<'py> = (Vec<String>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
+type Counts<'py> = (Bound<'py, PyList>, Vec<u64>, Vec<u64>);
+type Encoded<'py> = (Bound<'py, PyList>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
 
 #[pymethods]
 impl Splitter {
@@ -50,11 +51,12 @@ impl Splitter {
         Ok(self.inner.split(utf8(text, || "input_text".to_owned())?))
     }
 
-    fn count(&self, texts: &Bound<'_, PyList>, first: usize) -> PyResult<(Vec<String>, Vec<u64>, Vec<u64>)> {
+    fn count<'py>(&self, texts: &Bound<'py, PyList>, first: usize) -> PyResult<Counts<'py>> {
+        let py = texts.py();
         let strings = strings(texts)?;
         let borrowed = borrow(&strings, first)?;
-        let counts = detach(texts.py(), || text::count(&borrowed, &self.inner))?;
-        Ok((counts.words, counts.counts, counts.documents))
+        let counts = detach(py, || text::count(&borrowed, &self.inner))?;
+        Ok((PyList::new(py, counts.words.iter())?, counts.counts, counts.documents))
     }
 
     fn encode<'py>(&self, texts: &Bound<'py, PyList>, first: usize) -> PyResult<Encoded<'py>> {
@@ -63,7 +65,7 @@ impl Splitter {
         let borrowed = borrow(&strings, first)?;
         let encoded = detach(py, || text::encode(&borrowed, &self.inner))?;
         let offsets: Vec<i64> = encoded.offsets.iter().map(|&offset| offset as i64).collect();
-        Ok((encoded.words, encoded.ids.into_pyarray(py), offsets.into_pyarray(py)))
+        Ok((PyList::new(py, encoded.words.iter())?, encoded.ids.into_pyarray(py), offsets.into_pyarray(py)))
     }
 }
 
@@ -101,44 +103,58 @@ fn hash_words(words: &Bound<'_, PyList>, size: u64) -> PyResult<Vec<u64>> {
 
 type Flat<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray1<i64>>);
 
-/// Lists or tuples of plain Python numbers as (values, offsets); `None` when a row or element is anything else, or does not
-/// fit `dtype`: `numpy.asarray` then decides.
+/// Lists or tuples of plain Python numbers as (values, offsets), of each at most `longest` numbers; longer ones lose some
+/// at the side `truncating`. `None` when a row or element is anything else, or does not fit `dtype`: `numpy.asarray` then
+/// decides.
 #[pyfunction]
-fn flatten_numbers<'py>(sequences: &Bound<'py, PyList>, dtype: &str) -> Option<Flat<'py>> {
-    match dtype {
-        "int8" => flatten(sequences, integer::<i8>),
-        "int16" => flatten(sequences, integer::<i16>),
-        "int32" => flatten(sequences, integer::<i32>),
-        "int64" => flatten(sequences, integer::<i64>),
-        "uint8" => flatten(sequences, integer::<u8>),
-        "uint16" => flatten(sequences, integer::<u16>),
-        "uint32" => flatten(sequences, integer::<u32>),
-        "uint64" => flatten(sequences, integer::<u64>),
-        "float32" => flatten(sequences, single),
-        "float64" => flatten(sequences, double),
+fn flatten_numbers<'py>(
+    sequences: &Bound<'py, PyList>,
+    dtype: &str,
+    longest: usize,
+    truncating: &str,
+) -> PyResult<Option<Flat<'py>>> {
+    let side = side("truncating", truncating)?;
+    Ok(match dtype {
+        "int8" => flatten(sequences, longest, side, integer::<i8>),
+        "int16" => flatten(sequences, longest, side, integer::<i16>),
+        "int32" => flatten(sequences, longest, side, integer::<i32>),
+        "int64" => flatten(sequences, longest, side, integer::<i64>),
+        "uint8" => flatten(sequences, longest, side, integer::<u8>),
+        "uint16" => flatten(sequences, longest, side, integer::<u16>),
+        "uint32" => flatten(sequences, longest, side, integer::<u32>),
+        "uint64" => flatten(sequences, longest, side, integer::<u64>),
+        "float32" => flatten(sequences, longest, side, single),
+        "float64" => flatten(sequences, longest, side, double),
         _ => None,
-    }
+    })
 }
 
 fn flatten<'py, T: Element>(
     sequences: &Bound<'py, PyList>,
+    longest: usize,
+    truncating: Side,
     read: impl Fn(&Bound<'py, PyAny>) -> Option<T>,
 ) -> Option<Flat<'py>> {
     let py = sequences.py();
     let mut values = Vec::new();
     let mut offsets = vec![0];
+    let skipped = |length: usize| if truncating == Side::Pre { length.saturating_sub(longest) } else { 0 };
+    let mut keep = |item: Bound<'py, PyAny>| read(&item).map(|value| values.push(value)).is_some();
+    let mut length = 0;
     for row in sequences.iter() {
         let whole = if let Ok(row) = row.cast::<PyList>() {
-            row.iter().all(|item| read(&item).map(|value| values.push(value)).is_some())
+            length += row.len().min(longest);
+            row.iter().skip(skipped(row.len())).take(longest).all(&mut keep)
         } else if let Ok(row) = row.cast::<PyTuple>() {
-            row.iter().all(|item| read(&item).map(|value| values.push(value)).is_some())
+            length += row.len().min(longest);
+            row.iter().skip(skipped(row.len())).take(longest).all(&mut keep)
         } else {
             false
         };
         if !whole {
             return None;
         }
-        offsets.push(values.len() as i64);
+        offsets.push(length as i64);
     }
     Some((values.into_pyarray(py).into_any(), offsets.into_pyarray(py)))
 }

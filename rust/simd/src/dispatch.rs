@@ -161,3 +161,82 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     }
     panic!("this CPU does not support the level {level}; it supports {}", names(available()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(requested: &str, supported: &[Level]) -> Result<Level, String> {
+        choose(Some(OsStr::new(requested)), supported).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_level_goes_by_its_name() {
+        for level in KNOWN {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+    }
+
+    #[test]
+    fn without_a_request_the_best_level_is_chosen() {
+        assert_eq!(choose(None, &[Level::Portable, Level::Avx2]), Ok(Level::Avx2));
+        assert_eq!(ask("", &[Level::Portable]), Ok(Level::Portable));
+        assert_eq!(choose(None, available()).ok(), available().last().copied());
+    }
+
+    #[test]
+    fn a_request_is_obeyed_or_refused_by_name() {
+        let supported = [Level::Portable, Level::Avx2];
+        assert_eq!(ask("portable", &supported), Ok(Level::Portable));
+        assert_eq!(
+            ask("AVX2", &supported),
+            Err("FOLIOT_ISA must be one of portable, avx2, avx512, neon. Received: \"AVX2\"".to_owned())
+        );
+        assert_eq!(
+            ask("avx512", &supported),
+            Err("FOLIOT_ISA must be one of portable, avx2, which this CPU supports. Received: avx512".to_owned())
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_request_that_is_no_text_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let error = choose(Some(OsStr::from_bytes(b"avx\xFF")), &[Level::Portable]).unwrap_err();
+        assert!(error.to_string().contains("FOLIOT_ISA"), "{error}");
+    }
+
+    #[test]
+    fn every_available_level_runs_as_itself() {
+        struct Name;
+
+        impl Kernel for Name {
+            type Output = (Level, usize);
+
+            #[inline(always)]
+            fn run<I: crate::Isa>(self, _: I) -> (Level, usize) {
+                (I::LEVEL, I::LANES)
+            }
+        }
+        assert_eq!(available()[0], Level::Portable);
+        for &level in available() {
+            assert_eq!(dispatch(level, Name), (level, level.lanes()));
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    #[should_panic(expected = "this CPU does not support the level neon")]
+    fn a_foreign_level_is_refused() {
+        struct Nothing;
+
+        impl Kernel for Nothing {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<I: crate::Isa>(self, _: I) {}
+        }
+        dispatch(Level::Neon, Nothing);
+    }
+}

@@ -29,9 +29,11 @@
 //! # Ok::<(), foliot_simd::LevelError>(())
 //! ```
 //!
-//! Everything below `run` must be `#[inline(always)]`, closures too. The CPU features are switched on for one function,
-//! the trampoline inside [`dispatch`]; a callee that is not inlined into it is compiled without them, and every
+//! Every function below `run` that touches vectors must be `#[inline(always)]`. The CPU features are switched on for one
+//! function, the trampoline inside [`dispatch`]; a callee that is not inlined into it is compiled without them, and every
 //! vector operation becomes a call.
+
+#![allow(clippy::inline_always, reason = "only what is inlined into the trampoline is compiled with its CPU features")]
 
 pub mod arch;
 pub mod dispatch;

@@ -413,10 +413,11 @@ fn hand_out(
     let c = (saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
     let mut finals = Vec::new();
     if !options.return_sequences {
-        finals.push((h, call.outputs[0].value));
+        finals.push((h, call.outputs[0].value, options.zero_output_for_mask));
     }
-    finals.extend([h, c].into_iter().zip(call.outputs.iter().skip(1).map(|output| output.value)));
-    for ((values, initial, kept), output) in finals {
+    let states = [h, c].into_iter().zip(call.outputs.iter().skip(1));
+    finals.extend(states.map(|(state, output)| (state, output.value, false)));
+    for ((values, initial, kept), output, zero_masked) in finals {
         let [values, initial, target] = memory.many([values, initial, output]);
         for row in 0..sizes.batch {
             // A row's last step is always kept: either all steps are, or no later step has touched the row.
@@ -424,7 +425,12 @@ fn hand_out(
                 Some(last) => &values[(kept.row(layout, last) + row) * units..][..units],
                 None => &initial[row * units..][..units],
             };
-            target[layout.row(row) * units..][..units].copy_from_slice(source);
+            let target = &mut target[layout.row(row) * units..][..units];
+            if zero_masked && layout.ends_masked(row) {
+                target.fill(0.0);
+            } else {
+                target.copy_from_slice(source);
+            }
         }
     }
 }
@@ -494,19 +500,22 @@ fn start_gradients(
     let units = sizes.units;
     memory.floats_mut(scratch.carry).fill(0.0);
     memory.floats_mut(scratch.cell_carry).fill(0.0);
-    let mut add = |target: Span, source: Option<Span>| {
+    let mut add = |target: Span, source: Option<Span>, zero_masked: bool| {
         let Some(source) = source else { return };
         let [source, target] = memory.many([source, target]);
         for (row, sums) in target.chunks_exact_mut(units).enumerate() {
+            if zero_masked && layout.ends_masked(row) {
+                continue;
+            }
             let values = &source[layout.row(row) * units..][..units];
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
     };
     if !options.return_sequences {
-        add(scratch.carry, call.outputs[0].gradient);
+        add(scratch.carry, call.outputs[0].gradient, options.zero_output_for_mask);
     }
     for (target, output) in [scratch.carry, scratch.cell_carry].into_iter().zip(call.outputs.iter().skip(1)) {
-        add(target, output.gradient);
+        add(target, output.gradient, false);
     }
     if let (true, true, Some(gradient)) = (options.return_sequences, sizes.masked, call.outputs[0].gradient) {
         let [gradient, packed, initial] = memory.many([gradient, scratch.output_gradient, scratch.leading_gradient]);

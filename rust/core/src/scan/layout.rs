@@ -134,6 +134,15 @@ impl TimeLayout {
         if self.identity { step } else { self.positions[self.offsets[step] + packed] }
     }
 
+    /// Whether the position that is processed last is masked in a packed row.
+    #[must_use]
+    pub fn ends_masked(&self, packed: usize) -> bool {
+        match self.lengths[packed].checked_sub(1) {
+            Some(last) => self.position(packed, last) + 1 != self.time,
+            None => self.time > 0,
+        }
+    }
+
     /// Copies rows of `width` values from time-major memory into packed order.
     pub fn pack(&self, width: usize, source: &[f32], packed: &mut [f32]) {
         for step in 0..self.steps() {

@@ -15,7 +15,7 @@ pub use hashing::{hash_word, hashing_index};
 pub use matrix::{Weighting, fill_matrix};
 pub use pad::{Side, pad_rows};
 pub use split::Splitter;
-pub use vocabulary::{Counts, Encoded, count, encode};
+pub use vocabulary::{Counts, Encoded, Words, count, encode};
 
 use crate::{Error, Result};
 

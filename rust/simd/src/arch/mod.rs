@@ -1,5 +1,7 @@
 //! The instruction sets.
 
+#![allow(clippy::wildcard_imports, reason = "the intrinsics carry the name of their instruction set")]
+
 /// Declares an instruction set's token. The one feature list makes both the detection in `new` and the
 /// `#[target_feature]` of the trampoline in `run`.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

@@ -48,8 +48,8 @@ fn zip(a: Lanes, b: Lanes, f: impl Fn(f32, f32) -> f32) -> Lanes {
 #[inline(always)]
 fn compare(a: Lanes, b: Lanes, f: impl Fn(&f32, &f32) -> bool) -> Mask {
     let mut out = [0; LANES];
-    for lane in 0..LANES {
-        out[lane] = if f(&a.0[lane], &b.0[lane]) { u32::MAX } else { 0 };
+    for (value, (a, b)) in out.iter_mut().zip(a.0.iter().zip(&b.0)) {
+        *value = if f(a, b) { u32::MAX } else { 0 };
     }
     Mask(out)
 }

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 pub use packed::Packed;
-use packed::{Buffer, PLAIN_VECTORS, pack_vector};
+use packed::{Buffer, PLAIN_VECTORS, pack_columns};
 pub use tiles::{Epilogue, tiles};
 use tiles::{Operands, sweep_rows};
 
@@ -102,6 +102,10 @@ pub enum Init<'a> {
 /// Length of the part of the chains that is run in one go: 256 k of a block of two vectors of eight fill half of a 32 KiB L1
 /// cache.
 const K_CHUNK: usize = 256;
+/// Values of A and B that are read as they lie, together three quarters of a 32 KiB L1 cache.
+const DIRECT_VALUES: usize = 6144;
+/// Shortest part of the chains for which this pays: C is loaded and stored once for each.
+const DIRECT_K_CHUNK: usize = 64;
 /// Columns whose packed part (256 KiB) stays in the L2 cache.
 const COLUMN_CHUNK: usize = 256;
 /// Rows whose part (120 KiB) stays in the L2 cache beside it: a multiple of both tile heights.
@@ -113,6 +117,7 @@ const ROW_CHUNK: usize = 120;
 /// # Panics
 /// An operand is too short, B was packed for another level, shape or number of vectors, or this CPU does not support
 /// `level`.
+#[expect(clippy::needless_pass_by_value, reason = "C is used up: the view is as unique as a `&mut`")]
 pub fn gemm(
     level: Level,
     m: usize,
@@ -189,10 +194,11 @@ impl Gemm<'_> {
     /// Goes through chunks of k, and in each through chunks of columns, then of rows, with tiles of MR rows.
     #[inline(always)]
     fn chunks<I: Isa, const MR: usize>(&mut self, isa: I) {
+        let k_chunk = self.direct_k_chunk::<MR>().unwrap_or(K_CHUNK);
         let mut k = 0;
         // A product over no k at all still writes the initial values.
         loop {
-            let ks = k..self.k.min(k + K_CHUNK);
+            let ks = k..self.k.min(k + k_chunk);
             k = ks.end;
             for column in (0..self.n).step_by(COLUMN_CHUNK) {
                 let columns = column..self.n.min(column + COLUMN_CHUNK);
@@ -203,6 +209,20 @@ impl Gemm<'_> {
                 break;
             }
         }
+    }
+
+    /// Length of a chunk of k for operands that are better read as they lie than packed: packing costs as much as one row of
+    /// the product, which is too much for few rows, and for narrow matrices of which such a chunk fits the L1 cache.
+    fn direct_k_chunk<const MR: usize>(&self) -> Option<usize> {
+        let Operand::Matrix(b) = self.b else { return None };
+        if b.column_stride != 1 {
+            return None;
+        }
+        if self.m <= MR {
+            return Some(K_CHUNK);
+        }
+        let k_chunk = DIRECT_VALUES / (self.a.column_stride + b.row_stride).max(1);
+        (self.a.row_stride == 1 && k_chunk >= DIRECT_K_CHUNK).then_some(k_chunk)
     }
 
     /// Adds the part of the product over `ks` to `columns` of C, or to their initial values.
@@ -233,21 +253,17 @@ impl Gemm<'_> {
                     0,
                 ),
                 Operand::Matrix(b) => {
-                    // Packing costs as much as one row of the product: too much for few rows, which take the full blocks
-                    // as they lie.
-                    let direct_blocks = if self.m <= MR && b.column_stride == 1 { columns.len() / width } else { 0 };
+                    // A last block of fewer columns is packed in any case, with zeros behind them.
+                    let direct_blocks = if self.direct_k_chunk::<MR>().is_some() { columns.len() / width } else { 0 };
                     let first = b.data.wrapping_add(ks.start * b.row_stride + columns.start);
                     let operands = Operands { b: first, b_block: width, b_k: b.row_stride, ..direct };
                     sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, 0..self.m, 0..direct_blocks, operands, &mut store);
 
-                    self.scratch.b.grow((blocks - direct_blocks) * k * width);
+                    let packed_blocks = blocks - direct_blocks;
+                    self.scratch.b.grow(packed_blocks * k * width);
                     let target = self.scratch.b.as_mut_ptr();
-                    for vector in 0..(blocks - direct_blocks) * PLAIN_VECTORS {
-                        let column = columns.end.min(columns.start + direct_blocks * width + vector * I::LANES);
-                        let count = (columns.end - column).min(I::LANES);
-                        let target = target.add(vector / PLAIN_VECTORS * k * width + vector % PLAIN_VECTORS * I::LANES);
-                        pack_vector(isa, b, column, count, ks.clone(), target, width);
-                    }
+                    let rest = columns.start + direct_blocks * width..columns.end;
+                    pack_columns(isa, b, ks.clone(), rest, target, packed_blocks, PLAIN_VECTORS, 0..PLAIN_VECTORS);
                     // So that block `direct_blocks` is the first of the packed ones.
                     (target.cast_const().wrapping_sub(direct_blocks * k * width), k * width, direct_blocks)
                 }

@@ -156,49 +156,77 @@ impl Kernel for Repack<'_, '_> {
     fn run<I: Isa>(self, isa: I) {
         let Packed { ref mut data, k, columns, gates, blocks, vectors, .. } = *self.packed;
         let units = columns / gates;
-        let width = vectors * I::LANES;
-        for block in 0..blocks {
-            for vector in 0..vectors {
-                let (gate, unit) =
-                    if gates == 1 { (0, (block * vectors + vector) * I::LANES) } else { (vector, block * I::LANES) };
-                let count = units.saturating_sub(unit).min(I::LANES);
-                // SAFETY: `check` in `repack` found all of the source's columns inside its slice, and the buffer holds
-                // `blocks * k * width` values.
-                unsafe {
-                    let target = data.as_mut_ptr().add(block * k * width + vector * I::LANES);
-                    pack_vector(isa, self.source, gate * units + unit, count, 0..k, target, width);
+        let per_gate = vectors / gates;
+        for gate in 0..gates {
+            let columns = gate * units..(gate + 1) * units;
+            let place = gate * per_gate..(gate + 1) * per_gate;
+            // SAFETY: `check` in `repack` found all of the source's columns inside its slice, and `interleaved` gave the
+            // buffer room for the blocks.
+            unsafe { pack_columns(isa, self.source, 0..k, columns, data.as_mut_ptr(), blocks, vectors, place) };
+        }
+    }
+}
+
+/// Packs `columns` of `rows` into the vectors `place` of each of `blocks` blocks of `vectors` vectors at `target`, with zeros
+/// behind the last column.
+///
+/// # Safety
+/// The columns and rows lie inside `source`, and `target` is valid for writing the blocks.
+#[inline(always)]
+pub(super) unsafe fn pack_columns<I: Isa>(
+    isa: I,
+    source: MatrixRef<'_>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    target: *mut f32,
+    blocks: usize,
+    vectors: usize,
+    place: Range<usize>,
+) {
+    let len = rows.len();
+    let target =
+        |i: usize, block: usize, vector: usize| target.wrapping_add(((block * len + i) * vectors + vector) * I::LANES);
+    let column = |block: usize, vector: usize| columns.start + (block * place.len() + vector - place.start) * I::LANES;
+    // The source is read along its memory, whichever way that goes.
+    // SAFETY: passed on from the caller.
+    unsafe {
+        if source.column_stride == 1 {
+            for (i, row) in rows.enumerate() {
+                for block in 0..blocks {
+                    for vector in place.clone() {
+                        let columns = column(block, vector)..columns.end;
+                        pack_vector(isa, source, row, columns, target(i, block, vector));
+                    }
+                }
+            }
+        } else {
+            for block in 0..blocks {
+                for vector in place.clone() {
+                    let columns = column(block, vector)..columns.end;
+                    for (i, row) in rows.clone().enumerate() {
+                        pack_vector(isa, source, row, columns.clone(), target(i, block, vector));
+                    }
                 }
             }
         }
     }
 }
 
-/// Copies `count` columns of `rows` from `column` on to the `LANES` values at `target`, `target + width` and so on, with
-/// zeros behind the last column.
+/// Copies the first `LANES` of `columns` of a row, with zeros behind the last one.
 ///
 /// # Safety
-/// `count <= LANES`, the columns and rows lie inside `source`, and `target` is valid for writing as described.
+/// The columns and the row lie inside `source`, and `target` is valid for writing `LANES` values.
 #[inline(always)]
-pub(super) unsafe fn pack_vector<I: Isa>(
-    isa: I,
-    source: MatrixRef<'_>,
-    column: usize,
-    count: usize,
-    rows: Range<usize>,
-    target: *mut f32,
-    width: usize,
-) {
-    let first = source.data.wrapping_add(column * source.column_stride);
-    for (i, row) in rows.enumerate() {
-        // SAFETY: the caller ensures that these elements are inside the source, and the target is writable.
-        unsafe {
-            let (from, to) = (first.wrapping_add(row * source.row_stride), target.add(i * width));
-            if source.column_stride == 1 {
-                isa.store(to, isa.load_partial(from, count));
-            } else {
-                for lane in 0..I::LANES {
-                    *to.add(lane) = if lane < count { *from.add(lane * source.column_stride) } else { 0.0 };
-                }
+unsafe fn pack_vector<I: Isa>(isa: I, source: MatrixRef<'_>, row: usize, columns: Range<usize>, target: *mut f32) {
+    let from = source.data.wrapping_add(row * source.row_stride + columns.start * source.column_stride);
+    let count = columns.len().min(I::LANES);
+    // SAFETY: passed on from the caller.
+    unsafe {
+        if source.column_stride == 1 {
+            isa.store(target, isa.load_partial(from, count));
+        } else {
+            for lane in 0..I::LANES {
+                *target.add(lane) = if lane < count { *from.add(lane * source.column_stride) } else { 0.0 };
             }
         }
     }

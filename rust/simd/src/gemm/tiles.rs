@@ -114,7 +114,7 @@ unsafe fn sweep<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
 /// Goes through groups of blocks, and in each through tiles of MR rows, then of 4, 2 and 1.
 ///
 /// A CPU that starts two multiply-adds a cycle and needs four cycles for one is busy with eight sums at least. So a
-/// single row runs through all NB blocks of a group at once, two rows through two blocks where these are narrow.
+/// single row runs through all NB blocks of a group at once, and two rows through two blocks where these are narrow.
 ///
 /// # Safety
 /// As for [`sweep`].
@@ -126,11 +126,10 @@ pub(super) unsafe fn sweep_rows<I: Isa, const NV: usize, const MR: usize, const 
     operands: Operands,
     epilogue: &mut E,
 ) {
-    let mut block = blocks.start;
-    while block < blocks.end {
-        let group = block..blocks.end.min(block + NB);
-        let full = group.len() == NB;
-        block = group.end;
+    let mut next = blocks.start;
+    while next < blocks.end {
+        let group = next..blocks.end.min(next + NB);
+        next = group.end;
         let mut tail = rows.start;
         // SAFETY: passed on from the caller.
         unsafe {
@@ -148,25 +147,26 @@ pub(super) unsafe fn sweep_rows<I: Isa, const NV: usize, const MR: usize, const 
                 }
                 tail = row;
             }
+            let mut block = group.start;
             if tail + 2 <= rows.end {
-                if const { NV == 2 } && full {
-                    for block in group.clone().step_by(2) {
-                        tile::<I, NV, 2, 2, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
-                    }
-                } else {
-                    for block in group.clone() {
-                        tile::<I, NV, 2, 1, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
-                    }
+                while const { NV == 2 } && block + 2 <= group.end {
+                    tile::<I, NV, 2, 2, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
+                    block += 2;
                 }
-                tail += 2;
+                while block < group.end {
+                    tile::<I, NV, 2, 1, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
+                    block += 1;
+                }
+                (tail, block) = (tail + 2, group.start);
             }
             if tail < rows.end {
-                if full {
-                    tile::<I, NV, 1, NB, E>(isa, tail, group.start, operands.skip_gaps(tail / MR), epilogue);
-                } else {
-                    for block in group {
-                        tile::<I, NV, 1, 1, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
-                    }
+                if group.len() == NB {
+                    tile::<I, NV, 1, NB, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
+                    continue;
+                }
+                while block < group.end {
+                    tile::<I, NV, 1, 1, E>(isa, tail, block, operands.skip_gaps(tail / MR), epilogue);
+                    block += 1;
                 }
             }
         }
@@ -235,29 +235,29 @@ unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize
     unsafe {
         if MR > NB * NV {
             let mut vectors = [[isa.zero(); NV]; NB];
-            for j in 0..NB {
-                for v in 0..NV {
-                    vectors[j][v] = isa.load(b.add(j * b_block + v * I::LANES));
+            for (j, vectors) in vectors.iter_mut().enumerate() {
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    *vector = isa.load(b.add(j * b_block + v * I::LANES));
                 }
             }
-            for r in 0..MR {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let value = isa.splat(*a.add(r * a_row));
-                for j in 0..NB {
-                    for v in 0..NV {
-                        sums[r][j][v] = isa.mul_add(value, vectors[j][v], sums[r][j][v]);
+                for (sums, vectors) in sums.iter_mut().zip(&vectors) {
+                    for (sum, &vector) in sums.iter_mut().zip(vectors) {
+                        *sum = isa.mul_add(value, vector, *sum);
                     }
                 }
             }
         } else {
             let mut values = [isa.zero(); MR];
-            for r in 0..MR {
-                values[r] = isa.splat(*a.add(r * a_row));
+            for (r, value) in values.iter_mut().enumerate() {
+                *value = isa.splat(*a.add(r * a_row));
             }
             for j in 0..NB {
                 for v in 0..NV {
                     let vector = isa.load(b.add(j * b_block + v * I::LANES));
-                    for r in 0..MR {
-                        sums[r][j][v] = isa.mul_add(values[r], vector, sums[r][j][v]);
+                    for (sums, &value) in sums.iter_mut().zip(&values) {
+                        sums[j][v] = isa.mul_add(value, vector, sums[j][v]);
                     }
                 }
             }

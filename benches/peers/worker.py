@@ -1,0 +1,121 @@
+"""One competitor in a process of its own: reads a JSON request a line, answers with a JSON line.
+
+Run by `side_by_side.py`, with the interpreter that has the competitor installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rows import Row, read_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Peer(Protocol):
+    """What a competitor offers."""
+
+    def versions(self) -> dict[str, str]: ...
+
+    def build(self, row: Row, weights: list[np.ndarray], optimizer: str, learning_rate: float) -> None: ...
+
+    def train(self, tokens: np.ndarray, labels: np.ndarray) -> float: ...
+
+    def reset(self) -> None: ...
+
+    def predict(self, tokens: np.ndarray) -> Any: ...
+
+
+def make_peer(name: str, threads: int) -> Peer:
+    """The competitor called `name`; its framework is imported here and nowhere else."""
+    if name == "foliot":
+        from foliot_peer import FoliotPeer
+
+        return FoliotPeer()
+    if name == "torch":
+        from torch_peer import TorchPeer
+
+        return TorchPeer(threads)
+    from keras_peer import KerasPeer
+
+    return KerasPeer(jit_compile=not name.endswith("-nojit"))
+
+
+class Worker:
+    """Answers the requests for one competitor."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def versions(self) -> dict[str, Any]:
+        """The competitor's versions."""
+        return {"versions": self._peer.versions()}
+
+    def build(self, row: dict[str, Any], problem: str, optimizer: str, learning_rate: float) -> dict[str, Any]:
+        """Makes the model of a row."""
+        self._problem = read_problem(problem)
+        self._row = Row(**row)
+        self._peer.build(self._row, self._problem.weights, optimizer, learning_rate)
+        self._next = 0
+        return {}
+
+    def check(self, steps: int) -> dict[str, Any]:
+        """The first batch's outputs, then its loss before training and after each of `steps` training steps on it."""
+        tokens, labels = self._problem.tokens[0], self._problem.labels[0]
+        outputs = np.asarray(self._peer.predict(tokens), dtype=np.float64).ravel().tolist()
+        losses = []
+        for _ in range(steps + 1):
+            self._peer.reset()
+            losses.append(self._peer.train(tokens, labels))
+        return {"outputs": outputs, "losses": losses}
+
+    def train(self, repeats: int) -> dict[str, Any]:
+        """Seconds of each of `repeats` training steps."""
+        return {"seconds": [timed(lambda: self._peer.train(*self._batch())) for _ in range(repeats)]}
+
+    def predict(self, repeats: int) -> dict[str, Any]:
+        """Seconds of each of `repeats` predictions, the result in the process's memory included."""
+        return {"seconds": [timed(lambda: np.asarray(self._peer.predict(self._batch()[0]))) for _ in range(repeats)]}
+
+    def _batch(self) -> tuple[np.ndarray, np.ndarray]:
+        index = self._next % self._row.batches
+        self._next += 1
+        return self._problem.tokens[index], self._problem.labels[index]
+
+
+def timed(body: Callable[[], object]) -> float:
+    """Seconds that `body` takes."""
+    start = time.perf_counter()
+    body()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Serves requests until the input ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer")
+    parser.add_argument("threads", type=int)
+    arguments = parser.parse_args()
+    # Frameworks size their pools by the processors they may use, so the limit comes before their import.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
+    # Frameworks print to standard output; answers keep a channel of their own.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    worker = Worker(make_peer(arguments.peer, arguments.threads))
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = getattr(worker, request.pop("request"))(**request)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

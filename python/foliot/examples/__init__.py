@@ -1,0 +1,1 @@
+"""Programs that show foliot at work, made to be read."""

@@ -1,0 +1,1 @@
+"""Values computed by Keras, with the recipe and the script that made them."""

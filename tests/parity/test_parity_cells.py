@@ -1,0 +1,96 @@
+"""Every recurrent cell against the oracle: outputs, and the gradient of every weight, of the inputs and of the initial
+states, by name.
+
+Sizes straddle the widths of vectors and register tiles; `test_parity_isa.py` runs this module again on every other
+instruction set.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .graphs import ACTIVATIONS, CELL_KINDS
+from .native import Native, compare
+from .problems import cell_problem
+
+SIZES = st.sampled_from([1, 7, 8, 9, 15, 16, 17, 31, 32, 33])
+SEEDS = st.integers(0, 2**32 - 1)
+cells = pytest.mark.parametrize("cell", CELL_KINDS)
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "mask": st.sampled_from([None, "right", "left", "interior"]),
+        "initial_state": st.booleans(),
+        "use_bias": st.booleans(),
+        "go_backwards": st.booleans(),
+        "return_sequences": st.booleans(),
+        "zero_output_for_mask": st.booleans(),
+    }
+)
+
+
+@cells
+@given(batch=SIZES, time=st.sampled_from([1, 2, 3, 7, 9]), features=SIZES, units=SIZES, seed=SEEDS, options=OPTIONS)
+def test_learned_inputs(
+    cell: str, batch: int, time: int, features: int, units: int, seed: int, options: dict[str, Any]
+) -> None:
+    compare(cell_problem(cell, batch, time, features, units, seed=seed, learned=True, **options))
+
+
+@cells
+@given(batch=SIZES, time=st.sampled_from([1, 2, 3, 7, 9]), features=SIZES, units=SIZES, seed=SEEDS, options=OPTIONS)
+def test_plain_inputs(
+    cell: str, batch: int, time: int, features: int, units: int, seed: int, options: dict[str, Any]
+) -> None:
+    compare(cell_problem(cell, batch, time, features, units, seed=seed, learned=False, **options))
+
+
+@cells
+@pytest.mark.parametrize("mask", [None, "right", "interior"])
+@pytest.mark.parametrize("learned", [False, True])
+def test_larger_than_a_block(cell: str, mask: str | None, learned: bool) -> None:
+    """Enough rows, steps, features and units for every loop over blocks to go around more than once."""
+    compare(cell_problem(cell, 70, 21, 45, 131, seed=5, mask=mask, learned=learned, return_sequences=True))
+
+
+@cells
+def test_long_sequence(cell: str) -> None:
+    compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))
+
+
+# A cell keeps the outputs of its activations for the way back, so it takes only those whose output decides the slope.
+REFUSED = {"softmax", "log_softmax", "silu", "gelu", "mish", "hard_silu", "tanh_shrink", "threshold"}
+in_cells = pytest.mark.parametrize(
+    "activation", [a for a in ACTIVATIONS if a["kind"] not in REFUSED], ids=lambda spec: spec["kind"]
+)
+
+
+def steps(activation: dict[str, Any]) -> int:
+    """The exponential of an exponential soon leaves the range of floats."""
+    return 1 if activation["kind"] == "exponential" else 3
+
+
+@cells
+@in_cells
+def test_activations(cell: str, activation: dict[str, Any]) -> None:
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=7, activation=activation, return_sequences=True))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
+@in_cells
+def test_recurrent_activations(cell: str, activation: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"recurrent_activation": activation, "return_sequences": True}
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=8, **options))
+
+
+@cells
+@pytest.mark.parametrize("kind", sorted(REFUSED))
+def test_other_activations_are_refused(cell: str, kind: str) -> None:
+    activation = next(a for a in ACTIVATIONS if a["kind"] == kind)
+    for option in ("activation", *(["recurrent_activation"] if cell != "simple_rnn" else [])):
+        options: dict[str, Any] = {option: activation}
+        problem = cell_problem(cell, 1, 1, 1, 1, seed=9, **options)
+        with pytest.raises(ValueError, match="cell: activation"):
+            Native(problem)

@@ -1,0 +1,1 @@
+"""Live comparisons with other frameworks, for machines that have them installed."""

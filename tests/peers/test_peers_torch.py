@@ -1,0 +1,67 @@
+"""nn.RNN, nn.LSTM and nn.GRU of PyTorch against foliot: outputs, states and gradients, with the weights converted.
+
+PyTorch keeps (gates * hidden, in) matrices and two biases. Its LSTM has Keras's gate order; its GRU has r, z, n where
+Keras has z, r, h, and resets after the product.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parity.native import Native, assert_gradients_close, assert_outputs_close
+from parity.problems import cell_problem
+
+torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
+
+SIZES = st.sampled_from([1, 2, 7, 8, 9, 16, 17, 33])
+MODULES = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+def swap_gru_gates(cell: str, matrix: np.ndarray) -> np.ndarray:
+    """Columns z, r, h to r, z, n, and back."""
+    if cell != "gru":
+        return matrix
+    z, r, h = np.split(matrix, 3, axis=-1)
+    return np.concatenate([r, z, h], axis=-1)
+
+
+@pytest.mark.parametrize("cell", MODULES)
+@given(batch=SIZES, time=st.integers(1, 7), features=SIZES, units=SIZES, seed=st.integers(0, 2**32 - 1))
+def test_outputs_and_gradients(cell: str, batch: int, time: int, features: int, units: int, seed: int) -> None:
+    problem = cell_problem(cell, batch, time, features, units, seed=seed, learned=False, return_sequences=True)
+    kernel, recurrent_kernel, bias = (swap_gru_gates(cell, weight) for weight in problem.weights)
+    # One bias where Keras has one: the other is 0 and gets the same gradient.
+    biases = bias if cell == "gru" else np.stack([bias, np.zeros_like(bias)])
+
+    module = getattr(torch.nn, MODULES[cell])(features, units, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        module.weight_ih_l0.copy_(torch.tensor(kernel.T))
+        module.weight_hh_l0.copy_(torch.tensor(recurrent_kernel.T))
+        module.bias_ih_l0.copy_(torch.tensor(biases[0]))
+        module.bias_hh_l0.copy_(torch.tensor(biases[1]))
+    x, *states = (torch.tensor(value, dtype=torch.float64) for value in problem.inputs)
+    initial = tuple(state[None] for state in states)
+    sequence, final = module(x, initial if cell == "lstm" else initial[0])
+    outputs = [sequence, *(state[0] for state in (final if cell == "lstm" else [final]))]
+
+    native = Native(problem)
+    for index, (actual, expected) in enumerate(zip(native.forward(), outputs, strict=True)):
+        assert_outputs_close(actual, expected.detach().numpy(), f"output {index}")
+
+    total = sum(
+        scale * torch.mean((output - torch.tensor(target)) ** 2)
+        for scale, output, target in zip(problem.training["loss_weights"], outputs, problem.targets, strict=True)
+    )
+    total.backward()
+    loss, gradients = native.gradients()
+    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+    d_bias = module.bias_ih_l0.grad.numpy()
+    expected_gradients = [
+        swap_gru_gates(cell, module.weight_ih_l0.grad.numpy().T),
+        swap_gru_gates(cell, module.weight_hh_l0.grad.numpy().T),
+        swap_gru_gates(cell, np.stack([d_bias, module.bias_hh_l0.grad.numpy()])) if cell == "gru" else d_bias,
+    ]
+    for name, actual, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
+        assert_gradients_close(actual, expected, name)

@@ -1,0 +1,92 @@
+"""The same bits for every number of threads."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from foliot import _core
+from parity.graphs import (
+    CELL_KINDS,
+    SIGMOID,
+    Graph,
+    binary_crossentropy,
+    dense,
+    embedding,
+    optimizer,
+    recurrent,
+    training,
+)
+from parity.native import Native, make_optimizer
+from parity.problems import Problem, cell_problem, random_weights
+
+
+@pytest.fixture(autouse=True)
+def _restore_threads() -> Iterator[None]:
+    before = _core.get_num_threads()
+    yield
+    _core.set_num_threads(before)
+
+
+def text_problem(cell: str, batch: int, time: int) -> Problem:
+    """A text model with everything that draws random numbers or reduces over rows."""
+    random = np.random.default_rng(1)
+    graph = Graph()
+    x = graph.input("x", (None,), dtype="int32")
+    (x,) = graph.add(embedding(50, 16, mask_zero=True), x)
+    (x,) = graph.add({"kind": "dropout", "rate": 0.3, "seed": 5, "noise_shape": None}, x)
+    (x,) = graph.add(recurrent(cell, 24, return_sequences=True, dropout=0.2, recurrent_dropout=0.2), x)
+    (x,) = graph.add(recurrent(cell, 16), x)
+    graph.outputs = graph.add(dense(1, SIGMOID), x)
+    return Problem(
+        graph=graph,
+        training=training([binary_crossentropy()], metrics=[[{"kind": "binary_accuracy", "threshold": 0.5}]]),
+        weights=random_weights(graph, random),
+        inputs=[random.integers(0, 50, size=(batch, time)).astype(np.int32)],
+        targets=[random.integers(0, 2, size=(batch, 1)).astype(np.float32)],
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 3, 37, 128])
+@pytest.mark.parametrize("cell", CELL_KINDS)
+def test_outputs_and_gradients(cell: str, batch: int) -> None:
+    problem = cell_problem(cell, batch, 11, 19, 40, seed=2, mask="interior", return_sequences=True)
+    results: list[list[np.ndarray]] = []
+    for threads in (1, 2, 4):
+        _core.set_num_threads(threads)
+        assert _core.get_num_threads() == threads
+        native = Native(problem)
+        loss, gradients = native.gradients()
+        results.append([np.array(loss), *native.forward(), *gradients])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("cell", CELL_KINDS)
+def test_training_with_dropout(cell: str) -> None:
+    problem = text_problem(cell, 70, 9)
+    results: list[list[np.ndarray]] = []
+    for threads in (1, 2, 4):
+        _core.set_num_threads(threads)
+        native = Native(problem)
+        adam = make_optimizer(optimizer("adam", 0.01, global_clipnorm=0.1), native)
+        reports = [native.train(adam, np.arange(step, 70, 2)) for step in (0, 1, 0)]
+        results.append([np.array(reports), *native.weights()])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_a_run_repeats_itself() -> None:
+    """Two programs made alike and run alike give the same bits."""
+    first, second = Native(text_problem("lstm", 40, 7)), Native(text_problem("lstm", 40, 7))
+    for step in range(2):
+        a, b = first.gradients(training=True, step=step), second.gradients(training=True, step=step)
+        assert a[0] == b[0]
+        assert all(np.array_equal(x, y) for x, y in zip(a[1], b[1], strict=True))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_senseless_number_of_threads_is_an_error(threads: int) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        _core.set_num_threads(threads)
