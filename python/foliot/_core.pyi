@@ -1,11 +1,12 @@
 import os
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
 # --- weights and optimizers ---
 
+@final
 class Parameter:
     def __new__(cls, name: str, value: npt.NDArray[Any]) -> Self: ...
     @property
@@ -15,6 +16,7 @@ class Parameter:
     def numpy(self) -> npt.NDArray[np.float32]: ...
     def assign(self, value: npt.NDArray[Any]) -> None: ...
 
+@final
 class Optimizer:
     learning_rate: float
     iterations: int
@@ -37,6 +39,7 @@ def evaluate_metric(
 
 # --- graphs ---
 
+@final
 class Program:
     def __new__(cls, graph: str, parameters: list[Parameter]) -> Self: ...
     def output_shapes(self) -> list[tuple[int | None, ...]]: ...
@@ -94,6 +97,7 @@ def build_info() -> dict[str, str]: ...
 
 # --- text ---
 
+@final
 class Splitter:
     def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Splitter: ...
     def split(self, text: str) -> list[str]: ...
