@@ -16,10 +16,11 @@ import numpy as np
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from foliot.preprocessing import sequence as our_sequence
-from foliot.preprocessing import text as our_text
 from keras.src.legacy.preprocessing import text as keras_text
 from keras.utils import pad_sequences as keras_pad_sequences
+
+from foliot.preprocessing import sequence as our_sequence
+from foliot.preprocessing import text as our_text
 
 
 def corpus(megabytes: float, accents: float) -> list[str]:

@@ -1,10 +1,11 @@
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 import numpy.typing as npt
 
 # --- text ---
 
+@final
 class Splitter:
     def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Splitter: ...
     def split(self, text: str) -> list[str]: ...

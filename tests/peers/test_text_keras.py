@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 os.environ.setdefault("KERAS_BACKEND", "jax")
 pytest.importorskip("keras", reason="Keras is not installed: `make test-peers` installs it")
 
-from foliot.preprocessing import sequence as our_sequence
-from foliot.preprocessing import text as our_text
 from keras.src.legacy.preprocessing import text as keras_text
 from keras.utils import pad_sequences as keras_pad_sequences
+
+from foliot.preprocessing import sequence as our_sequence
+from foliot.preprocessing import text as our_text
 
 ATTRIBUTES = ("word_counts", "word_docs", "word_index", "index_word", "index_docs", "document_count")
 MODES = ("binary", "count", "freq", "tfidf")

@@ -4,10 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from foliot.preprocessing.sequence import pad_sequences
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from foliot.preprocessing.sequence import pad_sequences
 
 ROWS = [[1], [2, 3], [4, 5, 6], []]
 

@@ -10,9 +10,11 @@ import sys
 import threading
 import unicodedata
 from collections import OrderedDict, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from foliot.preprocessing.text import (
     Tokenizer,
     hashing_trick,
@@ -167,7 +169,7 @@ def test_tokens_need_not_be_strings():
 
 
 def test_analyzer():
-    tokenizer = Tokenizer(analyzer=lambda text: (pair for pair in zip(text, text[1:], strict=False)))
+    tokenizer = Tokenizer(analyzer=lambda text: (pair for pair in pairwise(text)))
     tokenizer.fit_on_texts(["aab", "aa"])
     assert tokenizer.word_counts == {("a", "a"): 2, ("a", "b"): 1}
     assert tokenizer.word_docs == {("a", "a"): 2, ("a", "b"): 1}
@@ -385,7 +387,7 @@ def test_bad_texts(texts, error, parts):
 
 
 def test_an_oov_token_without_a_number():
-    with pytest.raises(ValueError, match="`oov_token`.*'<oov>'"):
+    with pytest.raises(ValueError, match=r"`oov_token`.*'<oov>'"):
         Tokenizer(oov_token="<oov>").texts_to_sequences(["a"])
 
 

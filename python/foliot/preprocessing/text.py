@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -241,8 +241,11 @@ class Tokenizer:
             if strings:
                 words, counts, documents = splitter.count(strings, texts_seen)
                 found.append((zip(words, counts, strict=True), zip(words, documents, strict=True)))
-            for sequence in tokens:
-                found.append((Counter(sequence).items(), dict.fromkeys(sequence, 1).items()))
+            if tokens:
+                distinct = map(dict.fromkeys, tokens)
+                found.append(
+                    (Counter(chain.from_iterable(tokens)).items(), Counter(chain.from_iterable(distinct)).items())
+                )
             texts_seen += len(strings) + len(tokens)
         self.document_count += texts_seen
         for word_counts, word_docs in found:
@@ -298,8 +301,9 @@ class Tokenizer:
             if strings:
                 words, ids, offsets = splitter.encode(strings, len(sequences))
                 sequences.extend(_core.lists_from_ids(ids, offsets, list(map(index_of, words))))
-            for sequence in tokens:
-                sequences.append([index for index in map(indices.__getitem__, sequence) if index is not None])
+            sequences.extend(
+                [index for index in map(indices.__getitem__, sequence) if index is not None] for sequence in tokens
+            )
         return sequences
 
     def texts_to_sequences_generator(self, texts: Iterable[str | list[Any]]) -> Iterator[list[int]]:
@@ -363,8 +367,8 @@ class Tokenizer:
         Args:
             sequences: Sequences of word numbers. Those that have no column are left out.
             mode: What an element says about a number that occurs `c` times in a sequence of length `n`:
-                `"binary"`: 1, `"count"`: `c`, `"freq"`: `c / n`, `"tfidf"`: `(1 + log(c)) * log(1 + documents / (1 + d))`,
-                where `d` of the `documents` texts contain the word.
+                `"binary"`: 1, `"count"`: `c`, `"freq"`: `c / n`,
+                `"tfidf"`: `(1 + log(c)) * log(1 + documents / (1 + d))`, where `d` of the `documents` texts contain it.
 
         Returns:
             The matrix, with `num_words` columns, or one more than there are words.

@@ -6,7 +6,12 @@
 //! tables disagree whether U+0295 and U+1171E are letters with case, which decides between the two forms of a small sigma
 //! beside them.
 
+use std::ops::Range;
+
 use crate::{Error, Result};
+
+/// How many pieces a visitor gets at once.
+pub(super) const BATCH: usize = 64;
 
 /// How texts are cut.
 #[derive(Debug, Clone)]
@@ -36,6 +41,7 @@ enum Unit {
 pub(super) struct Scratch {
     lowered: String,
     replaced: String,
+    pieces: Vec<Range<usize>>,
 }
 
 impl Splitter {
@@ -68,14 +74,17 @@ impl Splitter {
     /// The pieces of one text.
     #[must_use]
     pub fn split(&self, text: &str) -> Vec<String> {
-        let mut pieces = Vec::new();
-        self.for_each(text, &mut Scratch::default(), |piece| pieces.push(piece.to_owned()));
-        pieces
+        let mut words = Vec::new();
+        self.for_each_batch(text, &mut Scratch::default(), |text, pieces| {
+            words.extend(pieces.iter().map(|piece| text[piece.clone()].to_owned()));
+        });
+        words
     }
 
-    /// Calls `visit` with each piece of `text`, in order.
-    pub(super) fn for_each(&self, text: &str, scratch: &mut Scratch, mut visit: impl FnMut(&str)) {
-        let Scratch { lowered, replaced } = scratch;
+    /// Calls `visit` with the pieces of `text`, in order and at most [`BATCH`] at once: as ranges of the lowered (and maybe
+    /// replaced) text, which comes along.
+    pub(super) fn for_each_batch(&self, text: &str, scratch: &mut Scratch, visit: impl FnMut(&str, &[Range<usize>])) {
+        let Scratch { lowered, replaced, pieces } = scratch;
         let text = if self.lower {
             lower_into(text, lowered);
             lowered.as_str()
@@ -84,23 +93,64 @@ impl Splitter {
         };
         match &self.unit {
             Unit::Character => {
-                let mut start = 0;
-                for character in text.chars() {
-                    let end = start + character.len_utf8();
-                    visit(&text[start..end]);
-                    start = end;
+                let mut batches = Batches { text, pieces, visit };
+                for (start, character) in text.char_indices() {
+                    batches.push(start..start + character.len_utf8());
                 }
+                batches.finish();
             }
-            Unit::Delimited(delimiters) => delimiters.split(text, visit),
+            Unit::Delimited(delimiters) => {
+                let mut batches = Batches { text, pieces, visit };
+                delimiters.split(text, |piece| batches.push(piece));
+                batches.finish();
+            }
             Unit::Replaced { filters, separator } => {
                 replace_into(text, filters, separator, replaced);
-                replaced.split(separator).filter(|piece| !piece.is_empty()).for_each(visit);
+                Batches { text: replaced, pieces, visit }.push_all(replaced.split(separator));
             }
             Unit::Whitespace { filters } => {
                 replace_into(text, filters, "", replaced);
-                replaced.split(is_python_space).filter(|piece| !piece.is_empty()).for_each(visit);
+                Batches { text: replaced, pieces, visit }.push_all(replaced.split(is_python_space));
             }
         }
+    }
+}
+
+/// Collects pieces of a text and hands them on in batches.
+struct Batches<'a, F: FnMut(&str, &[Range<usize>])> {
+    text: &'a str,
+    pieces: &'a mut Vec<Range<usize>>,
+    visit: F,
+}
+
+impl<F: FnMut(&str, &[Range<usize>])> Batches<'_, F> {
+    fn push(&mut self, piece: Range<usize>) {
+        if !piece.is_empty() {
+            self.pieces.push(piece);
+            if self.pieces.len() == BATCH {
+                self.hand_on();
+            }
+        }
+    }
+
+    /// All of `words`, which are parts of the text.
+    fn push_all<'t>(mut self, words: impl Iterator<Item = &'t str>) {
+        for word in words {
+            let start = word.as_ptr() as usize - self.text.as_ptr() as usize;
+            self.push(start..start + word.len());
+        }
+        self.finish();
+    }
+
+    fn finish(mut self) {
+        if !self.pieces.is_empty() {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        (self.visit)(self.text, self.pieces);
+        self.pieces.clear();
     }
 }
 
@@ -173,24 +223,26 @@ impl CharacterSet {
         }
     }
 
-    /// Visits the non-empty stretches between members.
-    fn split(&self, text: &str, mut visit: impl FnMut(&str)) {
-        if !self.others.is_empty() {
-            return text.split(|character| self.contains(character)).filter(|piece| !piece.is_empty()).for_each(visit);
-        }
-        // Bytes of longer characters are never ASCII, so the table can be asked byte by byte.
+    /// Visits the stretches between members.
+    fn split(&self, text: &str, mut visit: impl FnMut(Range<usize>)) {
         let mut start = 0;
-        for (end, &byte) in text.as_bytes().iter().enumerate() {
-            if self.ascii[usize::from(byte)] {
-                if end > start {
-                    visit(&text[start..end]);
+        if self.others.is_empty() {
+            // Bytes of longer characters are never ASCII, so the table can be asked byte by byte.
+            for (end, &byte) in text.as_bytes().iter().enumerate() {
+                if self.ascii[usize::from(byte)] {
+                    visit(start..end);
+                    start = end + 1;
                 }
-                start = end + 1;
+            }
+        } else {
+            for (end, character) in text.char_indices() {
+                if self.contains(character) {
+                    visit(start..end);
+                    start = end + character.len_utf8();
+                }
             }
         }
-        if start < text.len() {
-            visit(&text[start..]);
-        }
+        visit(start..text.len());
     }
 }
 

@@ -4,10 +4,11 @@
 //! the order of first appearance therefore depends on neither the chunks nor the number of threads.
 
 use std::hash::{BuildHasher, RandomState};
+use std::hint;
 use std::ops::Range;
 
 use super::Splitter;
-use super::split::Scratch;
+use super::split::{BATCH, Scratch};
 use crate::threads;
 
 /// What [`count`] found; the vectors run over the distinct words in the order of their first appearance.
@@ -104,12 +105,12 @@ fn count_chunk(texts: &[&str], splitter: &Splitter) -> Vocabulary<Tally> {
     let mut vocabulary = Vocabulary::<Tally>::default();
     let mut scratch = Scratch::default();
     for (text, document) in texts.iter().zip(1..) {
-        splitter.for_each(text, &mut scratch, |word| {
-            let id = vocabulary.number(word) as usize;
-            let tally = &mut vocabulary.entries[id].value;
-            tally.occurrences += 1;
-            tally.documents += u64::from(tally.last != document);
-            tally.last = document;
+        splitter.for_each_batch(text, &mut scratch, |text, pieces| {
+            vocabulary.number_all(text, pieces, |_, tally| {
+                tally.occurrences += 1;
+                tally.documents += u64::from(tally.last != document);
+                tally.last = document;
+            });
         });
     }
     vocabulary
@@ -123,7 +124,9 @@ fn encode_chunk(texts: &[&str], splitter: &Splitter) -> (Vocabulary<()>, Vec<u32
     let ends = texts
         .iter()
         .map(|text| {
-            splitter.for_each(text, &mut scratch, |word| ids.push(vocabulary.number(word)));
+            splitter.for_each_batch(text, &mut scratch, |text, pieces| {
+                vocabulary.number_all(text, pieces, |id, ()| ids.push(id));
+            });
             ids.len()
         })
         .collect();
@@ -171,6 +174,7 @@ impl Words {
     }
 
     /// The words in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.len()).map(|index| self.get(index))
     }
@@ -229,23 +233,49 @@ impl<T> Default for Vocabulary<T> {
 
 impl<T: Default> Vocabulary<T> {
     /// The word's number; a new word gets the next one.
-    #[inline]
     fn number(&mut self, word: &str) -> u32 {
-        let edges = edges(word.as_bytes());
-        let hash = hash(self.seed, edges, word.as_bytes());
-        let tag = tag(hash, word);
+        self.number_key(Key::new(self.seed, word), word)
+    }
+
+    /// Calls `visit` with the number and the value of each of up to [`BATCH`] pieces of `text`.
+    #[inline]
+    fn number_all(&mut self, text: &str, pieces: &[Range<usize>], mut visit: impl FnMut(u32, &mut T)) {
+        let mut keys = [Key::default(); BATCH];
+        for (key, piece) in keys.iter_mut().zip(pieces) {
+            *key = Key::new(self.seed, &text[piece.clone()]);
+        }
+        // Reads what number_key is going to read. Nothing here waits for an earlier word, so the processor fetches the
+        // memory of many words at once.
         let mask = self.table.len() - 1;
-        let mut place = hash as usize & mask;
+        let mut ids = [0; BATCH];
+        for (id, key) in ids.iter_mut().zip(&keys[..pieces.len()]) {
+            *id = self.table[key.hash as usize & mask].id;
+        }
+        let edges = ids[..pieces.len()].iter().filter_map(|&id| self.entries.get(id as usize));
+        hint::black_box(edges.fold(0, |all, entry| all ^ entry.edges[0]));
+
+        for (key, piece) in keys.iter().zip(pieces) {
+            let id = self.number_key(*key, &text[piece.clone()]);
+            visit(id, &mut self.entries[id as usize].value);
+        }
+    }
+
+    #[inline]
+    fn number_key(&mut self, key: Key, word: &str) -> u32 {
+        let tag = key.tag(word);
+        let mask = self.table.len() - 1;
+        let mut place = key.hash as usize & mask;
         loop {
             let slot = self.table[place];
             if slot.id == EMPTY.id {
-                return self.insert(place, tag, edges, word);
+                return self.insert(place, tag, key.edges, word);
             }
             // Equal tags mean equal lengths below 256, and edges hold all of up to 16 bytes.
-            if slot.tag == tag && self.entries[slot.id as usize].edges == edges {
-                if word.len() <= 16 || self.words.get(slot.id as usize) == word {
-                    return slot.id;
-                }
+            if slot.tag == tag
+                && self.entries[slot.id as usize].edges == key.edges
+                && (word.len() <= 16 || self.words.get(slot.id as usize) == word)
+            {
+                return slot.id;
             }
             place = (place + 1) & mask;
         }
@@ -267,28 +297,43 @@ impl<T: Default> Vocabulary<T> {
     fn grow(&mut self) {
         let mask = self.table.len() * 4 - 1;
         self.table = vec![EMPTY; mask + 1];
-        for (id, (word, entry)) in self.words.iter().zip(&self.entries).enumerate() {
-            let hash = hash(self.seed, entry.edges, word.as_bytes());
-            let mut place = hash as usize & mask;
+        for (id, word) in self.words.iter().enumerate() {
+            let key = Key::new(self.seed, word);
+            let mut place = key.hash as usize & mask;
             while self.table[place].id != EMPTY.id {
                 place = (place + 1) & mask;
             }
-            self.table[place] = Slot { tag: tag(hash, word), id: id as u32 };
+            self.table[place] = Slot { tag: key.tag(word), id: id as u32 };
         }
     }
 }
 
-fn tag(hash: u64, word: &str) -> u32 {
-    ((hash >> 40) as u32) << 8 | u32::from(word.len() as u8)
+/// What a lookup needs of a word.
+#[derive(Debug, Default, Clone, Copy)]
+struct Key {
+    edges: [u64; 2],
+    hash: u64,
+}
+
+impl Key {
+    #[inline]
+    fn new(seed: [u64; 2], word: &str) -> Self {
+        let edges = edges(word.as_bytes());
+        Self { edges, hash: hash(seed, edges, word.as_bytes()) }
+    }
+
+    fn tag(self, word: &str) -> u32 {
+        (((self.hash >> 40) as u32) << 8) | u32::from(word.len() as u8)
+    }
 }
 
 /// The first and the last eight bytes, which overlap in a word of less than 16; of a word of less than 8 the first and the
 /// last four, of a still shorter one all bytes. With its length they determine a word of up to 16 bytes.
 #[inline]
 fn edges(bytes: &[u8]) -> [u64; 2] {
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         [u64::from_le_bytes(*first), u64::from_le_bytes(*last)]
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         [u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last))]
     } else {
         [bytes.iter().fold(0, |all, &byte| (all << 8) | u64::from(byte)), 0]
@@ -404,7 +449,7 @@ mod tests {
     fn hashes_spread() {
         let hashes: HashSet<u64> = (0..20_000_u32)
             .map(|i| format!("{i:x}{}", "z".repeat(i as usize % 20)))
-            .map(|word| hash([1 << 40 | 7, 0x9E37_79B9_7F4A_7C15], edges(word.as_bytes()), word.as_bytes()) % (1 << 15))
+            .map(|word| Key::new([(1 << 40) | 7, 0x9E37_79B9_7F4A_7C15], &word).hash % (1 << 15))
             .collect();
         // 20,000 balls in 32,768 boxes leave 0.543 of them empty by chance.
         assert!(hashes.len() > 14_000, "{}", hashes.len());
