@@ -4,8 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# The oracle's matrices are small, and on a busy machine the threads of NumPy's BLAS wait for each other many times longer
-# than they compute. NumPy reads this when it is first imported, which is after this file.
+# The oracle's matrices are small, and on a busy machine the threads of NumPy's BLAS wait for each other many times
+# longer than they compute. NumPy reads this when it is first imported, which is after this file.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Many processes share the machine that runs the tests, so time limits per example would only report its load.

@@ -15,7 +15,7 @@ import numpy as np
 Spec = dict[str, Any]
 
 
-class WithMask(keras.layers.Layer):
+class WithMask(keras.layers.Layer):  # type: ignore[misc]  # Keras need not be installed where types are checked
     """Hands its first input on, masked by its second."""
 
     def __init__(self, **options: Any) -> None:

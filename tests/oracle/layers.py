@@ -113,14 +113,20 @@ class ActivityRegularization(Layer):
 
 class DropoutLayer(Layer):
     """y = x * factors in training, x otherwise. An axis of 1 in `noise_shape` shares its factors; None follows the
-    input."""
+    input. The element of the mask is the flat index in `noise_shape`; without one, in the order (time, batch,
+    features)."""
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         x, noise = inputs[0], self.spec["noise_shape"]
         self.factors = np.ones(())
         if self.step is not None and self.spec["rate"] > 0:
             shape = x.shape if noise is None else tuple(a or b for a, b in zip(noise, x.shape, strict=True))
+            by_time = noise is None and x.ndim == 3
+            if by_time:
+                shape = (shape[1], shape[0], shape[2])
             self.factors = factors(self.spec["seed"], self.step, 0, shape, self.spec["rate"])
+            if by_time:
+                self.factors = self.factors.swapaxes(0, 1)
         return [x * self.factors], [masks[0]]
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
@@ -134,7 +140,8 @@ class Recurrent(Layer):
     def _dropout(self, batch: int, features: int) -> Dropout:
         """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's
         `implementation=1`, and one for all gates without it. The element of a mask is (gate * batch + row) * width +
-        column; stream 0 draws for the inputs, 1 for the hidden state. A rate of 1 counts as none, as in Keras.
+        column; stream 0 draws for the inputs, 1 for the hidden state. The sets of a GRU's inputs come in the order h,
+        z, r, all others in the order of the gates. A rate of 1 counts as none, as in Keras.
         """
         if self.step is None:
             return Dropout()
@@ -144,6 +151,8 @@ class Recurrent(Layer):
         if 0 < spec["dropout"] < 1:
             sets = gates if spec["recurrent_dropout"] > 0 else 1
             drawn = factors(spec["seed"], self.step, 0, (sets, batch, features), spec["dropout"])
+            if sets > 1 and spec["kind"] == "gru":
+                drawn = drawn[[1, 2, 0]]
             result.inputs = np.broadcast_to(drawn, (gates, batch, features))
         if 0 < spec["recurrent_dropout"] < 1:
             shape = (gates, batch, spec["units"])

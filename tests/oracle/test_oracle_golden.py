@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from golden import cases, store
 from golden.cases import Case
-
 from oracle.network import Network
 from oracle.optimizers import Optimizer
 

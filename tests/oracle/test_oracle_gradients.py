@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from oracle import activations, dropout, losses
+from oracle.network import Network
 from parity.graphs import (
     ACTIVATIONS,
     CELL_KINDS,
@@ -24,9 +27,6 @@ from parity.graphs import (
     states_of,
     training,
 )
-
-from oracle import activations, dropout, losses
-from oracle.network import Network
 
 # Central differences in float64: truncation of order STEP^2, cancellation of order 1e-16 / STEP.
 STEP = 1e-5

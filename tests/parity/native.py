@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+
 from foliot import _core
 from oracle.network import Network
 
@@ -60,6 +61,11 @@ class Native:
 
     def gradients(self, training: bool = False, step: int = 0) -> tuple[float, list[Array]]:
         """The loss and the gradients of all parameters in order."""
+        loss, gradients, _ = self.all_gradients(training, step)
+        return loss, gradients
+
+    def all_gradients(self, training: bool = False, step: int = 0) -> tuple[float, list[Array], list[Array | None]]:
+        """The loss, the gradients of all parameters in order, and those of the inputs."""
         problem = self.problem
         return self.program.gradients(
             problem.inputs, problem.all_masks, problem.targets, problem.all_sample_weights, training, step
@@ -89,7 +95,7 @@ def make_optimizer(spec: Spec, native: Native) -> Any:
 
 
 def compare(problem: Problem) -> None:
-    """Outputs, loss and every gradient by name: native against oracle."""
+    """Outputs, loss, every gradient by name and those of the inputs: native against oracle."""
     native = Native(problem)
     oracle = Network(problem.graph.to_dict(), problem.weights)
     expected_outputs = oracle.forward(problem.inputs, problem.masks)
@@ -98,10 +104,16 @@ def compare(problem: Problem) -> None:
     for index, (actual, expected) in enumerate(zip(outputs, expected_outputs, strict=True)):
         assert actual.dtype == np.float32
         assert_outputs_close(actual, expected, f"output {index}")
-    expected_loss, expected_gradients, _ = oracle.loss_and_gradients(
+    expected_loss, expected_gradients, expected_d_inputs = oracle.loss_and_gradients(
         problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights
     )
-    loss, gradients = native.gradients()
+    loss, gradients, d_inputs = native.all_gradients()
     assert abs(loss - expected_loss) <= FORWARD * max(1.0, abs(expected_loss)), (loss, expected_loss)
     for name, gradient, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(gradient, expected, name)
+    for index, (d_input, expected, value) in enumerate(zip(d_inputs, expected_d_inputs, problem.inputs, strict=True)):
+        if value.dtype == np.int32:
+            assert d_input is None
+        else:
+            assert d_input is not None
+            assert_gradients_close(d_input, expected, f"input {index}")

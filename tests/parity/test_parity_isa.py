@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from foliot import _core
 
 HERE = Path(__file__).parent

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foliot import _core
 from hypothesis import given
 from hypothesis import strategies as st
+
+from foliot import _core
 from parity.graphs import (
     CELL_KINDS,
     MEAN_SQUARED_ERROR,
@@ -135,7 +136,7 @@ def test_inputs_of_another_number_shape_or_type_are_refused(inputs: list[np.ndar
 def test_targets_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     problem = text_problem()
     problem.targets = [np.zeros(shape, np.float32)]
-    with pytest.raises(ValueError, match=r"target|y_true"):
+    with pytest.raises(ValueError, match="`y`"):
         Native(problem).gradients()
 
 
@@ -224,5 +225,5 @@ def test_text_that_is_no_graph_is_refused(text: str) -> None:
 def test_a_loss_for_every_output() -> None:
     problem = cell_problem("lstm", 3, 2, 2, 2, seed=1, learned=False)
     problem.training = training([MEAN_SQUARED_ERROR])
-    with pytest.raises(ValueError, match="loss"):
+    with pytest.raises(ValueError, match="an entry for each of 3 outputs"):
         Native(problem)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parity.graphs import CELL_KINDS, MEAN_SQUARED_ERROR, Graph, recurrent, states_of, training
 from parity.native import Native, assert_close, assert_gradients_close
 from parity.problems import Problem, cell_problem, random_weights

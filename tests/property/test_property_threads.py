@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from foliot import _core
 from parity.graphs import (
     CELL_KINDS,
@@ -59,6 +60,21 @@ def test_outputs_and_gradients(cell: str, batch: int) -> None:
         results.append([np.array(loss), *native.forward(), *gradients])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("mask", [None, "right", "interior"])
+@pytest.mark.parametrize("cell", CELL_KINDS)
+def test_threads_do_not_disturb_each_other(cell: str, mask: str | None) -> None:
+    """Inference again and again: rows of one thread must never lie in memory that another one still reads. A batch
+    below 48 is projected several steps at a time."""
+    problem = cell_problem(cell, 33, 30, 3, 33, seed=3, mask=mask, learned=False, return_sequences=True)
+    _core.set_num_threads(1)
+    expected = Native(problem).forward()
+    _core.set_num_threads(4)
+    native = Native(problem)
+    for _ in range(200):
+        for a, b in zip(native.forward(), expected, strict=True):
             assert np.array_equal(a, b)
 
 

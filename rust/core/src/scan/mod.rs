@@ -7,7 +7,7 @@
 pub mod gradients;
 pub mod layout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights};
+use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
@@ -484,22 +484,27 @@ struct Store {
 impl<I: Isa> Epilogue<I, 2> for Store {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
-        std::array::from_fn(|vector| {
-            let column = (block * 2 + vector) * I::LANES;
-            match cells::lanes::<I>(column, self.columns) {
-                0 => isa.zero(),
+        let mut sums = [isa.zero(); 2];
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n > 0 {
                 // SAFETY: whoever makes a `Store` gives arrays with `columns` values in each row.
-                n => unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) },
+                *sum = unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) };
             }
-        })
+        }
+        sums
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, sum: [I::F32; 2]) {
-        cells::for_each_vector::<I>(block, self.columns, |vector, column, n| {
+        for vector in 0..2 {
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n == 0 {
+                continue;
+            }
             // SAFETY: as above.
             unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
-        });
+        }
     }
 }
 
@@ -519,7 +524,11 @@ impl<I: Isa> Epilogue<I, 2> for AddState {
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, product: [I::F32; 2]) {
-        cells::for_each_vector::<I>(block, self.units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, self.units);
+            if n == 0 {
+                continue;
+            }
             let index = row * self.units + unit;
             let mut sum = product[vector];
             // SAFETY: the carry and the mask hold `units` values in this row.
@@ -532,6 +541,6 @@ impl<I: Isa> Epilogue<I, 2> for AddState {
                 }
                 isa.store_partial(self.carry.add(index), sum, n);
             }
-        });
+        }
     }
 }
