@@ -4,8 +4,8 @@ Usage: python benches/sentiment_keras.py PATH [options]   (PATH as for `foliot d
 
 Both frameworks get the rows in the same order (`shuffle=False` on rows shuffled once), the same initial weights and the
 same settings. Every step rounds differently, and on long texts training can blow such a difference up to any size. So
-with --control Keras trains a second time, from weights that differ in their last bit: what parts Keras from itself is no
-difference between the two frameworks. Keras runs on the backend named by KERAS_BACKEND, JAX if that is not set.
+with --control Keras trains a second time, from weights that differ in their last bit: what parts Keras from itself is
+no difference between the two frameworks. Keras runs on the backend named by KERAS_BACKEND, JAX if that is not set.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
-from foliot.preprocessing.sequence import pad_sequences
-from foliot.preprocessing.text import Tokenizer
 
 import foliot
 from foliot.examples.sentiment import count_words, load
+from foliot.preprocessing.sequence import pad_sequences
+from foliot.preprocessing.text import Tokenizer
 
 CELLS = ("SimpleRNN", "LSTM", "GRU")
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
