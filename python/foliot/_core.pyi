@@ -1,13 +1,129 @@
-from typing import Any, Literal, final
+import os
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
+
+__all__ = [
+    "Optimizer",
+    "Parameter",
+    "Program",
+    "Splitter",
+    "available_isas",
+    "build_info",
+    "check_finite",
+    "evaluate_loss",
+    "evaluate_metric",
+    "fill_matrix",
+    "flatten_numbers",
+    "get_num_threads",
+    "hash_words",
+    "initialize",
+    "isa",
+    "lists_from_ids",
+    "load_file",
+    "pad_rows",
+    "permutation",
+    "save_file",
+    "set_num_threads",
+]
+
+# --- weights and optimizers ---
+
+@final
+class Parameter:
+    def __new__(cls, name: str, value: npt.NDArray[Any]) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def numpy(self) -> npt.NDArray[np.float32]: ...
+    def assign(self, value: npt.NDArray[Any]) -> None: ...
+
+@final
+class Optimizer:
+    learning_rate: float
+    iterations: int
+    def __new__(cls, spec: str) -> Self: ...
+    def build(self, parameters: list[Parameter]) -> None: ...
+    def slot_names(self) -> list[str]: ...
+    def get_slots(self) -> list[list[npt.NDArray[np.float32]]]: ...
+    def set_slots(self, slots: list[list[npt.NDArray[np.float32]]]) -> None: ...
+
+def initialize(spec: str, shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]: ...
+def evaluate_loss(
+    spec: str, targets: npt.NDArray[Any], predictions: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]: ...
+def evaluate_metric(
+    spec: str,
+    targets: npt.NDArray[Any],
+    predictions: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32] | None = None,
+) -> tuple[float, float]: ...
+
+# --- graphs ---
+
+@final
+class Program:
+    def __new__(cls, graph: str, parameters: list[Parameter]) -> Self: ...
+    def output_shapes(self) -> list[tuple[int | None, ...]]: ...
+    def compile(self, training: str) -> None: ...
+    def forward(
+        self,
+        inputs: list[npt.NDArray[Any]],
+        masks: list[npt.NDArray[Any] | None],
+        rows: npt.NDArray[np.int64] | None,
+        training: bool,
+        step: int,
+    ) -> list[npt.NDArray[np.float32]]: ...
+    def train_batch(
+        self,
+        optimizer: Optimizer,
+        inputs: list[npt.NDArray[Any]],
+        targets: list[npt.NDArray[Any]],
+        sample_weights: list[npt.NDArray[np.float32] | None],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> list[float]: ...
+    def test_batch(
+        self,
+        inputs: list[npt.NDArray[Any]],
+        targets: list[npt.NDArray[Any]],
+        sample_weights: list[npt.NDArray[np.float32] | None],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> list[float]: ...
+    def gradients(
+        self,
+        inputs: list[npt.NDArray[Any]],
+        masks: list[npt.NDArray[Any] | None],
+        targets: list[npt.NDArray[Any]],
+        sample_weights: list[npt.NDArray[np.float32] | None],
+        training: bool,
+        step: int,
+    ) -> tuple[float, list[npt.NDArray[np.float32]], list[npt.NDArray[np.float32] | None]]: ...
+    def reset_metrics(self) -> None: ...
+
+# --- data and files ---
+
+def permutation(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]: ...
+def check_finite(name: str, array: npt.NDArray[np.float32]) -> None: ...
+def save_file(
+    path: str | os.PathLike[str], tensors: dict[str, npt.NDArray[np.float32]], metadata: dict[str, str]
+) -> None: ...
+def load_file(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, str]]: ...
+
+# --- run time ---
+
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def isa() -> str: ...
+def available_isas() -> list[str]: ...
+def build_info() -> dict[str, str]: ...
 
 # --- text ---
 
 @final
 class Splitter:
-    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Splitter: ...
+    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Self: ...
     def split(self, text: str) -> list[str]: ...
     def count(self, texts: list[str], first: int) -> tuple[list[str], list[int], list[int]]: ...
     def encode(
