@@ -99,7 +99,7 @@ pub fn add_outer_products(
 /// Into how many chunks the rows are cut.
 fn chunk_count(m: usize, n: usize, rows: usize) -> usize {
     let blocks = m.div_ceil(BLOCK_ROWS) * n.div_ceil(BLOCK_COLUMNS);
-    PIECES.div_ceil(blocks).min(rows.div_ceil(CHUNK)).max(1)
+    PIECES.div_ceil(blocks.max(1)).min(rows.div_ceil(CHUNK)).max(1)
 }
 
 /// The length of the partial results of [`add_outer_products`].
