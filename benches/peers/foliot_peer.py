@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import foliot
 from foliot import _core
-
 from keras_api import KerasApi
 
 

@@ -51,7 +51,7 @@ class KerasApi:
         return float(self.model.train_on_batch(tokens, labels))
 
     def reset(self) -> None:
-        """foliot's `train_on_batch` gives the loss of its batch: nothing to start afresh."""
+        """Nothing to do where `train_on_batch` gives the loss of its own batch, as in foliot."""
 
     def predict(self, tokens: np.ndarray) -> Any:
         """The outputs for one batch."""

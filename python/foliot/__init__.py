@@ -57,9 +57,9 @@ _HOMES = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential":
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from foliot._core import build_info
 
-        value: Any = version("foliot")
+        value: Any = build_info()["version"]
     elif name in _HOMES:
         value = getattr(importlib.import_module(f"foliot.{_HOMES[name]}"), name)
     elif name in __all__ or name == "datasets":

@@ -4,6 +4,30 @@ from typing import Any, Literal, Self, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "Optimizer",
+    "Parameter",
+    "Program",
+    "Splitter",
+    "available_isas",
+    "build_info",
+    "check_finite",
+    "evaluate_loss",
+    "evaluate_metric",
+    "fill_matrix",
+    "flatten_numbers",
+    "get_num_threads",
+    "hash_words",
+    "initialize",
+    "isa",
+    "lists_from_ids",
+    "load_file",
+    "pad_rows",
+    "permutation",
+    "save_file",
+    "set_num_threads",
+]
+
 # --- weights and optimizers ---
 
 @final
@@ -34,7 +58,7 @@ def evaluate_metric(
     spec: str,
     targets: npt.NDArray[Any],
     predictions: npt.NDArray[np.float32],
-    weights: npt.NDArray[np.float32] | None,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> tuple[float, float]: ...
 
 # --- graphs ---
@@ -99,7 +123,7 @@ def build_info() -> dict[str, str]: ...
 
 @final
 class Splitter:
-    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Splitter: ...
+    def __new__(cls, filters: str, lower: bool, split: str | None, char_level: bool) -> Self: ...
     def split(self, text: str) -> list[str]: ...
     def count(self, texts: list[str], first: int) -> tuple[list[str], list[int], list[int]]: ...
     def encode(

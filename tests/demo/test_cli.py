@@ -120,30 +120,29 @@ def test_an_error_of_foliot_itself_keeps_its_traceback(monkeypatch: pytest.Monke
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on POSIX")
 def test_an_interrupt_ends_training_with_130(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "foliot.cli", "demo", "sentiment", "--count", "100", "--epochs", "1000000"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if "val_loss" in line:
-                process.send_signal(signal.SIGINT)
-                break
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "val_loss" in line:
+                    process.send_signal(signal.SIGINT)
+                    break
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert errors.strip() == "foliot: interrupted"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes are closed as on POSIX")
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "foliot.cli", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    errors = process.stderr.read()
-    assert process.wait() == 141
-    assert errors == ""
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foliot.datasets import imdb
@@ -79,7 +79,6 @@ def keras_numbering(
 reviews = st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), min_size=1, max_size=8)
 
 
-@settings(max_examples=60)
 @given(
     reviews,
     reviews,
@@ -232,7 +231,6 @@ def test_one_list_named_many_times_does_not_fill_memory(tmp_path: Path) -> None:
         imdb.load_data(write_pickle(tmp_path / "imdb.npz", pickled, rows=5000))
 
 
-@settings(max_examples=150)
 @given(data=st.data())
 def test_damaged_pickles_are_value_errors(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     pickled = bytearray(pickle.dumps(objects(ROWS), protocol=4))
@@ -244,9 +242,11 @@ def test_damaged_pickles_are_value_errors(tmp_path_factory: pytest.TempPathFacto
     try:
         (x_train, _), _ = imdb.load_data(path)
     except ValueError as error:
-        assert "x_train" in str(error)
+        message = str(error)
     else:
-        assert all(type(word) is int for row in x_train for word in row)
+        # A changed number is still a number.
+        message = "x_train" if all(type(word) is int for row in x_train for word in row) else "no numbers"
+    assert "x_train" in message
 
 
 @pytest.mark.parametrize(

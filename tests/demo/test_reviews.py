@@ -61,7 +61,8 @@ def test_twins_stand_together_with_the_same_words_and_opposite_labels(pairs: int
 def test_reviews_are_distinct_sentences() -> None:
     texts, labels = load_reviews(4000)
     assert len(set(texts)) == 4000
-    assert labels.dtype == np.int32 and labels.mean() == 0.5
+    assert labels.dtype == np.int32
+    assert labels.mean() == 0.5
     for text in texts:
         assert re.fullmatch(r"[A-Z][A-Za-z,.:; ]+\.", text), text
         assert not re.search(r"  | [,.:;]|,[^ ]|\. [a-z]|[{}]", text), text

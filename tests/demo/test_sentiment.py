@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foliot.models import load_model
-from foliot.preprocessing.text import tokenizer_from_json
 
 import foliot
 from foliot import cli
 from foliot.examples import sentiment
+from foliot.models import load_model
+from foliot.preprocessing.text import tokenizer_from_json
 
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
 pytest.importorskip("sklearn", reason="the demo compares with scikit-learn")

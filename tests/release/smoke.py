@@ -8,8 +8,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-import foliot
 import numpy as np
+
+import foliot
 from foliot import Sequential, layers
 from foliot.models import load_model
 

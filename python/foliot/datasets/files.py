@@ -58,7 +58,7 @@ class Corpus(NamedTuple):
 
 
 def load_texts(path: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
-    """Loads texts labelled as favourable or unfavourable.
+    r"""Loads texts labelled as favourable or unfavourable.
 
     The layout is found out from the names of the files:
 
@@ -88,8 +88,8 @@ def load_texts(path: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
     Example:
         >>> import pathlib, tempfile
         >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (folder / "films.pos").write_text("a joy\\n")
-        >>> _ = (folder / "films.neg").write_text("a bore\\n")
+        >>> _ = (folder / "films.pos").write_text("a joy\n")
+        >>> _ = (folder / "films.neg").write_text("a bore\n")
         >>> load_texts(folder).train
         Texts(texts=['a bore', 'a joy'], labels=array([0, 1], dtype=int32))
     """

@@ -15,16 +15,16 @@ from textwrap import shorten
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+import foliot
 from foliot.callbacks import EarlyStopping, History
+from foliot.datasets import Texts, load_reviews, load_texts
 from foliot.layers import GRU, LSTM, Dense, Embedding, SimpleRNN
 from foliot.models import Sequential, load_model
 from foliot.optimizers import RMSprop
 from foliot.preprocessing.sequence import pad_sequences
 from foliot.preprocessing.text import Tokenizer, tokenizer_from_json
-from numpy.typing import NDArray
-
-import foliot
-from foliot.datasets import Texts, load_reviews, load_texts
 
 CELLS = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--count", type=_positive(int), default=4000, help="reviews to make without --data (default: %(default)s)")
 
 
-def _positive(number: type[int] | type[float]) -> Any:
+def _positive(number: type[int | float]) -> Any:
     def parse(text: str) -> int | float:
         value = number(text)
         # Written this way round, NaN is refused as well.

@@ -276,7 +276,10 @@ impl Activation {
                     isa.mul(isa.splat(negative_slope), isa.sub(x, threshold))
                 };
                 let y = isa.select(isa.gt(x, threshold), x, below);
-                max_value.map_or(y, |max| isa.select(isa.gt(y, isa.splat(max)), isa.splat(max), y))
+                match max_value {
+                    Some(max) => isa.select(isa.gt(y, isa.splat(max)), isa.splat(max), y),
+                    None => y,
+                }
             }
             Self::Relu6 {} => clip(isa, x, 0.0, 6.0),
             Self::LeakyRelu { negative_slope } => where_positive(isa, x, x, isa.mul(isa.splat(negative_slope), x)),
@@ -332,7 +335,10 @@ impl Activation {
             Self::Sigmoid {} => Sigmoid.slope_from_output(isa, y),
             Self::Relu { negative_slope, max_value, .. } => {
                 let slope = where_positive(isa, y, one, isa.splat(negative_slope));
-                max_value.map_or(slope, |max| isa.select(isa.ge(y, isa.splat(max)), isa.zero(), slope))
+                match max_value {
+                    Some(max) => isa.select(isa.ge(y, isa.splat(max)), isa.zero(), slope),
+                    None => slope,
+                }
             }
             Self::Relu6 {} => inside(isa, y, 0.0, 6.0),
             Self::LeakyRelu { negative_slope } => where_positive(isa, y, one, isa.splat(negative_slope)),
@@ -429,7 +435,10 @@ impl Activation {
             Self::Threshold { threshold, .. } => isa.select(isa.gt(x, isa.splat(threshold)), one, isa.zero()),
             Self::Relu { negative_slope, max_value, threshold } => {
                 let slope = isa.select(isa.gt(x, isa.splat(threshold)), one, isa.splat(negative_slope));
-                max_value.map_or(slope, |max| isa.select(isa.ge(x, isa.splat(max)), isa.zero(), slope))
+                match max_value {
+                    Some(max) => isa.select(isa.ge(x, isa.splat(max)), isa.zero(), slope),
+                    None => slope,
+                }
             }
             Self::LeakyRelu { negative_slope } => where_positive(isa, x, one, isa.splat(negative_slope)),
             Self::Elu { alpha } => {
@@ -497,16 +506,6 @@ struct Forward<'a> {
     y: &'a mut [f32],
 }
 
-/// Calls `body(offset, n)` for every vector of a slice of `len` elements.
-#[inline(always)]
-fn for_each_vector<I: Isa>(len: usize, mut body: impl FnMut(usize, usize)) {
-    let mut offset = 0;
-    while offset < len {
-        body(offset, I::LANES.min(len - offset));
-        offset += I::LANES;
-    }
-}
-
 impl foliot_simd::isa::Kernel for Forward<'_> {
     type Output = ();
 
@@ -519,13 +518,14 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
             }
             return;
         }
-        for_each_vector::<I>(self.x.len(), |offset, n| {
+        for offset in (0..self.x.len()).step_by(I::LANES) {
+            let n = I::LANES.min(self.x.len() - offset);
             // SAFETY: offset + n <= len of both slices, which were compared above.
             unsafe {
                 let x = isa.load_partial(self.x.as_ptr().add(offset), n);
                 isa.store_partial(self.y.as_mut_ptr().add(offset), self.activation.value_from_input(isa, x), n);
             }
-        });
+        }
     }
 }
 
@@ -534,14 +534,15 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
 fn softmax_row<I: Isa>(isa: I, logarithm: bool, x: &[f32], y: &mut [f32]) {
     let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0_f64;
-    for_each_vector::<I>(x.len(), |offset, n| {
+    for offset in (0..x.len()).step_by(I::LANES) {
+        let n = I::LANES.min(x.len() - offset);
         // SAFETY: offset + n <= x.len() == y.len().
         unsafe {
             let shifted = isa.sub(isa.load_partial(x.as_ptr().add(offset), n), isa.splat(max));
             isa.store_partial(y.as_mut_ptr().add(offset), math::exp(isa, shifted), n);
         }
         sum += y[offset..offset + n].iter().map(|value| f64::from(*value)).sum::<f64>();
-    });
+    }
     if logarithm {
         let log = sum.ln() as f32;
         y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - max) - log);
@@ -576,7 +577,8 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
             }
             return;
         }
-        for_each_vector::<I>(len, |offset, n| {
+        for offset in (0..len).step_by(I::LANES) {
+            let n = I::LANES.min(len - offset);
             // SAFETY: offset + n <= len of all slices, which were compared above.
             unsafe {
                 let value = isa.load_partial(source.as_ptr().add(offset), n);
@@ -588,7 +590,7 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
                 let dy = isa.load_partial(self.dy.as_ptr().add(offset), n);
                 isa.store_partial(self.dx.as_mut_ptr().add(offset), isa.mul(dy, slope), n);
             }
-        });
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::arrays::to_numpy;
 use crate::errors::to_python;
 use foliot_core::optimizers::OptimizerState;
 use foliot_core::parameter;
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{AllowTypeChange, PyArrayDyn, PyArrayLikeDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +13,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Optimizer>()
 }
 
+/// An array of any number type and layout, as NumPy converts it.
+type Floats<'py> = PyArrayLikeDyn<'py, f32, AllowTypeChange>;
+
 /// A weight that layers and programs share.
 #[pyclass(frozen, module = "foliot._core")]
 pub(crate) struct Parameter(pub(crate) Arc<parameter::Parameter>);
@@ -20,7 +23,7 @@ pub(crate) struct Parameter(pub(crate) Arc<parameter::Parameter>);
 #[pymethods]
 impl Parameter {
     #[new]
-    fn new(name: &str, value: PyReadonlyArrayDyn<'_, f32>) -> PyResult<Self> {
+    fn new(name: &str, value: Floats<'_>) -> PyResult<Self> {
         let values = value.as_array().iter().copied().collect();
         let parameter = parameter::Parameter::new(name, value.shape().to_vec(), values).map_err(to_python)?;
         Ok(Self(Arc::new(parameter)))
@@ -41,7 +44,7 @@ impl Parameter {
         to_numpy(py, (self.0.shape().to_vec(), values))
     }
 
-    fn assign(&self, py: Python<'_>, value: PyReadonlyArrayDyn<'_, f32>) -> PyResult<()> {
+    fn assign(&self, py: Python<'_>, value: Floats<'_>) -> PyResult<()> {
         if value.shape() != self.0.shape() {
             let (expected, received) = (format!("shape {:?}", self.0.shape()), format!("{:?}", value.shape()));
             return Err(to_python(foliot_core::Error::value(self.0.name(), expected, received)));

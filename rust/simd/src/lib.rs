@@ -1,7 +1,7 @@
 //! Vector arithmetic, transcendental functions and matrix kernels, each written once for every instruction set.
 //!
 //! An algorithm is a [`Kernel`]: a struct that holds its operands, with a `run` that is generic over an [`Isa`].
-//! [`dispatch`] compiles `run` once for each instruction set and calls the copy that a [`Level`] names:
+//! [`dispatch()`] compiles `run` once for each instruction set and calls the copy that a [`Level`] names:
 //!
 //! ```
 //! use foliot_simd::{Isa, Kernel, active, dispatch};
@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Every function below `run` that touches vectors must be `#[inline(always)]`. The CPU features are switched on for one
-//! function, the trampoline inside [`dispatch`]; a callee that is not inlined into it is compiled without them, and every
+//! function, the trampoline inside [`dispatch()`]; a callee that is not inlined into it is compiled without them, and every
 //! vector operation becomes a call.
 
 #![allow(clippy::inline_always, reason = "only what is inlined into the trampoline is compiled with its CPU features")]

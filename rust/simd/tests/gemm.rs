@@ -185,6 +185,37 @@ proptest! {
     }
 }
 
+#[test]
+fn threads_share_a_product_by_columns() {
+    let (m, n, k) = (13, 100, 40);
+    let (a, b) = (Matrix::rows(m, k, 0, 13), Matrix::rows(k, n, 0, 14));
+    for &level in available() {
+        let (mut whole, mut parts) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+        gemm(level, m, n, k, a.view(), Operand::Matrix(b.view()), Init::Zero, MatrixMut::new(&mut whole, n));
+        let places: Vec<(Range<usize>, MatrixMut)> = [0..33, 33..34, 34..100]
+            .into_iter()
+            .map(|columns| {
+                let len = m * n - columns.start;
+                // SAFETY: the columns of the views differ, and all are inside `parts`, which outlives the threads.
+                let c = unsafe { MatrixMut::from_raw(parts.as_mut_ptr().add(columns.start), len, n) };
+                (columns, c)
+            })
+            .collect();
+        // SAFETY: the values of `a`, which nothing writes.
+        let a = unsafe { MatrixRef::from_raw(a.data.as_ptr(), a.data.len(), a.row_stride, 1) };
+        let b = &b;
+        std::thread::scope(|scope| {
+            for (columns, c) in places {
+                scope.spawn(move || {
+                    let b = Operand::Matrix(MatrixRef::new(&b.data[columns.start..], n, 1));
+                    gemm(level, m, columns.len(), k, a, b, Init::Zero, c);
+                });
+            }
+        });
+        assert_eq!(parts, whole, "{level}");
+    }
+}
+
 /// Keeps what `tiles` computes at `[row][block][vector][lane]`, from an initial value that differs everywhere.
 struct Keep {
     sums: Vec<f32>,

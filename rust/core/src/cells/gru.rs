@@ -15,8 +15,8 @@
 //! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
 
 use super::{
-    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
-    lanes, multiply, range,
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, lanes, multiply,
+    place, range,
 };
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
@@ -248,21 +248,26 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for ForwardCandidate<A> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
         let units = self.step.units;
-        std::array::from_fn(|vector| {
-            let unit = (block * 2 + vector) * I::LANES;
-            match lanes::<I>(unit, units) {
-                0 => isa.zero(),
+        let mut sums = [isa.zero(); 2];
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n > 0 {
                 // SAFETY: the row record holds the slots.
-                n => unsafe { isa.load_partial(slot(self.step.gates, units, row, CANDIDATE, unit), n) },
+                *sum = unsafe { isa.load_partial(slot(self.step.gates, units, row, CANDIDATE, unit), n) };
             }
-        })
+        }
+        sums
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, candidate: [I::F32; 2]) {
         let units = self.step.units;
         let gates = self.step.gates;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let candidate = self.activation.value(isa, candidate[vector]);
             // SAFETY: the row record holds the slots; h and h_previous hold `units` values in this row.
             unsafe {
@@ -271,7 +276,7 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for ForwardCandidate<A> {
                 isa.store_partial(self.step.h.add(row * units + unit), blend(isa, z, h_previous, candidate), n);
                 isa.store_partial(slot(gates, units, row, CANDIDATE, unit), candidate, n);
             }
-        });
+        }
     }
 }
 
@@ -287,15 +292,20 @@ struct Backward<A, G> {
 impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let unit = block * 2 * I::LANES;
         // SAFETY: the step is valid for this row.
-        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+        unsafe { [self.gradient.init(isa, row, unit), self.gradient.init(isa, row, unit + I::LANES)] }
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
         let units = self.step.units;
         let gates = self.step.gates;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let dh = dh[vector];
             // SAFETY: the row record holds the slots; h_previous and the carry hold `units` values in this row.
             unsafe {
@@ -315,7 +325,7 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
                 isa.store_partial(slot(gates, units, row, UPDATE_GATE, unit), dz, n);
                 isa.store_partial(self.step.carry.add(row * units + unit), isa.mul(dh, z), n);
             }
-        });
+        }
     }
 }
 
@@ -335,7 +345,11 @@ impl<I: Isa, G: Unary> Epilogue<I, 2> for BackwardReset<G> {
     fn finish(&mut self, isa: I, row: usize, block: usize, dq: [I::F32; 2]) {
         let units = self.step.units;
         let gates = self.step.gates;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let index = row * units + unit;
             let mut dq = dq[vector];
             // SAFETY: the row record holds the slots; h_previous, the mask and the carry hold `units` values in this row.
@@ -350,6 +364,6 @@ impl<I: Isa, G: Unary> Epilogue<I, 2> for BackwardReset<G> {
                 isa.store_partial(slot(gates, units, row, RESET_GATE, unit), dr, n);
                 isa.store_partial(self.step.carry.add(index), direct, n);
             }
-        });
+        }
     }
 }

@@ -14,8 +14,8 @@
 //! Slots 0 to 3: i, f, g, o, later their pre-activations' gradients. act(c) is computed again: cheaper than a trip to memory.
 
 use super::{
-    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
-    lanes, multiply, range,
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, lanes, multiply,
+    place, range,
 };
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
@@ -83,10 +83,12 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, GATES> for Forward<A, G> {
         let units = self.step.units;
         let unit = block * I::LANES;
         let n = lanes::<I>(unit, units);
-        std::array::from_fn(|gate| {
+        let mut sums = [isa.zero(); GATES];
+        for (gate, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the gates buffer holds four blocks of `units` values in this row.
-            unsafe { isa.load_partial(self.step.gates.add((row * GATES + gate) * units + unit), n) }
-        })
+            *sum = unsafe { isa.load_partial(self.step.gates.add((row * GATES + gate) * units + unit), n) };
+        }
+        sums
     }
 
     #[inline(always)]
@@ -122,15 +124,20 @@ struct Backward<A, G> {
 impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let unit = block * 2 * I::LANES;
         // SAFETY: the step is valid for this row.
-        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+        unsafe { [self.gradient.init(isa, row, unit), self.gradient.init(isa, row, unit + I::LANES)] }
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
         let units = self.step.units;
         let Lstm { activation, gate } = self.cell;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let index = row * units + unit;
             // SAFETY: the states and carries hold `units` values in this row, the gates buffer four times as many.
             unsafe {
@@ -157,6 +164,6 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
                     isa.store_partial(self.step.carry.add(index), isa.zero(), n);
                 }
             }
-        });
+        }
     }
 }

@@ -235,7 +235,6 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
         return;
     }
     let mut sums = [0.0; STASH];
-    let place = |row: usize, vector: usize| (row * NV + vector) * I::LANES;
     for block in 0..b.blocks() {
         for start in rows.clone().step_by(STASHED_ROWS) {
             let end = (start + STASHED_ROWS).min(rows.end);
@@ -243,7 +242,7 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
             unsafe {
                 for row in start..end {
                     for (vector, value) in epilogue.init(isa, row, block).into_iter().enumerate() {
-                        isa.store(sums.as_mut_ptr().add(place(row - start, vector)), value);
+                        isa.store(sums.as_mut_ptr().add(((row - start) * NV + vector) * I::LANES), value);
                     }
                 }
                 // A dispatch of its own makes this a function that all cells share.
@@ -252,8 +251,11 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
                     StashProduct::<NV> { rows: start..end, a, row_stride, k, b, block, sums: &mut sums },
                 );
                 for row in start..end {
-                    let load = |vector| isa.load(sums.as_ptr().add(place(row - start, vector)));
-                    epilogue.finish(isa, row, block, std::array::from_fn(load));
+                    let mut finished = [isa.zero(); NV];
+                    for (vector, value) in finished.iter_mut().enumerate() {
+                        *value = isa.load(sums.as_ptr().add(((row - start) * NV + vector) * I::LANES));
+                    }
+                    epilogue.finish(isa, row, block, finished);
                 }
             }
         }
@@ -300,8 +302,12 @@ impl<I: Isa, const NV: usize> Epilogue<I, NV> for Stash<'_> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, _block: usize) -> [I::F32; NV] {
         let first = (row - self.start) * NV;
-        // SAFETY: the rows of a call fit the stash.
-        std::array::from_fn(|vector| unsafe { isa.load(self.sums.as_ptr().add((first + vector) * I::LANES)) })
+        let mut sums = [isa.zero(); NV];
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the rows of a call fit the stash.
+            *sum = unsafe { isa.load(self.sums.as_ptr().add((first + vector) * I::LANES)) };
+        }
+        sums
     }
 
     #[inline(always)]
@@ -350,16 +356,14 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
     }
 }
 
-/// Calls `body(unit, lanes)` for both vectors of a plain block.
+/// The first unit of a vector of a plain block, and how many of its lanes lie inside a row.
+///
+/// The kernels loop over vectors with this instead of passing closures: a closure that the compiler does not inline loses
+/// the instruction set.
 #[inline(always)]
-pub(crate) fn for_each_vector<I: Isa>(block: usize, units: usize, mut body: impl FnMut(usize, usize, usize)) {
-    for vector in 0..2 {
-        let unit = (block * 2 + vector) * I::LANES;
-        let n = lanes::<I>(unit, units);
-        if n > 0 {
-            body(vector, unit, n);
-        }
-    }
+pub(crate) fn place<I: Isa>(block: usize, vector: usize, units: usize) -> (usize, usize) {
+    let unit = (block * 2 + vector) * I::LANES;
+    (unit, lanes::<I>(unit, units))
 }
 
 /// What a generic function does with a cell type that is only known at run time.

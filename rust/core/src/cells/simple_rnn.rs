@@ -10,8 +10,8 @@
 //! Slot 0: z = x·W + b, later dz.
 
 use super::{
-    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, for_each_vector,
-    lanes, multiply, range,
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, multiply, place,
+    range,
 };
 use crate::activations::Unary;
 use foliot_simd::gemm::Epilogue;
@@ -69,24 +69,29 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for Forward<A> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
         let units = self.step.units;
-        std::array::from_fn(|vector| {
-            let unit = (block * 2 + vector) * I::LANES;
-            match lanes::<I>(unit, units) {
-                0 => isa.zero(),
+        let mut sums = [isa.zero(); 2];
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n > 0 {
                 // SAFETY: the gates buffer holds `units` values in this row.
-                n => unsafe { isa.load_partial(self.step.gates.add(row * units + unit), n) },
+                *sum = unsafe { isa.load_partial(self.step.gates.add(row * units + unit), n) };
             }
-        })
+        }
+        sums
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, z: [I::F32; 2]) {
         let units = self.step.units;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let h = self.activation.value(isa, z[vector]);
             // SAFETY: h holds `units` values in this row.
             unsafe { isa.store_partial(self.step.h.add(row * units + unit), h, n) }
-        });
+        }
     }
 }
 
@@ -99,14 +104,19 @@ struct Backward<A> {
 impl<I: Isa, A: Unary> Epilogue<I, 2> for Backward<A> {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let unit = block * 2 * I::LANES;
         // SAFETY: the step is valid for this row.
-        std::array::from_fn(|vector| unsafe { self.gradient.init(isa, row, (block * 2 + vector) * I::LANES) })
+        unsafe { [self.gradient.init(isa, row, unit), self.gradient.init(isa, row, unit + I::LANES)] }
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, dh: [I::F32; 2]) {
         let units = self.step.units;
-        for_each_vector::<I>(block, units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, units);
+            if n == 0 {
+                continue;
+            }
             let index = row * units + unit;
             // SAFETY: h, the gates and the carry hold `units` values in this row.
             unsafe {
@@ -117,6 +127,6 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for Backward<A> {
                     isa.store_partial(self.step.carry.add(index), isa.zero(), n);
                 }
             }
-        });
+        }
     }
 }

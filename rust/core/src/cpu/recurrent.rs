@@ -275,12 +275,27 @@ fn input_bias<C: Cell>(bias: &[f32], columns: usize, units: usize) -> Vec<f32> {
     ordered
 }
 
-/// Draws a mask for each group and row, in packed row order; the numbers depend on the row's place in the batch.
-fn draw_masks(layout: &TimeLayout, masks: &mut [f32], width: usize, stream: u32, rate: f32, seed: u64, step: u32) {
+/// The column block of the kernel that goes to a slot.
+fn gate_of_slot<C: Cell>(slot: usize) -> usize {
+    let holds = |block: &&cells::Block| (block.slot..block.slot + block.count).contains(&slot);
+    C::INPUTS.iter().find(holds).map_or(slot, |block| block.gate + slot - block.slot)
+}
+
+/// Draws a mask for each group and row, in packed row order; the numbers depend on the gate and the row's place in the batch.
+fn draw_masks(
+    layout: &TimeLayout,
+    masks: &mut [f32],
+    width: usize,
+    gate: impl Fn(usize) -> usize,
+    stream: u32,
+    rate: f32,
+    seed: u64,
+    step: u32,
+) {
     let batch = layout.batch();
     for (index, mask) in masks.chunks_exact_mut(width.max(1)).enumerate() {
         let (group, packed) = (index / batch, index % batch);
-        let first = (group * batch + layout.row(packed)) * width;
+        let first = (gate(group) * batch + layout.row(packed)) * width;
         random::fill_keep_scale(mask, first as u64, seed, step, stream, rate);
     }
 }
@@ -375,11 +390,21 @@ impl Visitor for Forward<'_> {
         let Recurrent { seed, dropout, recurrent_dropout, .. } = *options;
         if sizes.input_dropout {
             let masks = memory.floats_mut(saved.input_masks);
-            draw_masks(&state.layout, masks, sizes.features, INPUT_STREAM, dropout, seed, call.step);
+            let gate = |group| if sizes.groups > 1 { gate_of_slot::<C>(group) } else { 0 };
+            draw_masks(&state.layout, masks, sizes.features, gate, INPUT_STREAM, dropout, seed, call.step);
         }
         if sizes.state_dropout {
             let masks = memory.floats_mut(saved.state_masks);
-            draw_masks(&state.layout, masks, sizes.units, STATE_STREAM, recurrent_dropout, seed, call.step);
+            draw_masks(
+                &state.layout,
+                masks,
+                sizes.units,
+                |gate| gate,
+                STATE_STREAM,
+                recurrent_dropout,
+                seed,
+                call.step,
+            );
         }
         if sizes.packs_input {
             let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);

@@ -7,7 +7,7 @@
 pub mod gradients;
 pub mod layout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights};
+use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
@@ -198,11 +198,15 @@ impl Scan<'_> {
         });
     }
 
-    /// The gates buffer of a step.
-    unsafe fn gates_at(&self, step: usize, slots: usize) -> *mut f32 {
+    /// The gates buffer of a step, for a task that has all rows (`alone`) or some.
+    ///
+    /// The rows of a block of steps are contiguous for a task that has them all. Tasks that share the rows are not at the
+    /// same step at the same time, so a row has its own place, whatever the lengths of the others.
+    unsafe fn gates_at(&self, step: usize, slots: usize, alone: bool) -> *mut f32 {
         let row = match self.gates_kept {
             GatesKept::All => self.layout.offset(step),
-            GatesKept::Block(steps) => self.layout.offset(step) - self.layout.offset(step - step % steps),
+            GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - step % steps),
+            GatesKept::Block(steps) => (step % steps) * self.layout.batch(),
         };
         // SAFETY: the caller allocated as many rows as `gates_kept` says.
         unsafe { self.gates.add(row * slots * self.units) }
@@ -252,7 +256,7 @@ impl Scan<'_> {
                 if step % block == 0 {
                     let last = (step + block).min(layout.steps());
                     let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
-                    let gates = self.gates_at(step, C::SLOTS).add(rows.0 * C::SLOTS * self.units);
+                    let gates = self.gates_at(step, C::SLOTS, alone).add(rows.0 * C::SLOTS * self.units);
                     self.project(C::SLOTS, layout.offset(step) + rows.0, count, gates);
                 }
                 let forward = ForwardStep {
@@ -266,7 +270,7 @@ impl Scan<'_> {
                     },
                     h: self.h.at(layout, step, self.units),
                     c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { std::ptr::null_mut() },
-                    gates: self.gates_at(step, C::SLOTS),
+                    gates: self.gates_at(step, C::SLOTS, alone),
                     has_product: self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
@@ -358,9 +362,9 @@ impl Scan<'_> {
                     h: self.h.at(layout, step, units),
                     c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { std::ptr::null() },
                     c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { std::ptr::null_mut() },
-                    gates: self.gates_at(step, C::SLOTS),
+                    gates: self.gates_at(step, C::SLOTS, true),
                     gates_next: if continuing > rows.0 {
-                        self.gates_at(step + 1, C::SLOTS)
+                        self.gates_at(step + 1, C::SLOTS, true)
                     } else {
                         std::ptr::null_mut()
                     },
@@ -389,7 +393,7 @@ impl Scan<'_> {
         let epilogue =
             AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
         // SAFETY: the gates of step 0 and the carry are valid for these rows.
-        let a = unsafe { self.gates_at(0, C::SLOTS).add(block.slot * units) }.cast_const();
+        let a = unsafe { self.gates_at(0, C::SLOTS, true).add(block.slot * units) }.cast_const();
         let b = &self.weights.backward;
         dispatch(self.level, Product { rows: (rows.0, end), a, stride: C::SLOTS * units, b, epilogue });
     }
@@ -484,22 +488,27 @@ struct Store {
 impl<I: Isa> Epilogue<I, 2> for Store {
     #[inline(always)]
     fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
-        std::array::from_fn(|vector| {
-            let column = (block * 2 + vector) * I::LANES;
-            match cells::lanes::<I>(column, self.columns) {
-                0 => isa.zero(),
+        let mut sums = [isa.zero(); 2];
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n > 0 {
                 // SAFETY: whoever makes a `Store` gives arrays with `columns` values in each row.
-                n => unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) },
+                *sum = unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) };
             }
-        })
+        }
+        sums
     }
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, sum: [I::F32; 2]) {
-        cells::for_each_vector::<I>(block, self.columns, |vector, column, n| {
+        for vector in 0..2 {
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n == 0 {
+                continue;
+            }
             // SAFETY: as above.
             unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
-        });
+        }
     }
 }
 
@@ -519,7 +528,11 @@ impl<I: Isa> Epilogue<I, 2> for AddState {
 
     #[inline(always)]
     fn finish(&mut self, isa: I, row: usize, block: usize, product: [I::F32; 2]) {
-        cells::for_each_vector::<I>(block, self.units, |vector, unit, n| {
+        for vector in 0..2 {
+            let (unit, n) = place::<I>(block, vector, self.units);
+            if n == 0 {
+                continue;
+            }
             let index = row * self.units + unit;
             let mut sum = product[vector];
             // SAFETY: the carry and the mask hold `units` values in this row.
@@ -532,6 +545,6 @@ impl<I: Isa> Epilogue<I, 2> for AddState {
                 }
                 isa.store_partial(self.carry.add(index), sum, n);
             }
-        });
+        }
     }
 }

@@ -37,6 +37,17 @@ impl<'a> MatrixRef<'a> {
         Self { data, len, row_stride, column_stride, borrow: PhantomData }
     }
 
+    /// A view of `len` values from `data` on, of which only the elements of the product are accessed: so other threads may
+    /// write between them.
+    ///
+    /// # Safety
+    /// `data` is valid for `len` values during `'a`, and while the view is used nothing writes the elements that [`gemm`] is
+    /// asked to read.
+    #[must_use]
+    pub unsafe fn from_raw(data: *const f32, len: usize, row_stride: usize, column_stride: usize) -> Self {
+        Self { data, len, row_stride, column_stride, borrow: PhantomData }
+    }
+
     fn check(&self, rows: usize, columns: usize, name: &str) {
         if rows > 0 && columns > 0 {
             let needed = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1;
@@ -50,6 +61,11 @@ impl<'a> MatrixRef<'a> {
         }
     }
 }
+
+// SAFETY: the view reads like the `&[f32]` that it stands for; `from_raw` asks its caller for the same.
+unsafe impl Send for MatrixRef<'_> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for MatrixRef<'_> {}
 
 /// A matrix to write, of consecutive columns: element (i, j) is `data[i * row_stride + j]`.
 pub struct MatrixMut<'a> {
@@ -78,6 +94,9 @@ impl<'a> MatrixMut<'a> {
         Self { data, len, row_stride, borrow: PhantomData }
     }
 }
+
+// SAFETY: the view writes like the `&mut [f32]` that it stands for; `from_raw` asks its caller for the same.
+unsafe impl Send for MatrixMut<'_> {}
 
 /// The right operand of [`gemm`].
 #[derive(Clone, Copy)]
@@ -143,8 +162,8 @@ pub fn gemm(
     if let Init::Bias(bias) = init {
         assert!(bias.len() == n, "bias must have {n} values, got {}", bias.len());
     }
-    MatrixRef { data: c.data, len: c.len, row_stride: c.row_stride, column_stride: 1, borrow: PhantomData }
-        .check(m, n, "c");
+    // SAFETY: the view is not read, only measured.
+    unsafe { MatrixRef::from_raw(c.data, c.len, c.row_stride, 1) }.check(m, n, "c");
     let mut scratch = SCRATCH.take();
     dispatch(level, Gemm { m, n, k, a, b, init, c: c.data, c_row: c.row_stride, scratch: &mut scratch });
     SCRATCH.set(scratch);
