@@ -5,7 +5,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -185,6 +185,7 @@ def train(
     training: Spec,
     optimizer_spec: Spec,
     batches: Sequence[tuple[list[Any], list[Any], list[Any] | None]],
+    after_step: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """Trains on each batch (inputs, targets, sample weights) in turn; the loss of every step."""
     losses = [loss(spec) for spec in training["losses"]]
@@ -194,4 +195,5 @@ def train(
         # train_on_batch of Keras 3 returns the mean since the last reset.
         made.reset_metrics()
         history.append(float(made.train_on_batch(inputs, targets, sample_weight=sample_weights)))
+        after_step()
     return history

@@ -140,8 +140,7 @@ class Recurrent(Layer):
     def _dropout(self, batch: int, features: int) -> Dropout:
         """One set of factors for all time. The inputs have a set per gate under recurrent dropout, as in Keras's
         `implementation=1`, and one for all gates without it. The element of a mask is (gate * batch + row) * width +
-        column; stream 0 draws for the inputs, 1 for the hidden state. The sets of a GRU's inputs come in the order h,
-        z, r, all others in the order of the gates. A rate of 1 counts as none, as in Keras.
+        column; stream 0 draws for the inputs, 1 for the hidden state. A rate of 1 counts as none, as in Keras.
         """
         if self.step is None:
             return Dropout()
@@ -151,8 +150,6 @@ class Recurrent(Layer):
         if 0 < spec["dropout"] < 1:
             sets = gates if spec["recurrent_dropout"] > 0 else 1
             drawn = factors(spec["seed"], self.step, 0, (sets, batch, features), spec["dropout"])
-            if sets > 1 and spec["kind"] == "gru":
-                drawn = drawn[[1, 2, 0]]
             result.inputs = np.broadcast_to(drawn, (gates, batch, features))
         if 0 < spec["recurrent_dropout"] < 1:
             shape = (gates, batch, spec["units"])

@@ -41,7 +41,7 @@ def compare_in_training(problem: Problem, step: int) -> None:
     expected_loss, expected_gradients, _ = oracle.loss_and_gradients(
         problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights, step
     )
-    loss, gradients, _ = native.gradients(training=True, step=step)
+    loss, gradients = native.gradients(training=True, step=step)
     assert abs(loss - expected_loss) <= FORWARD * max(1.0, abs(expected_loss))
     for name, actual, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(actual, expected, name)
