@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ def _auto_name(class_name: str) -> str:
 def clear_names() -> None:
     """Restarts the numbering of automatic names."""
     _name_counters.clear()
+
+
+# Held while weights and graphs are made, so that the first use of a model from several threads makes them once.
+BUILDING = threading.RLock()
 
 
 @dataclass(eq=False)
@@ -201,13 +206,14 @@ class Layer(Configurable):
         """Creates the weights for inputs of the given shape (batch axis first)."""
         shape = tuple(input_shape)
         self.check_input(shape)
-        if self.built:
-            return
-        self._build(shape)
-        self.built = True
-        if self._initial_weights is not None:
-            self.set_weights(self._initial_weights)
-            self._initial_weights = None
+        with BUILDING:
+            if self.built:
+                return
+            self._build(shape)
+            self.built = True
+            if self._initial_weights is not None:
+                self.set_weights(self._initial_weights)
+                self._initial_weights = None
 
     def unbuild(self) -> None:
         """Drops the weights, so that the layer can be built for another shape."""

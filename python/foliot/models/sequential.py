@@ -7,6 +7,7 @@ from foliot._checks import type_error, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers import InputLayer, Layer
+from foliot.layers.base import BUILDING
 from foliot.models.model import Model, layer_from_config
 
 
@@ -129,22 +130,23 @@ class Sequential(Model):
         Args:
             input_shape: Such as `(None, 50)`; not needed if the model begins with an `Input`.
         """
-        if self.inputs:
-            return
-        if input_shape is None:
-            raise value_error("input_shape", "a tuple with the batch axis first, such as (None, 50)", input_shape)
-        if not self._layers:
-            raise ValueError(f"{self.name!r} has no layers: add some before it is built")
-        fresh = [layer for layer in self._layers if not layer.built]
-        try:
-            self._enter(input_shape)
-            self._connect_all()
-        except ValueError:
-            # A second attempt with a right shape must start afresh, not with weights for the wrong one.
-            for layer in fresh:
-                layer.unbuild()
-            self._reset()
-            raise
+        with BUILDING:
+            if self.inputs:
+                return
+            if input_shape is None:
+                raise value_error("input_shape", "a tuple with the batch axis first, such as (None, 50)", input_shape)
+            if not self._layers:
+                raise ValueError(f"{self.name!r} has no layers: add some before it is built")
+            fresh = [layer for layer in self._layers if not layer.built]
+            try:
+                self._enter(input_shape)
+                self._connect_all()
+            except ValueError:
+                # A second attempt with a right shape must start afresh, not with weights for the wrong one.
+                for layer in fresh:
+                    layer.unbuild()
+                self._reset()
+                raise
 
     def _build_for(self, shapes: Sequence[Shape]) -> None:
         if self._layers:

@@ -13,7 +13,7 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, infer_shapes, nodes_between
 from foliot.callbacks import Callback, CallbackList, History
-from foliot.layers.base import Layer
+from foliot.layers.base import BUILDING, Layer
 from foliot.models import data as datasets
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
@@ -63,22 +63,24 @@ class Trainer(Layer):
 
     def _assembled(self) -> Assembly:
         """The graph; a new one if a layer's `trainable` has changed."""
-        if not self._nodes:
-            self._nodes = nodes_between(self.inputs, self.outputs)
-        trainable = [node.layer.trainable for node in self._nodes]
-        if self._assembly is None or trainable != self._trainable_when_assembled:
-            self._assembly = assemble(self.inputs, self.outputs)
-            self._trainable_when_assembled = trainable
-            self._native = None
-            self._native_training = None
-        return self._assembly
+        with BUILDING:
+            if not self._nodes:
+                self._nodes = nodes_between(self.inputs, self.outputs)
+            trainable = [node.layer.trainable for node in self._nodes]
+            if self._assembly is None or trainable != self._trainable_when_assembled:
+                self._assembly = assemble(self.inputs, self.outputs)
+                self._trainable_when_assembled = trainable
+                self._native = None
+                self._native_training = None
+            return self._assembly
 
     def _program(self) -> _core.Program:
         """The native program of the graph."""
-        assembly = self._assembled()
-        if self._native is None:
-            self._native = assembly.program()
-        return self._native
+        with BUILDING:
+            assembly = self._assembled()
+            if self._native is None:
+                self._native = assembly.program()
+            return self._native
 
     def _build_for(self, shapes: Sequence[Shape]) -> None:
         """Builds a model whose input was not declared for arrays of the given shapes."""

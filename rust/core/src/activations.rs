@@ -513,6 +513,9 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
     fn run<I: Isa>(self, isa: I) {
         assert_eq!(self.x.len(), self.y.len());
         if self.activation.is_row_wise() {
+            if self.features == 0 {
+                return;
+            }
             for (x, y) in self.x.chunks_exact(self.features).zip(self.y.chunks_exact_mut(self.features)) {
                 softmax_row(isa, matches!(self.activation, Activation::LogSoftmax {}), x, y);
             }
@@ -571,6 +574,9 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
         let source = if from_input { self.x } else { self.y };
         assert!(source.len() == len && self.dy.len() == len);
         if self.activation.is_row_wise() {
+            if self.features == 0 {
+                return;
+            }
             let rows = self.y.chunks_exact(self.features).zip(self.dy.chunks_exact(self.features));
             for ((y, dy), dx) in rows.zip(self.dx.chunks_exact_mut(self.features)) {
                 softmax_row_gradient(matches!(self.activation, Activation::LogSoftmax {}), y, dy, dx);

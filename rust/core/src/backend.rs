@@ -74,7 +74,10 @@ pub trait Backend {
     /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
     fn workspace(&self, call: &Call<'_>) -> Workspace;
     /// Makes room. What the memories held may be lost.
-    fn resize(&mut self, size: MemorySize);
+    ///
+    /// # Errors
+    /// When there is not so much memory.
+    fn resize(&mut self, size: MemorySize) -> Result<()>;
     /// Lets `fill` write floats.
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()>;
     /// Lets `fill` write integers.

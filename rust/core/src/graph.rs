@@ -223,6 +223,15 @@ impl Layer {
     }
 }
 
+/// Whether a mask of the noise shape can be repeated to the shape of the input.
+fn broadcasts(noise: &[Option<usize>], input: &Shape) -> bool {
+    let fits = |(noise, axis): (&Option<usize>, &Option<usize>)| match (noise, axis) {
+        (Some(noise), Some(axis)) => *noise == 1 || noise == axis,
+        _ => true,
+    };
+    noise.len() == input.rank() && noise.iter().zip(&input.0).all(fits)
+}
+
 impl Node {
     /// Checks sizes and rates.
     fn validate(&self) -> Result<()> {
@@ -306,10 +315,10 @@ impl Node {
                 let features = inputs[0].0[1..].iter().try_fold(1, |product, axis| axis.map(|length| product * length));
                 Ok(vec![Shape(vec![inputs[0].0[0], features])])
             }
-            Layer::Dropout { noise_shape: Some(noise), .. } if noise.len() != inputs[0].rank() => Err(Error::value(
+            Layer::Dropout { noise_shape: Some(noise), .. } if !broadcasts(noise, &inputs[0]) => Err(Error::value(
                 format!("{}: noise_shape", self.name),
-                format!("{} axes, as many as the input {}", inputs[0].rank(), inputs[0]),
-                format!("{noise:?}"),
+                format!("the axes of the input {}, or 1 for those that share their mask", inputs[0]),
+                Shape(noise.clone()).to_string(),
             )),
             _ => Ok(vec![inputs[0].clone()]),
         }

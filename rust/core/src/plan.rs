@@ -171,7 +171,9 @@ impl Plan {
                 if !is_integer(&node.layer) {
                     let last_reader = readers[index][output].iter().copied().max().unwrap_or(index);
                     let last = if backward { mirror(index) } else { last_reader };
-                    request(Target::Value(index, output), elements, index, last);
+                    // All inputs are brought in before the first layer runs.
+                    let first = if matches!(node.layer, Layer::Input { .. }) { 0 } else { index };
+                    request(Target::Value(index, output), elements, first, last);
                 }
                 if wanted[index] && !is_integer(&node.layer) {
                     tensor.gradient = Some(Span { offset: 0, len: elements });
@@ -261,7 +263,11 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
         };
         let passed = node.inputs.first().and_then(|input| tensors[input.node][input.output].mask);
         let mask = if fresh {
-            let len = shapes[0].axis(0) * shapes[0].axis(1);
+            let len = match node.layer {
+                // One flag for each id, which has as many axes as it likes.
+                Layer::Embedding { .. } => shapes[0].rows(),
+                _ => shapes[0].axis(0) * shapes[0].axis(1),
+            };
             masks += len;
             Some(Span { offset: masks - len, len })
         } else if node.layer.passes_mask() {

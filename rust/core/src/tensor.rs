@@ -1,5 +1,6 @@
 //! Shapes, element types and where tensors lie in a plan's memory.
 
+use crate::{Error, Result};
 use std::fmt;
 
 /// The element type of a tensor in a plan.
@@ -136,12 +137,22 @@ struct Line([f32; 16]);
 
 impl Buffer {
     /// Makes room for `len` elements. What it held is lost when it has to grow; new memory is zero.
-    pub fn resize(&mut self, len: usize) {
+    ///
+    /// # Errors
+    /// When there is not so much memory.
+    pub fn resize(&mut self, len: usize) -> Result<()> {
         let lines = len.div_ceil(16);
         if lines > self.lines.len() {
-            self.lines = vec![Line([0.0; 16]); lines];
+            let mut grown = Vec::new();
+            grown.try_reserve_exact(lines).map_err(|_| {
+                let received = format!("one that takes {:.1} GB", len as f64 * 4e-9);
+                Error::value("batch_size", "a batch that fits into memory", received)
+            })?;
+            grown.resize(lines, Line([0.0; 16]));
+            self.lines = grown;
         }
         self.len = len;
+        Ok(())
     }
 
     /// The number of elements.

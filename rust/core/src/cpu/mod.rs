@@ -116,10 +116,11 @@ impl Backend for Cpu {
         }
     }
 
-    fn resize(&mut self, size: MemorySize) {
-        self.memory.floats.resize(size.floats);
+    fn resize(&mut self, size: MemorySize) -> Result<()> {
+        self.memory.floats.resize(size.floats)?;
         self.memory.integers.resize(size.integers, 0);
         self.memory.masks.resize(size.masks, 0);
+        Ok(())
     }
 
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
