@@ -380,8 +380,14 @@ impl Activation {
             Self::LeakyRelu { negative_slope } => *negative_slope >= 0.0,
             Self::Elu { alpha } | Self::Celu { alpha } => *alpha > 0.0,
             Self::Squareplus { b } => *b > 0.0,
-            Self::Softmax {} | Self::LogSoftmax {} | Self::Silu {} | Self::Gelu { .. } | Self::Mish {} => false,
-            Self::HardSilu {} | Self::TanhShrink {} | Self::Threshold { .. } => false,
+            Self::Softmax {}
+            | Self::LogSoftmax {}
+            | Self::Silu {}
+            | Self::Gelu { .. }
+            | Self::Mish {}
+            | Self::HardSilu {}
+            | Self::TanhShrink {}
+            | Self::Threshold { .. } => false,
             _ => true,
         }
     }
@@ -551,7 +557,9 @@ fn softmax_row<I: Isa>(isa: I, logarithm: bool, x: &[f32], y: &mut [f32]) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - max) - log);
     } else {
         let scale = (1.0 / sum) as f32;
-        y.iter_mut().for_each(|y| *y *= scale);
+        for y in y.iter_mut() {
+            *y *= scale;
+        }
     }
 }
 

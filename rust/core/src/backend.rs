@@ -79,10 +79,19 @@ pub trait Backend {
     /// When there is not so much memory.
     fn resize(&mut self, size: MemorySize) -> Result<()>;
     /// Lets `fill` write floats.
+    ///
+    /// # Errors
+    /// What `fill` reports.
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()>;
     /// Lets `fill` write integers.
+    ///
+    /// # Errors
+    /// What `fill` reports.
     fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()>;
     /// Lets `fill` write mask flags.
+    ///
+    /// # Errors
+    /// What `fill` reports.
     fn write_mask(&mut self, span: Span, fill: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()>;
     /// Lets `take` read floats.
     fn read(&self, span: Span, take: &mut dyn FnMut(&[f32]));

@@ -239,9 +239,11 @@ impl Node {
             0 => Err(Error::value(format!("{}: {name}", self.name), "a positive integer", "0")),
             _ => Ok(()),
         };
-        let number = |name: &str, value: f32| match value.is_finite() {
-            false => Err(Error::value(format!("{}: {name}", self.name), "a finite number", value.to_string())),
-            true => Ok(()),
+        let number = |name: &str, value: f32| {
+            if value.is_finite() {
+                return Ok(());
+            }
+            Err(Error::value(format!("{}: {name}", self.name), "a finite number", value.to_string()))
         };
         if let Some((_, options)) = self.layer.recurrent() {
             options.activation.validate()?;

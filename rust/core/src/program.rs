@@ -297,16 +297,16 @@ impl Program {
             shapes.push(shape);
         }
         let purpose = Purpose { inputs: shapes, training, gradients };
-        let index = match self.plans.iter().position(|plan| plan.purpose == purpose) {
-            Some(index) => index,
-            None => {
-                let plan = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?;
-                if self.plans.len() == PLANS {
-                    self.plans.remove(0);
-                }
-                self.plans.push(plan);
-                self.plans.len() - 1
+        let known = self.plans.iter().position(|plan| plan.purpose == purpose);
+        let index = if let Some(index) = known {
+            index
+        } else {
+            let plan = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?;
+            if self.plans.len() == PLANS {
+                self.plans.remove(0);
             }
+            self.plans.push(plan);
+            self.plans.len() - 1
         };
         let plan = &self.plans[index];
         self.backend.resize(plan.size)?;

@@ -41,10 +41,10 @@ pub(crate) fn optional_views<'a>(arrays: &'a [Option<Given<'_>>]) -> PyResult<Ve
 }
 
 /// A new NumPy array.
-pub(crate) fn to_numpy<'py>(
-    py: Python<'py>,
+pub(crate) fn to_numpy(
+    py: Python<'_>,
     (shape, values): (Vec<usize>, Vec<f32>),
-) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+) -> PyResult<Bound<'_, PyArrayDyn<f32>>> {
     use numpy::{IntoPyArray, PyArrayMethods};
     values.into_pyarray(py).reshape(shape)
 }

@@ -11,7 +11,7 @@
 //! after:   dm = dn ∘ r           dr = dn ∘ m ∘ σ'(r)            dh₋ = dh ∘ z + [dz dr dm]·Uᵀ
 //! before:  dq = dn·U_hᵀ          dr = dq ∘ h₋ ∘ σ'(r)           dh₋ = dh ∘ z + dq ∘ r + [dz dr]·[U_z U_r]ᵀ
 //! ```
-//! Slots: 0 n, 1 z, 2 r, 3 m or q, later dn, dz, dr, and dm (q stays: dU_h needs it). With this order the gradients of
+//! Slots: 0 n, 1 z, 2 r, 3 m or q, later dn, dz, dr, and dm (q stays: the gradient of `U_h` needs it). With this order the gradients of
 //! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
 
 use super::{

@@ -287,7 +287,7 @@ impl<const NV: usize> Kernel for StashProduct<'_, NV> {
         let blocks = self.block..self.block + 1;
         // SAFETY: passed on from `multiply`.
         unsafe {
-            gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash)
+            gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash);
         };
     }
 }

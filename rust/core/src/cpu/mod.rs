@@ -173,7 +173,7 @@ impl Backend for Cpu {
         match call.layer {
             Layer::Input { .. } => {}
             Layer::Embedding { input_dim, output_dim, .. } => {
-                embedding::backward(memory, call, *input_dim, *output_dim)
+                embedding::backward(memory, call, *input_dim, *output_dim);
             }
             Layer::Dense { activation, .. } => {
                 dense[call.node].get_or_insert_default().backward(*level, memory, call, *activation);

@@ -37,6 +37,8 @@ struct PackedWeights {
 
 /// The sizes of a call.
 #[derive(Clone, Copy)]
+// Each flag says whether the call has something of its own; they combine freely.
+#[allow(clippy::struct_excessive_bools)]
 struct Sizes {
     batch: usize,
     elements: usize,
@@ -609,7 +611,7 @@ fn following_steps(layout: &TimeLayout) -> Vec<Segment> {
         let next = Segment { left: layout.offset(step - 1), right: layout.offset(step), rows: layout.active(step) };
         match segments.last_mut() {
             Some(last) if last.left + last.rows == next.left && last.right + last.rows == next.right => {
-                last.rows += next.rows
+                last.rows += next.rows;
             }
             _ => segments.push(next),
         }
