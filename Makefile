@@ -64,7 +64,7 @@ lint: $(VENV)/stamp/lint ## formatting, clippy, ruff, mypy, stubtest, rustdoc; w
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest foliot._core --allowlist scripts/stubtest-allow.txt
+	$(BIN)/python -m mypy.stubtest foliot._core
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
