@@ -57,7 +57,7 @@ pub trait Cell: Copy + Send + Sync {
     const PRODUCTS: &'static [Product];
     /// Whether a second state (the LSTM's c) is carried.
     const HAS_CELL_STATE: bool;
-    /// Whether the equations compile into the recurrent product's tiles; see [`multiply`].
+    /// Whether the equations compile into the recurrent product's tiles; without, they take finished sums.
     const FUSED: bool;
     /// Whether a part of the state gradient bypasses the recurrent product (the GRU's `z ∘ h`).
     const HAS_DIRECT_GRADIENT: bool;
