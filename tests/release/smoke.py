@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import foliot
-from foliot import Sequential, layers
+from foliot import Sequential, layers, optimizers, utils
 from foliot.models import load_model
 
 
@@ -22,11 +22,12 @@ def main() -> None:
         message = f"foliot was imported from {installed}, not from the environment {sys.prefix}"
         raise SystemExit(message)
 
+    utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 20, size=(64, 12))
     labels = (tokens[:, -1] > 10).astype("float32")
     model = Sequential([layers.Embedding(20, 8), layers.SimpleRNN(8), layers.Dense(1, activation="sigmoid")])
-    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["acc"])
+    model.compile(optimizer=optimizers.RMSprop(0.01), loss="binary_crossentropy", metrics=["acc"])
     history = model.fit(tokens, labels, epochs=30, batch_size=16, verbose=0)
     losses = history.history["loss"]
     if not losses[-1] < 0.5 * losses[0]:
