@@ -493,13 +493,24 @@ mod tests {
         }
     }
 
+    /// Holds the pool of this process. Tests of other modules may have it for a moment, and while they do, [`for_each`]
+    /// would rightly run everything on its caller.
+    fn wait_for_claim() -> Claim {
+        loop {
+            if let Some(claim) = Pool::current().claim() {
+                break claim;
+            }
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn workers_take_part() {
-        let _guard = with_threads(2);
         let threads = Mutex::new(std::collections::HashSet::new());
         // Each task waits until both threads have arrived: this ends only if two threads run tasks.
         let arrived = AtomicUsize::new(0);
-        for_each(2, |_| {
+        let _inside = Inside::enter();
+        wait_for_claim().run(1, 2, &|_| {
             threads.lock().unwrap().insert(thread::current().id());
             arrived.fetch_add(1, Ordering::SeqCst);
             while arrived.load(Ordering::SeqCst) < 2 {
@@ -558,15 +569,6 @@ mod tests {
     fn a_caller_that_finds_the_pool_taken_leaves_it_taken() {
         let _guard = with_threads(2);
         let pool = Pool::current();
-        // Tests of other modules may hold it for a moment.
-        let wait_for_claim = || {
-            loop {
-                if let Some(claim) = pool.claim() {
-                    break claim;
-                }
-                thread::yield_now();
-            }
-        };
         let claim = wait_for_claim();
         assert!(pool.claim().is_none());
         assert!(pool.claim().is_none());
