@@ -19,6 +19,20 @@ pub struct Tensor {
     pub gradient: Option<Span>,
     /// (batch, time) flags in the mask memory; none where every step counts.
     pub mask: Option<Span>,
+    /// Whether only its shape and mask exist: the layers that read it are [`Folded`] with the embedding that makes it.
+    pub folded: bool,
+}
+
+/// An embedding (batch, time, features) that is part of the recurrent layer that reads it. `table[id]·kernel + bias` is then
+/// formed once for each distinct token instead of once for each element, and the same holds for the gradients.
+#[derive(Clone, Copy)]
+pub struct Folded<'a> {
+    /// The tokens (batch, time).
+    pub ids: &'a Tensor,
+    /// The table (tokens, features).
+    pub table: &'a Parameter,
+    /// Where to add the table's gradient; none for a frozen one.
+    pub table_gradient: Option<Span>,
 }
 
 /// One layer call with all that it reads and writes.
@@ -31,6 +45,8 @@ pub struct Call<'a> {
     pub layer: &'a Layer,
     /// What it reads.
     pub inputs: Vec<&'a Tensor>,
+    /// The embedding that makes its first input, where the two are one.
+    pub folded: Option<Folded<'a>>,
     /// What it writes.
     pub outputs: Vec<&'a Tensor>,
     /// Its weights.
@@ -45,6 +61,8 @@ pub struct Call<'a> {
     pub training: bool,
     /// The number of the training step, which picks the random numbers.
     pub step: u32,
+    /// Which rows of the caller's arrays make up the batch, for messages; all of them without.
+    pub rows: Option<&'a [i64]>,
 }
 
 /// The float memory that a layer call needs beside its inputs and outputs.
@@ -71,6 +89,8 @@ pub struct MemorySize {
 pub trait Backend {
     /// Whether it can run this layer.
     fn supports(&self, layer: &Layer) -> bool;
+    /// Whether its recurrent layers take embeddings [`Folded`] into them.
+    fn folds_embeddings(&self) -> bool;
     /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
     fn workspace(&self, call: &Call<'_>) -> Workspace;
     /// Makes room. What the memories held may be lost.

@@ -160,6 +160,20 @@ pub struct Recurrent {
     pub reset_after: Option<bool>,
 }
 
+impl Recurrent {
+    /// Whether training drops inputs. A rate of 1 is no dropout: Keras tests 0 < rate < 1.
+    #[must_use]
+    pub fn drops_inputs(&self) -> bool {
+        self.dropout > 0.0 && self.dropout < 1.0
+    }
+
+    /// Whether training drops parts of the state; the same rule.
+    #[must_use]
+    pub fn drops_states(&self) -> bool {
+        self.recurrent_dropout > 0.0 && self.recurrent_dropout < 1.0
+    }
+}
+
 /// Which recurrent cell a layer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {

@@ -1,8 +1,8 @@
 //! From a graph and the shapes of a batch to an ordered list of layer calls with every buffer placed in one memory.
 
 use crate::Result;
-use crate::backend::{Backend, Call, MemorySize, Tensor};
-use crate::graph::{Graph, Layer};
+use crate::backend::{Backend, Call, Folded, MemorySize, Tensor};
+use crate::graph::{Graph, Layer, Node, TensorId};
 use crate::parameter::Parameter;
 use crate::tensor::{DType, Shape, Span};
 use std::sync::Arc;
@@ -106,6 +106,9 @@ impl Plan {
             .map(|span| span.offset + span.len)
             .max()
             .unwrap_or(0);
+        if backend.folds_embeddings() {
+            plan.fold_embeddings(graph);
+        }
         plan.place_floats(graph, parameters, backend);
         Ok(plan)
     }
@@ -151,6 +154,27 @@ impl Plan {
         tensors.filter(|(_, readers)| readers.len() != 1).filter_map(|(tensor, _)| tensor.gradient).collect()
     }
 
+    /// Folds embeddings of sequences into the recurrent layers that read them, where nothing else needs their vectors.
+    fn fold_embeddings(&mut self, graph: &Graph) {
+        let readers = self.readers(graph);
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let takes_tokens = |reader: &usize| {
+                let Some(reader) = graph.nodes.get(*reader) else { return false };
+                let reads = |input: &&TensorId| input.node == index;
+                reader.inputs.iter().position(|input| reads(&input)) == Some(0)
+                    && reader.inputs.iter().filter(reads).count() == 1
+                    // Dropout of inputs makes the same token differ from row to row.
+                    && reader.layer.recurrent().is_some_and(|(_, options)| {
+                        !(self.purpose.training && options.drops_inputs())
+                    })
+            };
+            let tensor = &mut self.tensors[index][0];
+            if matches!(node.layer, Layer::Embedding { .. }) && tensor.shape.rank() == 3 {
+                tensor.folded = !readers[index][0].is_empty() && readers[index][0].iter().all(takes_tokens);
+            }
+        }
+    }
+
     fn place_floats(&mut self, graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend) {
         let backward = self.purpose.gradients != Wanted::Nothing;
         let nodes = graph.nodes.len();
@@ -168,6 +192,9 @@ impl Plan {
         for (index, node) in graph.nodes.iter().enumerate() {
             for (output, tensor) in self.tensors[index].iter_mut().enumerate() {
                 let elements = tensor.shape.elements();
+                if tensor.folded {
+                    continue;
+                }
                 if !is_integer(&node.layer) {
                     let last_reader = readers[index][output].iter().copied().max().unwrap_or(index);
                     let last = if backward { mirror(index) } else { last_reader };
@@ -183,8 +210,10 @@ impl Plan {
                 }
             }
             for (position, input) in node.inputs.iter().enumerate() {
-                if readers[input.node][input.output].len() > 1 && wanted[input.node] && backward {
-                    let elements = self.tensors[input.node][input.output].shape.elements();
+                let tensor = &self.tensors[input.node][input.output];
+                let shared = readers[input.node][input.output].len() > 1 && !tensor.folded;
+                if shared && wanted[input.node] && backward {
+                    let elements = tensor.shape.elements();
                     request(Target::Extra(index, position), elements, mirror(index), mirror(index));
                 }
             }
@@ -217,6 +246,26 @@ impl Plan {
         }
     }
 
+    /// The embedding that is folded into a node.
+    fn folded_into<'a>(
+        &'a self,
+        graph: &'a Graph,
+        parameters: &'a [Arc<Parameter>],
+        node: &Node,
+    ) -> Option<Folded<'a>> {
+        let input = node.inputs.first()?;
+        if !self.tensors[input.node][input.output].folded {
+            return None;
+        }
+        let embedding = &graph.nodes[input.node];
+        let (ids, table) = (embedding.inputs.first()?, *embedding.parameters.first()?);
+        Some(Folded {
+            ids: &self.tensors[ids.node][ids.output],
+            table: &parameters[table],
+            table_gradient: self.parameter_gradients[table],
+        })
+    }
+
     /// The call of a node.
     #[must_use]
     pub fn call<'a>(&'a self, graph: &'a Graph, parameters: &'a [Arc<Parameter>], index: usize, step: u32) -> Call<'a> {
@@ -226,6 +275,7 @@ impl Plan {
             name: &node.name,
             layer: &node.layer,
             inputs: node.inputs.iter().map(|input| &self.tensors[input.node][input.output]).collect(),
+            folded: self.folded_into(graph, parameters, node),
             outputs: self.tensors[index].iter().collect(),
             parameters: node.parameters.iter().map(|&index| parameters[index].as_ref()).collect(),
             parameter_gradients: node.parameters.iter().map(|&index| self.parameter_gradients[index]).collect(),
@@ -233,6 +283,7 @@ impl Plan {
             scratch: self.workspaces[index].1,
             training: self.purpose.training,
             step,
+            rows: None,
         }
     }
 }
@@ -280,6 +331,7 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
             value: Span::default(),
             gradient: None,
             mask: if output == 0 { mask } else { None },
+            folded: false,
         };
         let mut outputs: Vec<Tensor> = shapes.iter().enumerate().map(make).collect();
         if is_integer(&node.layer) {

@@ -135,6 +135,12 @@ pub struct Buffer {
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
+/// The refusal of a batch whose `values` floats do not fit into memory.
+pub(crate) fn too_large(values: usize) -> Error {
+    let received = format!("one that takes {:.1} GB", values as f64 * 4e-9);
+    Error::value("batch_size", "a batch that fits into memory", received)
+}
+
 impl Buffer {
     /// Makes room for `len` elements. What it held is lost when it has to grow; new memory is zero.
     ///
@@ -144,10 +150,7 @@ impl Buffer {
         let lines = len.div_ceil(16);
         if lines > self.lines.len() {
             let mut grown = Vec::new();
-            grown.try_reserve_exact(lines).map_err(|_| {
-                let received = format!("one that takes {:.1} GB", len as f64 * 4e-9);
-                Error::value("batch_size", "a batch that fits into memory", received)
-            })?;
+            grown.try_reserve_exact(lines).map_err(|_| too_large(len))?;
             grown.resize(lines, Line([0.0; 16]));
             self.lines = grown;
         }

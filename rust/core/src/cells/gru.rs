@@ -159,11 +159,12 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 3> for ForwardAfter<A, G> {
         let units = self.step.units;
         let unit = block * I::LANES;
         let n = lanes::<I>(unit, units);
-        // SAFETY: the row record holds the slots; `inner` holds `units` values from its row's start.
+        // SAFETY: a record of the projection holds the first three slots; `inner` holds `units` values from its row's start.
         unsafe {
+            let projected = self.step.projected.row(row);
             [
-                isa.load_partial(slot(self.step.gates, units, row, UPDATE_GATE, unit), n),
-                isa.load_partial(slot(self.step.gates, units, row, RESET_GATE, unit), n),
+                isa.load_partial(projected.add(UPDATE_GATE * units + unit), n),
+                isa.load_partial(projected.add(RESET_GATE * units + unit), n),
                 isa.load_partial(self.inner.0.add(row * self.inner.1 + unit), n),
             ]
         }
@@ -179,7 +180,7 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 3> for ForwardAfter<A, G> {
         let r = self.cell.gate.value(isa, r);
         // SAFETY: the row record holds the slots; h and h_previous hold `units` values in this row.
         unsafe {
-            let projected = isa.load_partial(slot(gates, units, row, CANDIDATE, unit), n);
+            let projected = isa.load_partial(self.step.projected.row(row).add(CANDIDATE * units + unit), n);
             let candidate = self.cell.activation.value(isa, isa.mul_add(r, m, projected));
             let h_previous = isa.load_partial(self.step.h_previous.add(row * units + unit), n);
             let h = blend(isa, z, h_previous, candidate);
@@ -209,11 +210,12 @@ impl<I: Isa, G: Unary> Epilogue<I, 2> for ForwardBefore<G> {
         let units = self.step.units;
         let unit = block * I::LANES;
         let n = lanes::<I>(unit, units);
-        // SAFETY: the row record holds the slots.
+        // SAFETY: a record of the projection holds the first three slots.
         unsafe {
+            let projected = self.step.projected.row(row);
             [
-                isa.load_partial(slot(self.step.gates, units, row, UPDATE_GATE, unit), n),
-                isa.load_partial(slot(self.step.gates, units, row, RESET_GATE, unit), n),
+                isa.load_partial(projected.add(UPDATE_GATE * units + unit), n),
+                isa.load_partial(projected.add(RESET_GATE * units + unit), n),
             ]
         }
     }
@@ -252,8 +254,8 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for ForwardCandidate<A> {
         for (vector, sum) in sums.iter_mut().enumerate() {
             let (unit, n) = place::<I>(block, vector, units);
             if n > 0 {
-                // SAFETY: the row record holds the slots.
-                *sum = unsafe { isa.load_partial(slot(self.step.gates, units, row, CANDIDATE, unit), n) };
+                // SAFETY: a record of the projection holds the first three slots.
+                *sum = unsafe { isa.load_partial(self.step.projected.row(row).add(CANDIDATE * units + unit), n) };
             }
         }
         sums

@@ -85,8 +85,8 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, GATES> for Forward<A, G> {
         let n = lanes::<I>(unit, units);
         let mut sums = [isa.zero(); GATES];
         for (gate, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the gates buffer holds four blocks of `units` values in this row.
-            *sum = unsafe { isa.load_partial(self.step.gates.add((row * GATES + gate) * units + unit), n) };
+            // SAFETY: a record of the projection holds four blocks of `units` values.
+            *sum = unsafe { isa.load_partial(self.step.projected.row(row).add(gate * units + unit), n) };
         }
         sums
     }

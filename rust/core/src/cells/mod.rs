@@ -110,6 +110,32 @@ impl Weights {
     }
 }
 
+/// The finished input projections of a step: slots in the order of [`Cell::INPUTS`] for each row.
+#[derive(Clone, Copy)]
+pub struct Projected {
+    /// The first record.
+    pub base: *const f32,
+    /// From one record to the next.
+    pub stride: usize,
+    /// The record of each row; null where row r has record r.
+    pub records: *const u32,
+}
+
+impl Projected {
+    /// The record of a row.
+    ///
+    /// # Safety
+    /// The row takes part in the step.
+    #[inline(always)]
+    pub(crate) unsafe fn row(&self, row: usize) -> *const f32 {
+        // SAFETY: whoever made the step has given each row its record.
+        unsafe {
+            let record = if self.records.is_null() { row } else { *self.records.add(row) as usize };
+            self.base.add(record * self.stride)
+        }
+    }
+}
+
 /// One time step, forward. Row r of an array with `units` values per row starts at `r * units`, of the gates buffer at
 /// `r * SLOTS * units`.
 #[derive(Clone, Copy)]
@@ -126,6 +152,8 @@ pub struct ForwardStep {
     pub h: *mut f32,
     /// c, to write.
     pub c: *mut f32,
+    /// What the input contributes; may be the gates buffer itself.
+    pub projected: Projected,
     /// The gates buffer of this step.
     pub gates: *mut f32,
     /// Whether the recurrent product has been added to the gates already (recurrent dropout does it gate by gate; the

@@ -7,7 +7,7 @@
 //! ```text
 //! dz = dh ∘ act'(h)        dh₋ = dz·Uᵀ
 //! ```
-//! Slot 0: z = x·W + b, later dz.
+//! Slot 0: x·W + b, later dz.
 
 use super::{
     BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, multiply, place,
@@ -73,8 +73,8 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for Forward<A> {
         for (vector, sum) in sums.iter_mut().enumerate() {
             let (unit, n) = place::<I>(block, vector, units);
             if n > 0 {
-                // SAFETY: the gates buffer holds `units` values in this row.
-                *sum = unsafe { isa.load_partial(self.step.gates.add(row * units + unit), n) };
+                // SAFETY: a record of the projection holds `units` values.
+                *sum = unsafe { isa.load_partial(self.step.projected.row(row).add(unit), n) };
             }
         }
         sums

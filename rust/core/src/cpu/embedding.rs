@@ -23,14 +23,31 @@ pub(super) fn forward(
     output_dim: usize,
     mask_zero: bool,
 ) -> Result<()> {
-    let (count, target) = positions(call.inputs[0]);
-    let output = Parts(memory.pointer(call.outputs[0].value));
+    let count = call.inputs[0].shape.elements();
     let ids = memory.integers(call.inputs[0].value);
     if let Some(position) = ids.iter().position(|&id| !usize::try_from(id).is_ok_and(|id| id < input_dim)) {
         let row = position / (count / call.inputs[0].shape.axis(0).max(1)).max(1);
+        let row = call.rows.map_or(row, |rows| rows[row] as usize);
         let expected = format!("token ids from 0 to {}, below input_dim={input_dim}", input_dim.saturating_sub(1));
-        return Err(Error::value(call.name, expected, format!("{} in row {row} of the batch", ids[position])));
+        return Err(Error::value(call.name, expected, format!("{} in row {row}", ids[position])));
     }
+    if !call.outputs[0].folded {
+        look_up(memory, call, output_dim);
+    }
+    if let (true, Some(mask)) = (mask_zero, call.outputs[0].mask) {
+        let ids = call.inputs[0].value;
+        let Memory { integers, masks, .. } = memory;
+        let flags = &mut masks[mask.offset..mask.offset + mask.len];
+        flags.iter_mut().zip(&integers[ids.offset..]).for_each(|(flag, id)| *flag = u8::from(*id != 0));
+    }
+    Ok(())
+}
+
+/// Copies the vector of each token.
+fn look_up(memory: &mut Memory, call: &Call<'_>, output_dim: usize) {
+    let (count, target) = positions(call.inputs[0]);
+    let output = Parts(memory.pointer(call.outputs[0].value));
+    let ids = memory.integers(call.inputs[0].value);
     let table = call.parameters[0].read();
     for_each_rows(count, (super::ELEMENTS_PER_TASK / output_dim.max(1)).max(1), |start, rows| {
         for (index, &id) in ids.iter().enumerate().skip(start).take(rows) {
@@ -39,13 +56,6 @@ pub(super) fn forward(
             row.copy_from_slice(&table[id as usize * output_dim..][..output_dim]);
         }
     });
-    if let (true, Some(mask)) = (mask_zero, call.outputs[0].mask) {
-        let ids = call.inputs[0].value;
-        let Memory { integers, masks, .. } = memory;
-        let flags = &mut masks[mask.offset..mask.offset + mask.len];
-        flags.iter_mut().zip(&integers[ids.offset..]).for_each(|(flag, id)| *flag = u8::from(*id != 0));
-    }
-    Ok(())
 }
 
 pub(super) fn backward(memory: &mut Memory, call: &Call<'_>, input_dim: usize, output_dim: usize) {

@@ -5,14 +5,19 @@ mod elementwise;
 mod embedding;
 mod recurrent;
 
-use crate::Result;
 use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
 use crate::graph::Layer;
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::tensor::{Buffer, Span};
 use crate::threads;
+use crate::{Error, Result};
 use foliot_simd::dispatch::Level;
+use std::env::VarError;
+
+/// The environment variable that turns algebra that changes results by rounding only off (`0`), so that its gain can be
+/// measured and its results compared.
+const EXACT_ALGEBRA_VARIABLE: &str = "FOLIOT_EXACT_ALGEBRA";
 
 /// Rows or elements below which sharing work costs more than it brings: a task should last some microseconds.
 pub(crate) const ELEMENTS_PER_TASK: usize = 16 * 1024;
@@ -84,6 +89,7 @@ fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32
 /// Executes plans with the vector instructions of one level.
 pub struct Cpu {
     level: Level,
+    exact_algebra: bool,
     memory: Memory,
     recurrent: Vec<Option<recurrent::State>>,
     dense: Vec<Option<dense::State>>,
@@ -91,20 +97,33 @@ pub struct Cpu {
 
 impl Cpu {
     /// A backend for a network of `nodes` layers.
-    #[must_use]
-    pub fn new(level: Level, nodes: usize) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `FOLIOT_EXACT_ALGEBRA` is neither 0 nor 1.
+    pub fn new(level: Level, nodes: usize) -> Result<Self> {
+        let exact_algebra = match std::env::var(EXACT_ALGEBRA_VARIABLE).as_deref() {
+            Ok("1") | Err(VarError::NotPresent) => true,
+            Ok("0") => false,
+            Ok(text) => return Err(Error::value(EXACT_ALGEBRA_VARIABLE, "0 or 1", format!("{text:?}"))),
+            Err(error) => return Err(Error::value(EXACT_ALGEBRA_VARIABLE, "0 or 1", error.to_string())),
+        };
+        Ok(Self {
             level,
+            exact_algebra,
             memory: Memory::default(),
             recurrent: (0..nodes).map(|_| None).collect(),
             dense: (0..nodes).map(|_| None).collect(),
-        }
+        })
     }
 }
 
 impl Backend for Cpu {
     fn supports(&self, _layer: &Layer) -> bool {
         true
+    }
+
+    fn folds_embeddings(&self) -> bool {
+        self.exact_algebra
     }
 
     fn workspace(&self, call: &Call<'_>) -> Workspace {
@@ -144,7 +163,7 @@ impl Backend for Cpu {
     }
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
-        let Self { level, memory, recurrent, dense } = self;
+        let Self { level, memory, recurrent, dense, .. } = self;
         match call.layer {
             Layer::Input { .. } => {}
             Layer::Embedding { input_dim, output_dim, mask_zero } => {
@@ -169,7 +188,7 @@ impl Backend for Cpu {
     }
 
     fn backward(&mut self, call: &Call<'_>) {
-        let Self { level, memory, recurrent, dense } = self;
+        let Self { level, memory, recurrent, dense, .. } = self;
         match call.layer {
             Layer::Input { .. } => {}
             Layer::Embedding { input_dim, output_dim, .. } => {

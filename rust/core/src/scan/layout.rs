@@ -134,6 +134,12 @@ impl TimeLayout {
         if self.identity { step } else { self.positions[self.offsets[step] + packed] }
     }
 
+    /// The batch row and the time step of a packed row's step.
+    #[must_use]
+    pub fn origin(&self, packed: usize, step: usize) -> (usize, usize) {
+        (self.rows[packed], self.time_at(self.position(packed, step)))
+    }
+
     /// Whether the position that is processed last is masked in a packed row.
     #[must_use]
     pub fn ends_masked(&self, packed: usize) -> bool {
@@ -147,7 +153,8 @@ impl TimeLayout {
     pub fn pack(&self, width: usize, source: &[f32], packed: &mut [f32]) {
         for step in 0..self.steps() {
             for row in 0..self.active(step) {
-                let from = (self.time_at(self.position(row, step)) * self.batch + self.rows[row]) * width;
+                let (origin, time) = self.origin(row, step);
+                let from = (time * self.batch + origin) * width;
                 let to = (self.offsets[step] + row) * width;
                 packed[to..to + width].copy_from_slice(&source[from..from + width]);
             }
@@ -159,7 +166,8 @@ impl TimeLayout {
         target.fill(0.0);
         for step in 0..self.steps() {
             for row in 0..self.active(step) {
-                let to = (self.time_at(self.position(row, step)) * self.batch + self.rows[row]) * width;
+                let (origin, time) = self.origin(row, step);
+                let to = (time * self.batch + origin) * width;
                 let from = (self.offsets[step] + row) * width;
                 target[to..to + width].copy_from_slice(&packed[from..from + width]);
             }

@@ -7,12 +7,13 @@
 pub mod gradients;
 pub mod layout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Weights, place};
+use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
+use std::ptr;
 
 /// A pointer that the tasks of a scan share.
 #[derive(Clone, Copy)]
@@ -99,6 +100,20 @@ pub struct StateDropout {
     pub backward: Vec<Packed>,
 }
 
+/// Where the input projections come from.
+#[derive(Clone, Copy)]
+pub enum Input<'a> {
+    /// The input in packed order, once for each projection, which the scan makes in turn.
+    Rows(*const f32),
+    /// The finished projection of each distinct token, and for each element in packed order the record of its token.
+    Tokens {
+        /// (records, columns of the kernel)
+        projected: &'a [f32],
+        /// Indices of records.
+        records: &'a [u32],
+    },
+}
+
 /// All that a scan works on.
 pub struct Scan<'a> {
     /// Vector instructions.
@@ -111,8 +126,8 @@ pub struct Scan<'a> {
     pub features: usize,
     /// The recurrent weights.
     pub weights: &'a Weights,
-    /// The input in packed order, once for each projection.
-    pub x: *const f32,
+    /// The input.
+    pub input: Input<'a>,
     /// The input projections.
     pub projections: &'a [Projection],
     /// Recurrent dropout, when it is on.
@@ -216,12 +231,12 @@ impl Scan<'_> {
     fn state_mask(&self, gate: usize) -> *const f32 {
         // SAFETY: there is a mask (batch, units) for each gate.
         self.state_dropout
-            .map_or(std::ptr::null(), |_| unsafe { self.state_masks.add(gate * self.layout.batch() * self.units) })
+            .map_or(ptr::null(), |_| unsafe { self.state_masks.add(gate * self.layout.batch() * self.units) })
     }
 
     /// The mask of the product that does not multiply the state, or null.
     fn candidate_mask<C: Cell>(&self) -> *const f32 {
-        C::PRODUCTS.get(1).map_or(std::ptr::null(), |product| self.state_mask(product.block.gate))
+        C::PRODUCTS.get(1).map_or(ptr::null(), |product| self.state_mask(product.block.gate))
     }
 }
 
@@ -259,18 +274,16 @@ impl Scan<'_> {
                     let gates = self.gates_at(step, C::SLOTS, alone).add(rows.0 * C::SLOTS * self.units);
                     self.project(C::SLOTS, layout.offset(step) + rows.0, count, gates);
                 }
+                let gates = self.gates_at(step, C::SLOTS, alone);
                 let forward = ForwardStep {
                     rows: (rows.0, end),
                     units: self.units,
                     h_previous: self.h.before(layout, step, self.units),
-                    c_previous: if C::HAS_CELL_STATE {
-                        self.c.before(layout, step, self.units)
-                    } else {
-                        std::ptr::null()
-                    },
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { ptr::null() },
                     h: self.h.at(layout, step, self.units),
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { std::ptr::null_mut() },
-                    gates: self.gates_at(step, C::SLOTS, alone),
+                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { ptr::null_mut() },
+                    projected: self.projected(step, C::SLOTS, gates),
+                    gates,
                     has_product: self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
@@ -282,17 +295,55 @@ impl Scan<'_> {
         }
     }
 
+    /// Where a step finds its projections: in its gates, or with its tokens unless [`Scan::project`] has copied them.
+    fn projected(&self, step: usize, slots: usize, gates: *mut f32) -> Projected {
+        match self.input {
+            Input::Tokens { projected, records } if self.state_dropout.is_none() => Projected {
+                base: projected.as_ptr(),
+                stride: self.columns(),
+                records: records[self.layout.offset(step)..].as_ptr(),
+            },
+            _ => Projected { base: gates, stride: slots * self.units, records: ptr::null() },
+        }
+    }
+
+    /// Columns of the input projections.
+    fn columns(&self) -> usize {
+        self.projections.iter().map(|projection| projection.count * self.units).sum()
+    }
+
     /// `gates[row] = x·kernel + bias` for consecutive rows in packed order.
     ///
     /// # Safety
     /// The rows exist in the input and in `gates`, whose records have `slots` slots.
     unsafe fn project(&self, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
+        match self.input {
+            // SAFETY: passed on.
+            Input::Rows(x) => unsafe { self.multiply_inputs(x, slots, first_row, rows, gates) },
+            // The products with the masked states are added to the projections.
+            Input::Tokens { projected, records } if self.state_dropout.is_some() => {
+                let columns = self.columns();
+                for (row, &record) in records[first_row..][..rows].iter().enumerate() {
+                    let source = &projected[record as usize * columns..][..columns];
+                    // SAFETY: the projections fill the first slots of a row's record.
+                    unsafe { ptr::copy_nonoverlapping(source.as_ptr(), gates.add(row * slots * self.units), columns) };
+                }
+            }
+            Input::Tokens { .. } => {}
+        }
+    }
+
+    /// The projections of rows of numbers.
+    ///
+    /// # Safety
+    /// As [`Scan::project`].
+    unsafe fn multiply_inputs(&self, x: *const f32, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
         for (index, projection) in self.projections.iter().enumerate() {
             // SAFETY: there is an input for each projection; its slots lie inside the row record.
             let product = unsafe {
                 Product {
                     rows: (0, rows),
-                    a: self.x.add((index * self.layout.capacity() + first_row) * self.features),
+                    a: x.add((index * self.layout.capacity() + first_row) * self.features),
                     stride: self.features,
                     b: &projection.kernel,
                     epilogue: Store {
@@ -360,13 +411,13 @@ impl Scan<'_> {
                     units,
                     h_previous: self.h.before(layout, step, units),
                     h: self.h.at(layout, step, units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { std::ptr::null() },
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { std::ptr::null_mut() },
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { ptr::null() },
+                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS, true),
                     gates_next: if continuing > rows.0 {
                         self.gates_at(step + 1, C::SLOTS, true)
                     } else {
-                        std::ptr::null_mut()
+                        ptr::null_mut()
                     },
                     output_gradient: if gradients.output.is_null() {
                         gradients.output
@@ -390,8 +441,7 @@ impl Scan<'_> {
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
         let block = C::PRODUCTS[0].block;
-        let epilogue =
-            AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: std::ptr::null() };
+        let epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: ptr::null() };
         // SAFETY: the gates of step 0 and the carry are valid for these rows.
         let a = unsafe { self.gates_at(0, C::SLOTS, true).add(block.slot * units) }.cast_const();
         let b = &self.weights.backward;

@@ -1,0 +1,200 @@
+//! Forward: inputs are brought into packed order, masks of dropout are drawn, the scan runs, outputs are handed out.
+
+use super::State;
+use super::regions::{Cutter, Saved, Sizes};
+use super::weights::{PackedWeights, gate_of_slot};
+use crate::backend::Call;
+use crate::cells::{Cell, Visitor};
+use crate::cpu::Memory;
+use crate::graph::{CellKind, Recurrent};
+use crate::random;
+use crate::scan::layout::TimeLayout;
+use crate::scan::{self, GatesKept, Input, Kept, Scan, States};
+use crate::tensor::Span;
+use foliot_simd::dispatch::Level;
+
+/// Which random numbers each kind of dropout draws, so that the two never share any.
+const INPUT_STREAM: u32 = 0;
+const STATE_STREAM: u32 = 1;
+
+/// Draws a mask for each group and row, in packed row order; the numbers depend on the gate and the row's place in the batch.
+fn draw_masks(
+    layout: &TimeLayout,
+    masks: &mut [f32],
+    width: usize,
+    gate: impl Fn(usize) -> usize,
+    stream: u32,
+    rate: f32,
+    seed: u64,
+    step: u32,
+) {
+    let batch = layout.batch();
+    for (index, mask) in masks.chunks_exact_mut(width.max(1)).enumerate() {
+        let (group, packed) = (index / batch, index % batch);
+        let first = (gate(group) * batch + layout.row(packed)) * width;
+        random::fill_keep_scale(mask, first as u64, seed, step, stream, rate);
+    }
+}
+
+/// Brings the input into packed order, through the masks of dropout where there are any.
+fn pack_input(layout: &TimeLayout, sizes: &Sizes, source: &[f32], masks: &[f32], packed: &mut [f32]) {
+    let features = sizes.features;
+    for (group, packed) in packed.chunks_exact_mut((sizes.elements * features).max(1)).enumerate() {
+        layout.pack(features, source, packed);
+        if !sizes.input_dropout {
+            continue;
+        }
+        let masks = &masks[group * sizes.batch * features..];
+        for step in 0..layout.steps() {
+            let rows = layout.active(step) * features;
+            let values = &mut packed[layout.offset(step) * features..][..rows];
+            values.iter_mut().zip(masks).for_each(|(value, mask)| *value *= mask);
+        }
+    }
+}
+
+pub(super) struct Forward<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) level: Level,
+    pub(super) memory: &'a mut Memory,
+    pub(super) call: &'a Call<'a>,
+    pub(super) kind: CellKind,
+    pub(super) options: &'a Recurrent,
+}
+
+/// The scan of a call over its regions.
+///
+/// The pointers lead into `memory`; the scan must not outlive the call.
+pub(super) fn scan_of<'a>(
+    state: &'a State,
+    level: Level,
+    memory: &mut Memory,
+    call: &Call<'_>,
+    sizes: &Sizes,
+    saved: &Saved,
+) -> Option<Scan<'a>> {
+    let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
+    let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
+    let State { layout, packed, tokens } = state;
+    let packed = packed.as_ref()?;
+    let mut states = |values: Span, initial: Span, kept| States {
+        initial: memory.pointer(initial),
+        base: memory.pointer(values),
+        kept,
+    };
+    let h = states(h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
+    let c = states(saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
+    let gates_kept = if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
+    Some(Scan {
+        level,
+        layout,
+        units: sizes.units,
+        features: sizes.features,
+        weights: &packed.recurrent,
+        projections: &packed.projections,
+        input: if call.folded.is_some() { tokens.input() } else { Input::Rows(memory.pointer(x)) },
+        state_dropout: packed.state_dropout.as_ref(),
+        state_masks: memory.pointer(saved.state_masks),
+        masked_state: memory.pointer(saved.masked_state),
+        gates: memory.pointer(saved.gates),
+        gates_kept,
+        h,
+        c,
+    })
+}
+
+impl Visitor for Forward<'_> {
+    type Output = ();
+
+    fn visit<C: Cell>(self, cell: C) {
+        let Self { state, level, memory, call, kind, options } = self;
+        let sizes = Sizes::new(call, kind, options);
+        let saved = Saved::cut(&mut Cutter::of(call.saved), &sizes);
+        let shape = &call.inputs[0].shape;
+        let mask = call.inputs[0].mask.map(|span| memory.mask(span));
+        state.layout.update(shape.axis(0), shape.axis(1), mask, options.go_backwards);
+
+        for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
+            match call.inputs.get(1 + index) {
+                Some(given) => {
+                    let [source, target] = memory.many([given.value, target]);
+                    state.layout.pack_rows(sizes.units, source, target);
+                }
+                None => memory.floats_mut(target).fill(0.0),
+            }
+        }
+        let Recurrent { seed, dropout, recurrent_dropout, .. } = *options;
+        if sizes.input_dropout {
+            let masks = memory.floats_mut(saved.input_masks);
+            let gate = |group| if sizes.groups > 1 { gate_of_slot::<C>(group) } else { 0 };
+            draw_masks(&state.layout, masks, sizes.features, gate, INPUT_STREAM, dropout, seed, call.step);
+        }
+        if sizes.state_dropout {
+            let masks = memory.floats_mut(saved.state_masks);
+            draw_masks(
+                &state.layout,
+                masks,
+                sizes.units,
+                |gate| gate,
+                STATE_STREAM,
+                recurrent_dropout,
+                seed,
+                call.step,
+            );
+        }
+        if sizes.packs_input {
+            let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
+            pack_input(&state.layout, &sizes, source, masks, packed);
+        }
+        PackedWeights::update::<C>(&mut state.packed, level, call, &sizes);
+        if let (Some(folded), State { layout, packed: Some(packed), tokens }) = (&call.folded, &mut *state) {
+            tokens.project(level, layout, memory.integers(folded.ids.value), folded.table, packed, sizes.backward);
+        }
+        if let Some(scan) = scan_of(state, level, memory, call, &sizes, &saved) {
+            // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
+            unsafe { scan.forward(cell) };
+        }
+        hand_out(&state.layout, memory, call, &sizes, &saved, options);
+    }
+}
+
+/// Writes the layer's outputs: the sequence where the scan has not, the last output, the final states.
+fn hand_out(
+    layout: &TimeLayout,
+    memory: &mut Memory,
+    call: &Call<'_>,
+    sizes: &Sizes,
+    saved: &Saved,
+    options: &Recurrent,
+) {
+    let units = sizes.units;
+    if options.return_sequences && sizes.masked {
+        let [h, initial, output] = memory.many([saved.h, saved.initial_h, call.outputs[0].value]);
+        layout.hold(units, h, initial, options.zero_output_for_mask, output);
+    }
+    let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
+    let h = (h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
+    let c = (saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
+    let mut finals = Vec::new();
+    if !options.return_sequences {
+        finals.push((h, call.outputs[0].value, options.zero_output_for_mask));
+    }
+    let states = [h, c].into_iter().zip(call.outputs.iter().skip(1));
+    finals.extend(states.map(|(state, output)| (state, output.value, false)));
+    for ((values, initial, kept), output, zero_masked) in finals {
+        let [values, initial, target] = memory.many([values, initial, output]);
+        for row in 0..sizes.batch {
+            // A row's last step is always kept: either all steps are, or no later step has touched the row.
+            let source = match layout.length(row).checked_sub(1) {
+                Some(last) => &values[(kept.row(layout, last) + row) * units..][..units],
+                None => &initial[row * units..][..units],
+            };
+            let target = &mut target[layout.row(row) * units..][..units];
+            if zero_masked && layout.ends_masked(row) {
+                target.fill(0.0);
+            } else {
+                target.copy_from_slice(source);
+            }
+        }
+    }
+}

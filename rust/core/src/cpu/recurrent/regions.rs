@@ -1,0 +1,170 @@
+//! The sizes of a call and the regions of memory that it works in.
+
+use crate::backend::{Call, Workspace};
+use crate::graph::{CellKind, Recurrent};
+use crate::scan;
+use crate::scan::gradients;
+use crate::tensor::Span;
+
+/// The sizes of a call.
+#[derive(Clone, Copy)]
+// Each flag says whether the call has something of its own; they combine freely.
+#[allow(clippy::struct_excessive_bools)]
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) elements: usize,
+    pub(super) features: usize,
+    pub(super) units: usize,
+    pub(super) slots: usize,
+    pub(super) gates: usize,
+    pub(super) has_cell_state: bool,
+    /// Inputs that differ: one, or one for each gate under both kinds of dropout.
+    pub(super) groups: usize,
+    pub(super) input_dropout: bool,
+    pub(super) state_dropout: bool,
+    /// Whether a mask decides which steps count.
+    pub(super) masked: bool,
+    /// Whether the input has to be brought into packed order.
+    pub(super) packs_input: bool,
+    /// Whether the scan writes the layer's output itself.
+    pub(super) writes_output: bool,
+    /// Whether h of every step is kept.
+    pub(super) keeps_h: bool,
+    pub(super) backward: bool,
+}
+
+impl Sizes {
+    pub(super) fn new(call: &Call<'_>, kind: CellKind, options: &Recurrent) -> Self {
+        let shape = &call.inputs[0].shape;
+        let input_dropout = call.training && options.drops_inputs();
+        let state_dropout = call.training && options.drops_states();
+        let masked = call.inputs[0].mask.is_some();
+        let backward = call.outputs[0].gradient.is_some();
+        Self {
+            batch: shape.axis(0),
+            elements: shape.axis(0) * shape.axis(1),
+            features: shape.axis(2),
+            units: options.units,
+            slots: if kind == CellKind::Gru { 4 } else { kind.gates() },
+            gates: kind.gates(),
+            has_cell_state: kind == CellKind::Lstm,
+            groups: if input_dropout && options.recurrent_dropout > 0.0 { kind.gates() } else { 1 },
+            input_dropout,
+            state_dropout,
+            masked,
+            packs_input: call.folded.is_none() && (masked || options.go_backwards || input_dropout),
+            writes_output: options.return_sequences && !masked,
+            keeps_h: backward || options.return_sequences,
+            backward,
+        }
+    }
+}
+
+/// Cuts a span into regions, or only counts them.
+pub(super) struct Cutter {
+    span: Option<Span>,
+    used: usize,
+}
+
+impl Cutter {
+    /// Counts what the regions need.
+    fn counting() -> Self {
+        Self { span: None, used: 0 }
+    }
+
+    /// Cuts a span into regions.
+    pub(super) fn of(span: Span) -> Self {
+        Self { span: Some(span), used: 0 }
+    }
+
+    fn take(&mut self, len: usize) -> Span {
+        let start = self.used;
+        // Whole cache lines, so that rows of different regions never share one.
+        self.used += len.next_multiple_of(16);
+        self.span.map_or(Span { offset: 0, len }, |span| span.part(start, len))
+    }
+}
+
+/// The regions that live from the forward pass to the backward pass.
+pub(super) struct Saved {
+    pub(super) initial_h: Span,
+    pub(super) initial_c: Span,
+    pub(super) x: Span,
+    pub(super) input_masks: Span,
+    pub(super) state_masks: Span,
+    pub(super) masked_state: Span,
+    pub(super) gates: Span,
+    pub(super) h: Span,
+    pub(super) c: Span,
+}
+
+impl Saved {
+    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
+        let state = sizes.batch * sizes.units;
+        let all = sizes.elements * sizes.units;
+        let when = |condition: bool, len: usize| if condition { len } else { 0 };
+        let steps = if sizes.backward { sizes.elements } else { scan::projected_steps(sizes.batch) * sizes.batch };
+        Self {
+            initial_h: cutter.take(state),
+            initial_c: cutter.take(when(sizes.has_cell_state, state)),
+            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.elements * sizes.features)),
+            input_masks: cutter.take(when(sizes.input_dropout, sizes.groups * sizes.batch * sizes.features)),
+            state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
+            masked_state: cutter.take(when(sizes.state_dropout, state)),
+            gates: cutter.take(steps * sizes.slots * sizes.units),
+            h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all } else { 2 * state })),
+            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { state })),
+        }
+    }
+}
+
+/// The regions of the backward pass.
+pub(super) struct Scratch {
+    pub(super) carry: Span,
+    pub(super) cell_carry: Span,
+    pub(super) output_gradient: Span,
+    pub(super) leading_gradient: Span,
+    pub(super) input_gradient: Span,
+    pub(super) group_gradient: Span,
+    pub(super) masked_states: Span,
+    pub(super) partials: Span,
+}
+
+impl Scratch {
+    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes, options: &Recurrent) -> Self {
+        let state = sizes.batch * sizes.units;
+        let when = |condition: bool, len: usize| if condition { len } else { 0 };
+        // Weight gradients are formed for one or more column blocks at a time.
+        let partials = (1..=sizes.gates).map(|count| {
+            let columns = count * sizes.units;
+            gradients::partials_len(sizes.features, columns, sizes.elements)
+                .max(gradients::partials_len(sizes.units, columns, sizes.elements))
+                .max(gradients::column_partials_len(columns))
+        });
+        let holds = sizes.masked && options.return_sequences;
+        let input = sizes.elements * sizes.features;
+        Self {
+            carry: cutter.take(state),
+            cell_carry: cutter.take(when(sizes.has_cell_state, state)),
+            output_gradient: cutter.take(when(holds, sizes.elements * sizes.units)),
+            leading_gradient: cutter.take(when(holds, state)),
+            input_gradient: cutter.take(when(sizes.packs_input, input)),
+            group_gradient: cutter.take(when(sizes.groups > 1, input)),
+            masked_states: cutter.take(when(sizes.state_dropout, sizes.elements * sizes.units)),
+            partials: cutter.take(partials.max().unwrap_or(0)),
+        }
+    }
+}
+
+/// The memory that a call needs.
+pub(in crate::cpu) fn workspace(call: &Call<'_>) -> Workspace {
+    let Some((kind, options)) = call.layer.recurrent() else { return Workspace::default() };
+    let sizes = Sizes::new(call, kind, options);
+    let mut saved = Cutter::counting();
+    Saved::cut(&mut saved, &sizes);
+    let mut scratch = Cutter::counting();
+    if sizes.backward {
+        Scratch::cut(&mut scratch, &sizes, options);
+    }
+    Workspace { saved: saved.used, scratch: scratch.used }
+}

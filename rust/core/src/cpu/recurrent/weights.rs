@@ -1,0 +1,108 @@
+//! The weights of a recurrent layer in the order that the kernels read.
+
+use super::regions::Sizes;
+use crate::backend::Call;
+use crate::cells::{self, Cell, Weights};
+use crate::scan::{Projection, StateDropout};
+use foliot_simd::dispatch::Level;
+use foliot_simd::gemm::Packed;
+
+/// The layer's weights in the order that the products read, as long as they do not change.
+pub(super) struct PackedWeights {
+    /// Which values of the weights these are.
+    pub(super) versions: Vec<u64>,
+    groups: usize,
+    pub(super) recurrent: Weights,
+    pub(super) projections: Vec<Projection>,
+    /// The transposed kernels of the projections.
+    pub(super) transposed: Vec<Packed>,
+    pub(super) state_dropout: Option<StateDropout>,
+}
+
+impl PackedWeights {
+    /// Packs the weights if they have changed.
+    pub(super) fn update<C: Cell>(stored: &mut Option<Self>, level: Level, call: &Call<'_>, sizes: &Sizes) {
+        let versions: Vec<u64> = call.parameters.iter().map(|parameter| parameter.version()).collect();
+        let holds = |packed: &Self| {
+            let same_dropout = packed.state_dropout.is_some() == sizes.state_dropout;
+            packed.versions == versions && packed.groups == sizes.groups && same_dropout
+        };
+        if !stored.as_ref().is_some_and(holds) {
+            *stored = Some(Self::new::<C>(level, call, sizes, versions));
+        }
+    }
+
+    fn new<C: Cell>(level: Level, call: &Call<'_>, sizes: &Sizes, versions: Vec<u64>) -> Self {
+        let values: Vec<_> = call.parameters.iter().map(|parameter| parameter.read()).collect();
+        let (units, columns) = (sizes.units, sizes.gates * sizes.units);
+        let kernel = slot_order::<C>(&values[0], sizes.features, units, columns);
+        let bias = values.get(2).map_or_else(|| vec![0.0; columns], |bias| input_bias::<C>(bias, columns, units));
+        let candidate_bias = match values.get(2) {
+            Some(bias) if bias.len() == 2 * columns => bias[2 * columns - units..].to_vec(),
+            _ => vec![0.0; units],
+        };
+        let per_group = sizes.gates / sizes.groups;
+        let part = |group: usize| group * per_group * units;
+        let width = per_group * units;
+        let projections = (0..sizes.groups).map(|group| Projection {
+            kernel: Packed::plain(level, &kernel[part(group)..], sizes.features, width, columns, 1),
+            bias: bias[part(group)..][..width].to_vec(),
+            slot: group * per_group,
+            count: per_group,
+        });
+        let transposed = (0..sizes.groups)
+            .map(|group| Packed::plain(level, &kernel[part(group)..], width, sizes.features, 1, columns))
+            .collect();
+        let state_dropout = sizes.state_dropout.then(|| {
+            let block = C::PRODUCTS[0].block;
+            let gate = |index: usize| &values[1][(block.gate + index) * units..];
+            StateDropout {
+                forward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, columns, 1)).collect(),
+                backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, 1, columns)).collect(),
+            }
+        });
+        Self {
+            versions,
+            groups: sizes.groups,
+            recurrent: Weights::pack::<C>(level, units, sizes.gates, &values[1], candidate_bias),
+            projections: projections.collect(),
+            transposed,
+            state_dropout,
+        }
+    }
+}
+
+/// The columns of a kernel (rows, columns) in the order of the slots.
+fn slot_order<C: Cell>(kernel: &[f32], rows: usize, units: usize, columns: usize) -> Vec<f32> {
+    let mut ordered = vec![0.0; rows * columns];
+    for row in 0..rows {
+        for block in C::INPUTS {
+            let (from, to) = (row * columns + block.gate * units, row * columns + block.slot * units);
+            ordered[to..to + block.count * units].copy_from_slice(&kernel[from..from + block.count * units]);
+        }
+    }
+    ordered
+}
+
+/// The bias that the input projection adds, in the order of the slots: the input bias, and the recurrent bias of the gates
+/// whose recurrent product is added to the same sum.
+fn input_bias<C: Cell>(bias: &[f32], columns: usize, units: usize) -> Vec<f32> {
+    let mut ordered = slot_order::<C>(&bias[..columns], 1, units, columns);
+    if bias.len() == 2 * columns {
+        let block = C::PRODUCTS[0].block;
+        for gate in 0..block.count {
+            let slot = block.slot + gate;
+            if slot * units < columns {
+                let source = &bias[columns + (block.gate + gate) * units..][..units];
+                ordered[slot * units..][..units].iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+    ordered
+}
+
+/// The column block of the kernel that goes to a slot.
+pub(super) fn gate_of_slot<C: Cell>(slot: usize) -> usize {
+    let holds = |block: &&cells::Block| (block.slot..block.slot + block.count).contains(&slot);
+    C::INPUTS.iter().find(holds).map_or(slot, |block| block.gate + slot - block.slot)
+}

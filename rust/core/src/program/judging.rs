@@ -1,0 +1,213 @@
+//! Losses and metrics of a batch: targets, masks and weights are brought in line with the rows of the outputs.
+
+use super::{Array, Expected, Mean, Program, Reduction, Values, gather};
+use crate::backend::LossJob;
+use crate::losses::Targets;
+use crate::tensor::Shape;
+use crate::{Error, Result};
+
+impl Program {
+    /// Losses and metrics of a batch that has run; gradients of the outputs where the plan has them.
+    pub(super) fn judge(
+        &mut self,
+        index: usize,
+        penalty: f64,
+        rows: Option<&[i64]>,
+        expected: Expected<'_>,
+    ) -> Result<f64> {
+        let plan = &self.plans[index];
+        let training =
+            self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
+        let outputs = self.graph.outputs.len();
+        if expected.targets.len() != outputs || expected.weights.len() != outputs {
+            return Err(Error::value("y", format!("{outputs} arrays"), expected.targets.len().to_string()));
+        }
+        let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
+        let mut total = penalty;
+        let mut means: Vec<Mean> = Vec::with_capacity(self.metrics.len());
+        let mut weighted_means: Vec<Mean> = Vec::new();
+        for (position, output) in self.graph.outputs.iter().enumerate() {
+            let tensor = &plan.tensors[output.node][output.output];
+            let spec = &training.losses[position];
+            let targets = gather_targets(&tensor.shape, spec.loss.wants_sparse(), rows, expected.targets[position])?;
+            let mut mask = None;
+            if let Some(span) = tensor.mask {
+                self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
+            }
+            let weights =
+                expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
+            let loss_weights = combine(mask.as_deref().map(|mask| balanced(mask, spec.reduction)), weights.as_deref());
+            let count = tensor.shape.rows();
+            let scale = match spec.reduction {
+                Reduction::Sum => 1.0,
+                Reduction::SumOverBatchSize => 1.0 / count.max(1) as f32,
+                Reduction::MeanWithSampleWeight => {
+                    let sum = loss_weights.as_ref().map_or(count as f32, |weights| weights.iter().sum());
+                    if sum == 0.0 { 0.0 } else { 1.0 / sum }
+                }
+            } * training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
+            let job = |gradient, weights| LossJob {
+                prediction: tensor.value,
+                gradient,
+                targets: targets.as_targets(),
+                rows: count,
+                features: tensor.shape.features(),
+                weights,
+                scale,
+            };
+            let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
+            total += sum * f64::from(scale);
+            for metric in &training.metrics[position] {
+                let (sum, weight) = self.backend.metric(metric, &job(None, mask.as_deref()))?;
+                means.push(Mean { sum, weight });
+            }
+            let metric_weights = combine(mask.clone(), weights.as_deref());
+            for metric in &training.weighted_metrics[position] {
+                let (sum, weight) = self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
+                weighted_means.push(Mean { sum, weight });
+            }
+        }
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            if let Some(regularizer) = self.graph.regularizer(index) {
+                total += regularizer.penalty(&parameter.read());
+            }
+        }
+        self.loss.sum += total * batch as f64;
+        self.loss.weight += batch as f64;
+        for (mean, part) in self.metrics.iter_mut().zip(means.into_iter().chain(weighted_means)) {
+            mean.sum += part.sum;
+            mean.weight += part.weight;
+        }
+        Ok(total)
+    }
+}
+
+/// Targets in the order of the prediction's rows.
+enum Gathered {
+    Dense(Vec<f32>),
+    Sparse(Vec<i32>),
+}
+
+impl Gathered {
+    fn as_targets(&self) -> Targets<'_> {
+        match self {
+            Self::Dense(values) => Targets::Dense(values),
+            Self::Sparse(values) => Targets::Sparse(values),
+        }
+    }
+}
+
+/// The shape in which an array with `width` values for each sample lines up with an output: time is an axis of its own
+/// where the output has one.
+fn aligned(output: &Shape, width: usize) -> Shape {
+    let batch = output.axis(0);
+    if output.is_time_major() && output.axis(1) > 0 {
+        Shape::known(&[batch, output.axis(1), width / output.axis(1)])
+    } else {
+        Shape::known(&[batch, width])
+    }
+}
+
+fn sample_width(name: &str, array: Array<'_>, rows: Option<&[i64]>, batch: usize) -> Result<usize> {
+    let length = array.shape.first().copied().unwrap_or(0);
+    let fits = rows.map_or(length == batch, |rows| rows.iter().all(|&row| row >= 0 && (row as usize) < length));
+    if !fits {
+        return Err(Error::value(name, "as many samples as x has", length.to_string()));
+    }
+    Ok(array.shape[1..].iter().product())
+}
+
+fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
+    let batch = output.axis(0);
+    let width = sample_width("y", array, rows, batch)?;
+    let per_sample = output.rows().checked_div(batch).unwrap_or(0);
+    let wanted = if sparse { per_sample } else { per_sample * output.features() };
+    if width != wanted && batch > 0 {
+        let mut expected = output.0.clone();
+        if sparse {
+            expected.pop();
+        }
+        let kind = if sparse { "class indices" } else { "targets" };
+        let received = format!("{:?}", array.shape);
+        return Err(Error::value(
+            "y",
+            format!("{kind} of shape {} for the output {output}", Shape(expected)),
+            received,
+        ));
+    }
+    let shape = aligned(output, width);
+    Ok(match array.values {
+        Values::Float(values) => {
+            let mut target = vec![0.0; batch * width];
+            gather(&shape, rows, values, &mut target);
+            Gathered::Dense(target)
+        }
+        Values::Integer(values) => {
+            let mut target = vec![0; batch * width];
+            gather(&shape, rows, values, &mut target);
+            if sparse {
+                Gathered::Sparse(target)
+            } else {
+                Gathered::Dense(target.into_iter().map(|value| value as f32).collect())
+            }
+        }
+        Values::Flag(_) => return Err(Error::type_("y", "numbers", "flags")),
+    })
+}
+
+/// A weight for each row of the prediction.
+fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Result<Vec<f32>> {
+    let batch = output.axis(0);
+    let width = sample_width("sample_weight", array, rows, batch)?;
+    let per_sample = output.rows().checked_div(batch).unwrap_or(0);
+    let Values::Float(values) = array.values else {
+        return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
+    };
+    if width != 1 && width != per_sample {
+        let expected = format!("one weight for each sample, or {per_sample}");
+        return Err(Error::value("sample_weight", expected, format!("{:?}", array.shape)));
+    }
+    let mut weights = vec![0.0; batch * width];
+    if width == per_sample {
+        gather(&aligned(output, width), rows, values, &mut weights);
+        return Ok(weights);
+    }
+    gather(&Shape::known(&[batch, 1]), rows, values, &mut weights);
+    let mut repeated = vec![0.0; batch * per_sample];
+    // Rows lie time first: (time, batch, rest).
+    let rest = per_sample / output.axis(1).max(1);
+    for (row, target) in repeated.iter_mut().enumerate() {
+        *target = weights[row / rest.max(1) % batch];
+    }
+    Ok(repeated)
+}
+
+/// A mask (batch, time) as a weight for each row of the prediction.
+fn row_weights_of_mask(output: &Shape, flags: &[u8]) -> Vec<f32> {
+    if output.rank() != 3 && flags.len() == output.rows() {
+        // The mask of ids that are no sequence, or of several axes: one flag for each row, in the same order.
+        return flags.iter().map(|flag| f32::from(*flag != 0)).collect();
+    }
+    let (batch, time) = (output.axis(0), output.axis(1));
+    let rest = output.rows().checked_div(batch * time).unwrap_or(0).max(1);
+    let row = |row: usize| {
+        let (step, sample) = (row / rest / batch, row / rest % batch);
+        f32::from(flags[sample * time + step] != 0)
+    };
+    (0..output.rows()).map(row).collect()
+}
+
+/// Keras's weight of an unmasked row: the mean over all rows then is the mean over the unmasked ones.
+fn balanced(mask: &[f32], reduction: Reduction) -> Vec<f32> {
+    let valid: f32 = mask.iter().sum();
+    let factor = if reduction == Reduction::SumOverBatchSize && valid > 0.0 { mask.len() as f32 / valid } else { 1.0 };
+    mask.iter().map(|flag| flag * factor).collect()
+}
+
+fn combine(mask: Option<Vec<f32>>, weights: Option<&[f32]>) -> Option<Vec<f32>> {
+    match (mask, weights) {
+        (Some(mask), Some(weights)) => Some(mask.iter().zip(weights).map(|(mask, weight)| mask * weight).collect()),
+        (Some(mask), None) => Some(mask),
+        (None, weights) => weights.map(<[f32]>::to_vec),
+    }
+}
