@@ -1,6 +1,6 @@
 //! What executes a plan. The plan asks a backend for whole layers, never for single operations or time steps.
 
-use crate::graph::Layer;
+use crate::layers::Layer;
 use crate::losses::{Loss, Targets};
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;

@@ -11,6 +11,7 @@ pub mod error;
 pub mod files;
 pub mod graph;
 pub mod initializers;
+pub mod layers;
 pub mod losses;
 pub mod metrics;
 pub mod optimizers;

@@ -2,7 +2,8 @@
 
 use crate::Result;
 use crate::backend::{Backend, Call, Folded, MemorySize, Tensor};
-use crate::graph::{Graph, Layer, Node, TensorId};
+use crate::graph::{Graph, Node, TensorId};
+use crate::layers::{Input, Layer, MaskRule};
 use crate::parameter::Parameter;
 use crate::tensor::{DType, Shape, Span};
 use std::sync::Arc;
@@ -101,7 +102,7 @@ impl Plan {
         plan.size.masks = mask_spans.map(|span| span.offset + span.len).max().unwrap_or(0);
         plan.size.integers = graph
             .input_nodes()
-            .filter(|(_, node)| is_integer(&node.layer))
+            .filter(|(_, node)| node.layer.is_integer_input())
             .map(|(index, _)| plan.tensors[index][0].value)
             .map(|span| span.offset + span.len)
             .max()
@@ -128,7 +129,7 @@ impl Plan {
         for node in &graph.nodes {
             let own = node.parameters.iter().any(|&index| self.wants_parameter(graph, index));
             let above = node.inputs.iter().any(|input| wanted[input.node]);
-            let input = matches!(node.layer, Layer::Input { dtype: DType::Float32, .. });
+            let input = matches!(node.layer, Layer::Input(Input { dtype: DType::Float32, .. }));
             // An activity penalty needs its input's value only, but its gradient travels with the others.
             wanted.push(own || above || (input && self.purpose.gradients == Wanted::Everything));
         }
@@ -169,7 +170,7 @@ impl Plan {
                     })
             };
             let tensor = &mut self.tensors[index][0];
-            if matches!(node.layer, Layer::Embedding { .. }) && tensor.shape.rank() == 3 {
+            if matches!(node.layer, Layer::Embedding(_)) && tensor.shape.rank() == 3 {
                 tensor.folded = !readers[index][0].is_empty() && readers[index][0].iter().all(takes_tokens);
             }
         }
@@ -195,14 +196,14 @@ impl Plan {
                 if tensor.folded {
                     continue;
                 }
-                if !is_integer(&node.layer) {
+                if !node.layer.is_integer_input() {
                     let last_reader = readers[index][output].iter().copied().max().unwrap_or(index);
                     let last = if backward { mirror(index) } else { last_reader };
                     // All inputs are brought in before the first layer runs.
-                    let first = if matches!(node.layer, Layer::Input { .. }) { 0 } else { index };
+                    let first = if matches!(node.layer, Layer::Input(_)) { 0 } else { index };
                     request(Target::Value(index, output), elements, first, last);
                 }
-                if wanted[index] && !is_integer(&node.layer) {
+                if wanted[index] && !node.layer.is_integer_input() {
                     tensor.gradient = Some(Span { offset: 0, len: elements });
                     // One reader writes the gradient in its turn; otherwise it is cleared before the losses and added to.
                     let first = if let [reader] = readers[index][output][..] { mirror(reader) } else { nodes };
@@ -298,33 +299,25 @@ enum Target {
     Scratch(usize),
 }
 
-fn is_integer(layer: &Layer) -> bool {
-    matches!(layer, Layer::Input { dtype: DType::Int32, .. })
-}
-
 /// Tensors with their shapes, their masks placed, and the integer inputs placed.
 fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Tensor>> {
     let mut tensors: Vec<Vec<Tensor>> = Vec::with_capacity(graph.nodes.len());
     let (mut masks, mut integers) = (0, 0);
     for (node, shapes) in graph.nodes.iter().zip(shapes) {
-        let fresh = match &node.layer {
-            Layer::Input { masked, .. } => *masked,
-            Layer::Embedding { mask_zero, .. } => *mask_zero,
-            _ => false,
-        };
-        let passed = node.inputs.first().and_then(|input| tensors[input.node][input.output].mask);
-        let mask = if fresh {
-            let len = match node.layer {
-                // One flag for each id, which has as many axes as it likes.
-                Layer::Embedding { .. } => shapes[0].rows(),
-                _ => shapes[0].axis(0) * shapes[0].axis(1),
-            };
-            masks += len;
-            Some(Span { offset: masks - len, len })
-        } else if node.layer.passes_mask() {
-            passed
-        } else {
-            None
+        let given: Vec<Option<Span>> = node.inputs.iter().map(|input| tensors[input.node][input.output].mask).collect();
+        let masked: Vec<bool> = given.iter().map(Option::is_some).collect();
+        let mask = match node.layer.describe().mask_rule(&masked) {
+            MaskRule::Drop => None,
+            MaskRule::Pass => given.first().copied().flatten(),
+            MaskRule::Make => {
+                let len = match node.layer {
+                    // One flag for each id, which has as many axes as it likes.
+                    Layer::Embedding(_) => shapes[0].rows(),
+                    _ => shapes[0].axis(0) * shapes[0].axis(1),
+                };
+                masks += len;
+                Some(Span { offset: masks - len, len })
+            }
         };
         let make = |(output, shape): (usize, &Shape)| Tensor {
             shape: shape.clone(),
@@ -334,7 +327,7 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
             folded: false,
         };
         let mut outputs: Vec<Tensor> = shapes.iter().enumerate().map(make).collect();
-        if is_integer(&node.layer) {
+        if node.layer.is_integer_input() {
             let len = outputs[0].shape.elements();
             outputs[0].value = Span { offset: integers, len };
             integers += len;

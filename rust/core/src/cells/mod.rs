@@ -404,9 +404,13 @@ pub trait Visitor {
 
 /// Calls the visitor with the cell that the options ask for. The usual activations have instances of their own, so that
 /// they compile into the kernels; all others share one.
-pub fn with_cell<V: Visitor>(kind: crate::graph::CellKind, options: &crate::graph::Recurrent, visitor: V) -> V::Output {
+pub fn with_cell<V: Visitor>(
+    kind: crate::layers::CellKind,
+    options: &crate::layers::Recurrent,
+    visitor: V,
+) -> V::Output {
     use crate::activations::{Activation, Sigmoid, Tanh};
-    use crate::graph::CellKind;
+    use crate::layers::CellKind;
     let gate = options.recurrent_activation.unwrap_or(Activation::Sigmoid {});
     let usual = options.activation == Activation::Tanh {} && gate == Activation::Sigmoid {};
     let reset_after = options.reset_after.unwrap_or(true);

@@ -1,8 +1,10 @@
 //! `activation(x · kernel + bias)` over the last axis.
 
-use super::{Memory, Parts, for_each_rows};
+use super::{Compute, Context, Memory, Parts, for_each_rows};
+use crate::Result;
 use crate::activations::Activation;
 use crate::backend::{Call, Workspace};
+use crate::layers::Dense;
 use crate::parameter::Parameter;
 use crate::scan::gradients::{self, Rows, Segment};
 use foliot_simd::dispatch::Level;
@@ -30,18 +32,29 @@ fn packed<'a>(cache: &'a mut Option<(u64, Packed)>, level: Level, kernel: &Param
     packed
 }
 
-/// Before the activation, in training and inference: out of place keeps one code path for all activations.
-pub(super) fn workspace(call: &Call<'_>, activation: Activation) -> Workspace {
-    let elements = call.outputs[0].shape.elements();
-    let linear = activation == Activation::Linear {};
-    let (rows, features, units) =
-        (call.inputs[0].shape.rows(), call.inputs[0].shape.features(), call.outputs[0].shape.features());
-    let partials = gradients::partials_len(features, units, rows).max(gradients::column_partials_len(units));
-    Workspace { saved: if linear { 0 } else { elements }, scratch: elements + partials }
+impl Compute for Dense {
+    fn workspace(&self, call: &Call<'_>) -> Workspace {
+        // Before the activation, in training and inference: out of place keeps one code path for all activations.
+        let elements = call.outputs[0].shape.elements();
+        let linear = self.activation == Activation::Linear {};
+        let (rows, features, units) =
+            (call.inputs[0].shape.rows(), call.inputs[0].shape.features(), call.outputs[0].shape.features());
+        let partials = gradients::partials_len(features, units, rows).max(gradients::column_partials_len(units));
+        Workspace { saved: if linear { 0 } else { elements }, scratch: elements + partials }
+    }
+
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        context.kept.dense.forward(context.level, context.memory, call, self.activation);
+        Ok(0.0)
+    }
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        context.kept.dense.backward(context.level, context.memory, call, self.activation);
+    }
 }
 
 impl State {
-    pub(super) fn forward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
+    fn forward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
         let kernel = packed(&mut self.forward, level, call.parameters[0], false);
         let bias = call.parameters.get(1).map(|bias| bias.read());
         let (rows, features, units) =
@@ -63,7 +76,7 @@ impl State {
         });
     }
 
-    pub(super) fn backward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
+    fn backward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
         let Some(output_gradient) = call.outputs[0].gradient else { return };
         let (rows, features, units) =
             (call.inputs[0].shape.rows(), call.inputs[0].shape.features(), call.outputs[0].shape.features());

@@ -1,62 +1,78 @@
 //! Layers that work on one element at a time, or only move them.
 
-use super::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
-use crate::activations::Activation;
+use super::{Compute, Context, ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
+use crate::Result;
 use crate::backend::{Call, Workspace};
+use crate::layers::{Activate, ActivityRegularization, Dropout, Flatten};
 use crate::random;
 use crate::tensor::{Shape, for_each_run};
-use foliot_simd::dispatch::Level;
 
 /// Rows of an activation that are worth a task.
 fn rows_per_task(features: usize) -> usize {
     (ELEMENTS_PER_TASK / features.max(1)).max(1)
 }
 
-pub(super) fn activation_forward(level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
-    let shape = &call.inputs[0].shape;
-    let (rows, features) = (shape.rows(), shape.features());
-    let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
-    let (x, y) = (&*x, Parts(y.as_mut_ptr()));
-    for_each_rows(rows, rows_per_task(features), |start, count| {
-        // SAFETY: tasks have disjoint rows.
-        let y = unsafe { y.part(start * features, count * features) };
-        activation.forward(level, features, &x[start * features..][..count * features], y);
-    });
-}
-
-pub(super) fn activation_backward(level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
-    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
-    let features = call.inputs[0].shape.features();
-    let [x, y, dy, dx] = memory.many([call.inputs[0].value, call.outputs[0].value, dy, dx]);
-    activation.backward(level, features, x, y, dy, dx);
-}
-
-/// The mask that multiplies the input in training.
-pub(super) fn dropout_workspace(call: &Call<'_>) -> Workspace {
-    Workspace { saved: if call.training { call.inputs[0].shape.elements() } else { 0 }, scratch: 0 }
-}
-
-pub(super) fn dropout_forward(
-    memory: &mut Memory,
-    call: &Call<'_>,
-    rate: f32,
-    seed: u64,
-    noise_shape: Option<&[Option<usize>]>,
-) {
-    if !call.training {
+impl Compute for Activate {
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { level, memory, .. } = context;
+        let activation = self.activation;
+        let shape = &call.inputs[0].shape;
+        let (rows, features) = (shape.rows(), shape.features());
         let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
-        y.copy_from_slice(x);
-        return;
+        let (x, y) = (&*x, Parts(y.as_mut_ptr()));
+        for_each_rows(rows, rows_per_task(features), |start, count| {
+            // SAFETY: tasks have disjoint rows.
+            let y = unsafe { y.part(start * features, count * features) };
+            activation.forward(level, features, &x[start * features..][..count * features], y);
+        });
+        Ok(0.0)
     }
-    let [x, mask, y] = memory.many([call.inputs[0].value, call.saved, call.outputs[0].value]);
-    let shape = &call.inputs[0].shape;
-    match noise_shape {
-        None => random::fill_keep_scale(mask, 0, seed, call.step, 0, rate),
-        Some(noise) => broadcast_mask(shape, noise, mask, |values| {
-            random::fill_keep_scale(values, 0, seed, call.step, 0, rate);
-        }),
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { level, memory, .. } = context;
+        let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+        let features = call.inputs[0].shape.features();
+        let [x, y, dy, dx] = memory.many([call.inputs[0].value, call.outputs[0].value, dy, dx]);
+        self.activation.backward(level, features, x, y, dy, dx);
     }
-    y.iter_mut().zip(&*x).zip(&*mask).for_each(|((y, x), mask)| *y = x * mask);
+}
+
+impl Compute for Dropout {
+    fn workspace(&self, call: &Call<'_>) -> Workspace {
+        // The mask that multiplies the input in training.
+        Workspace { saved: if call.training { call.inputs[0].shape.elements() } else { 0 }, scratch: 0 }
+    }
+
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { memory, .. } = context;
+        if !call.training {
+            let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+            y.copy_from_slice(x);
+            return Ok(0.0);
+        }
+        let [x, mask, y] = memory.many([call.inputs[0].value, call.saved, call.outputs[0].value]);
+        let shape = &call.inputs[0].shape;
+        match &self.noise_shape {
+            None => random::fill_keep_scale(mask, 0, self.seed, call.step, 0, self.rate),
+            Some(noise) => broadcast_mask(shape, noise, mask, |values| {
+                random::fill_keep_scale(values, 0, self.seed, call.step, 0, self.rate);
+            }),
+        }
+        y.iter_mut().zip(&*x).zip(&*mask).for_each(|((y, x), mask)| *y = x * mask);
+        Ok(0.0)
+    }
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { memory, .. } = context;
+        let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+        if call.training {
+            let [mask, dy, dx] = memory.many([call.saved, dy, dx]);
+            dx.iter_mut().zip(&*dy).zip(&*mask).for_each(|((dx, dy), mask)| *dx = dy * mask);
+        } else {
+            let [dy, dx] = memory.many([dy, dx]);
+            dx.copy_from_slice(dy);
+        }
+    }
 }
 
 /// Draws a mask of the noise shape and repeats it along the axes of length 1.
@@ -79,19 +95,19 @@ fn broadcast_mask(shape: &Shape, noise: &[Option<usize>], mask: &mut [f32], draw
     });
 }
 
-pub(super) fn dropout_backward(memory: &mut Memory, call: &Call<'_>) {
-    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
-    if call.training {
-        let [mask, dy, dx] = memory.many([call.saved, dy, dx]);
-        dx.iter_mut().zip(&*dy).zip(&*mask).for_each(|((dx, dy), mask)| *dx = dy * mask);
-    } else {
-        let [dy, dx] = memory.many([dy, dx]);
-        dx.copy_from_slice(dy);
+impl Compute for Flatten {
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        flatten(context.memory, call, false);
+        Ok(0.0)
+    }
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        flatten(context.memory, call, true);
     }
 }
 
 /// From (batch, time, ...) in time-major memory to (batch, features), or the gradient back.
-pub(super) fn flatten(memory: &mut Memory, call: &Call<'_>, backward: bool) {
+fn flatten(memory: &mut Memory, call: &Call<'_>, backward: bool) {
     let shape = &call.inputs[0].shape;
     let (deep, flat) = if backward {
         let (Some(deep), Some(flat)) = (call.inputs[0].gradient, call.outputs[0].gradient) else { return };
@@ -106,27 +122,31 @@ pub(super) fn flatten(memory: &mut Memory, call: &Call<'_>, backward: bool) {
     });
 }
 
-pub(super) fn penalty_forward(memory: &mut Memory, call: &Call<'_>, l1: f32, l2: f32) -> f64 {
-    let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
-    y.copy_from_slice(x);
-    let (l1, l2) = (f64::from(l1), f64::from(l2));
-    let sum: f64 = x.iter().map(|x| f64::from(*x)).map(|x| l1 * x.abs() + l2 * x * x).sum();
-    sum / call.inputs[0].shape.axis(0).max(1) as f64
-}
+impl Compute for ActivityRegularization {
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { memory, .. } = context;
+        let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+        y.copy_from_slice(x);
+        let (l1, l2) = (f64::from(self.l1), f64::from(self.l2));
+        let sum: f64 = x.iter().map(|x| f64::from(*x)).map(|x| l1 * x.abs() + l2 * x * x).sum();
+        Ok(sum / call.inputs[0].shape.axis(0).max(1) as f64)
+    }
 
-pub(super) fn penalty_backward(memory: &mut Memory, call: &Call<'_>, l1: f32, l2: f32) {
-    let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
-    let scale = 1.0 / call.inputs[0].shape.axis(0).max(1) as f32;
-    let [x, dy, dx] = memory.many([call.inputs[0].value, dy, dx]);
-    for ((dx, dy), x) in dx.iter_mut().zip(&*dy).zip(&*x) {
-        // The sign of zero is zero here, as in NumPy.
-        let sign = if *x > 0.0 {
-            1.0
-        } else if *x < 0.0 {
-            -1.0
-        } else {
-            0.0
-        };
-        *dx = dy + scale * (l1 * sign + 2.0 * l2 * x);
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { memory, .. } = context;
+        let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+        let scale = 1.0 / call.inputs[0].shape.axis(0).max(1) as f32;
+        let [x, dy, dx] = memory.many([call.inputs[0].value, dy, dx]);
+        for ((dx, dy), x) in dx.iter_mut().zip(&*dy).zip(&*x) {
+            // The sign of zero is zero here, as in NumPy.
+            let sign = if *x > 0.0 {
+                1.0
+            } else if *x < 0.0 {
+                -1.0
+            } else {
+                0.0
+            };
+            *dx = dy + scale * (self.l1 * sign + 2.0 * self.l2 * x);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Rows of a table.
 
-use super::{Memory, Parts, for_each_rows};
+use super::{Compute, Context, Memory, Parts, for_each_rows};
 use crate::backend::{Call, Tensor};
+use crate::layers::Embedding;
 use crate::threads;
 use crate::{Error, Result};
 
@@ -16,31 +17,54 @@ fn positions(ids: &Tensor) -> (usize, impl Fn(usize) -> usize + Sync + use<>) {
     (ids.shape.elements(), map)
 }
 
-pub(super) fn forward(
-    memory: &mut Memory,
-    call: &Call<'_>,
-    input_dim: usize,
-    output_dim: usize,
-    mask_zero: bool,
-) -> Result<()> {
-    let count = call.inputs[0].shape.elements();
-    let ids = memory.integers(call.inputs[0].value);
-    if let Some(position) = ids.iter().position(|&id| !usize::try_from(id).is_ok_and(|id| id < input_dim)) {
-        let row = position / (count / call.inputs[0].shape.axis(0).max(1)).max(1);
-        let row = call.rows.map_or(row, |rows| rows[row] as usize);
-        let expected = format!("token ids from 0 to {}, below input_dim={input_dim}", input_dim.saturating_sub(1));
-        return Err(Error::value(call.name, expected, format!("{} in row {row}", ids[position])));
+impl Compute for Embedding {
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { memory, .. } = context;
+        let Self { input_dim, output_dim, mask_zero } = *self;
+        let count = call.inputs[0].shape.elements();
+        let ids = memory.integers(call.inputs[0].value);
+        if let Some(position) = ids.iter().position(|&id| !usize::try_from(id).is_ok_and(|id| id < input_dim)) {
+            let row = position / (count / call.inputs[0].shape.axis(0).max(1)).max(1);
+            let row = call.rows.map_or(row, |rows| rows[row] as usize);
+            let expected = format!("token ids from 0 to {}, below input_dim={input_dim}", input_dim.saturating_sub(1));
+            return Err(Error::value(call.name, expected, format!("{} in row {row}", ids[position])));
+        }
+        if !call.outputs[0].folded {
+            look_up(memory, call, output_dim);
+        }
+        if let (true, Some(mask)) = (mask_zero, call.outputs[0].mask) {
+            let ids = call.inputs[0].value;
+            let Memory { integers, masks, .. } = memory;
+            let flags = &mut masks[mask.offset..mask.offset + mask.len];
+            flags.iter_mut().zip(&integers[ids.offset..]).for_each(|(flag, id)| *flag = u8::from(*id != 0));
+        }
+        Ok(0.0)
     }
-    if !call.outputs[0].folded {
-        look_up(memory, call, output_dim);
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { memory, .. } = context;
+        let Self { input_dim, output_dim, .. } = *self;
+        let (Some(table), Some(output)) = (call.parameter_gradients[0], call.outputs[0].gradient) else { return };
+        let (_, source) = positions(call.inputs[0]);
+        let (ids, [target, gradient]) = memory.integers_and_many(call.inputs[0].value, [table, output]);
+        let (target, gradient) = (Parts(target.as_mut_ptr()), &*gradient);
+        // Each task adds up the rows of its own part of the vocabulary, in the order of the ids: the sums do not depend on how
+        // many tasks there are.
+        let tasks = threads::count();
+        let share = input_dim.div_ceil(tasks);
+        threads::for_each(tasks, |task| {
+            let range = task * share..(task + 1) * share;
+            for (index, &id) in ids.iter().enumerate() {
+                let id = id as usize;
+                if range.contains(&id) {
+                    // SAFETY: the rows of different tasks are disjoint; ids were checked in the forward pass.
+                    let sums = unsafe { target.part(id * output_dim, output_dim) };
+                    let row = &gradient[source(index) * output_dim..][..output_dim];
+                    sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        });
     }
-    if let (true, Some(mask)) = (mask_zero, call.outputs[0].mask) {
-        let ids = call.inputs[0].value;
-        let Memory { integers, masks, .. } = memory;
-        let flags = &mut masks[mask.offset..mask.offset + mask.len];
-        flags.iter_mut().zip(&integers[ids.offset..]).for_each(|(flag, id)| *flag = u8::from(*id != 0));
-    }
-    Ok(())
 }
 
 /// Copies the vector of each token.
@@ -54,29 +78,6 @@ fn look_up(memory: &mut Memory, call: &Call<'_>, output_dim: usize) {
             // SAFETY: `target` is one to one, so each task writes its own rows of the output, which no one else uses now.
             let row = unsafe { output.part(target(index) * output_dim, output_dim) };
             row.copy_from_slice(&table[id as usize * output_dim..][..output_dim]);
-        }
-    });
-}
-
-pub(super) fn backward(memory: &mut Memory, call: &Call<'_>, input_dim: usize, output_dim: usize) {
-    let (Some(table), Some(output)) = (call.parameter_gradients[0], call.outputs[0].gradient) else { return };
-    let (_, source) = positions(call.inputs[0]);
-    let (ids, [target, gradient]) = memory.integers_and_many(call.inputs[0].value, [table, output]);
-    let (target, gradient) = (Parts(target.as_mut_ptr()), &*gradient);
-    // Each task adds up the rows of its own part of the vocabulary, in the order of the ids: the sums do not depend on how
-    // many tasks there are.
-    let tasks = threads::count();
-    let share = input_dim.div_ceil(tasks);
-    threads::for_each(tasks, |task| {
-        let range = task * share..(task + 1) * share;
-        for (index, &id) in ids.iter().enumerate() {
-            let id = id as usize;
-            if range.contains(&id) {
-                // SAFETY: the rows of different tasks are disjoint; ids were checked in the forward pass.
-                let sums = unsafe { target.part(id * output_dim, output_dim) };
-                let row = &gradient[source(index) * output_dim..][..output_dim];
-                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
         }
     });
 }

@@ -6,7 +6,7 @@ mod embedding;
 mod recurrent;
 
 use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
-use crate::graph::Layer;
+use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::tensor::{Buffer, Span};
@@ -86,13 +86,62 @@ fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32
     }
 }
 
+/// What a node keeps from one call to the next, such as packed weights; each kind of layer has its own part.
+#[derive(Default)]
+struct Kept {
+    recurrent: recurrent::State,
+    dense: dense::State,
+}
+
+/// What a layer computes with.
+struct Context<'a> {
+    level: Level,
+    memory: &'a mut Memory,
+    kept: &'a mut Kept,
+}
+
+/// What the CPU computes for a kind of layer.
+trait Compute {
+    /// The memory that a call needs. `call` has shapes and gradients wanted, but no spans yet.
+    fn workspace(&self, _call: &Call<'_>) -> Workspace {
+        Workspace::default()
+    }
+
+    /// Writes the outputs. Returns what the layer adds to the loss, zero for most.
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64>;
+
+    /// Overwrites the gradients of the inputs, adds to those of the weights.
+    fn backward(&self, context: Context<'_>, call: &Call<'_>);
+}
+
+fn compute(layer: &Layer) -> &dyn Compute {
+    match layer {
+        Layer::Input(layer) => layer,
+        Layer::Embedding(layer) => layer,
+        Layer::Dense(layer) => layer,
+        Layer::Activation(layer) => layer,
+        Layer::Dropout(layer) => layer,
+        Layer::Flatten(layer) => layer,
+        Layer::ActivityRegularization(layer) => layer,
+        Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
+    }
+}
+
+impl Compute for Input {
+    fn forward(&self, _context: Context<'_>, _call: &Call<'_>) -> Result<f64> {
+        Ok(0.0)
+    }
+
+    fn backward(&self, _context: Context<'_>, _call: &Call<'_>) {}
+}
+
 /// Executes plans with the vector instructions of one level.
 pub struct Cpu {
     level: Level,
     exact_algebra: bool,
     memory: Memory,
-    recurrent: Vec<Option<recurrent::State>>,
-    dense: Vec<Option<dense::State>>,
+    /// What each node keeps from one call to the next.
+    kept: Vec<Kept>,
 }
 
 impl Cpu {
@@ -111,8 +160,7 @@ impl Cpu {
             level,
             exact_algebra,
             memory: Memory::default(),
-            recurrent: (0..nodes).map(|_| None).collect(),
-            dense: (0..nodes).map(|_| None).collect(),
+            kept: (0..nodes).map(|_| Kept::default()).collect(),
         })
     }
 }
@@ -127,12 +175,7 @@ impl Backend for Cpu {
     }
 
     fn workspace(&self, call: &Call<'_>) -> Workspace {
-        match call.layer {
-            Layer::SimpleRnn(_) | Layer::Lstm(_) | Layer::Gru(_) => recurrent::workspace(call),
-            Layer::Dense { activation, .. } => dense::workspace(call, *activation),
-            Layer::Dropout { .. } => elementwise::dropout_workspace(call),
-            _ => Workspace::default(),
-        }
+        compute(call.layer).workspace(call)
     }
 
     fn resize(&mut self, size: MemorySize) -> Result<()> {
@@ -163,48 +206,13 @@ impl Backend for Cpu {
     }
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
-        let Self { level, memory, recurrent, dense, .. } = self;
-        match call.layer {
-            Layer::Input { .. } => {}
-            Layer::Embedding { input_dim, output_dim, mask_zero } => {
-                embedding::forward(memory, call, *input_dim, *output_dim, *mask_zero)?;
-            }
-            Layer::Dense { activation, .. } => {
-                dense[call.node].get_or_insert_default().forward(*level, memory, call, *activation);
-            }
-            Layer::Activation { activation } => elementwise::activation_forward(*level, memory, call, *activation),
-            Layer::Dropout { rate, seed, noise_shape } => {
-                elementwise::dropout_forward(memory, call, *rate, *seed, noise_shape.as_deref());
-            }
-            Layer::Flatten {} => elementwise::flatten(memory, call, false),
-            Layer::ActivityRegularization { l1, l2 } => {
-                return Ok(elementwise::penalty_forward(memory, call, *l1, *l2));
-            }
-            Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
-                recurrent[call.node].get_or_insert_default().forward(*level, memory, call, options);
-            }
-        }
-        Ok(0.0)
+        let Self { level, memory, kept, .. } = self;
+        compute(call.layer).forward(Context { level: *level, memory, kept: &mut kept[call.node] }, call)
     }
 
     fn backward(&mut self, call: &Call<'_>) {
-        let Self { level, memory, recurrent, dense, .. } = self;
-        match call.layer {
-            Layer::Input { .. } => {}
-            Layer::Embedding { input_dim, output_dim, .. } => {
-                embedding::backward(memory, call, *input_dim, *output_dim);
-            }
-            Layer::Dense { activation, .. } => {
-                dense[call.node].get_or_insert_default().backward(*level, memory, call, *activation);
-            }
-            Layer::Activation { activation } => elementwise::activation_backward(*level, memory, call, *activation),
-            Layer::Dropout { .. } => elementwise::dropout_backward(memory, call),
-            Layer::Flatten {} => elementwise::flatten(memory, call, true),
-            Layer::ActivityRegularization { l1, l2 } => elementwise::penalty_backward(memory, call, *l1, *l2),
-            Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
-                recurrent[call.node].get_or_insert_default().backward(*level, memory, call, options);
-            }
-        }
+        let Self { level, memory, kept, .. } = self;
+        compute(call.layer).backward(Context { level: *level, memory, kept: &mut kept[call.node] }, call);
     }
 
     fn clear(&mut self, span: Span) {

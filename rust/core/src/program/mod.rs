@@ -4,7 +4,8 @@ mod judging;
 
 use crate::backend::{Backend, Call, Update, UpdateParameter};
 use crate::cpu::Cpu;
-use crate::graph::{Graph, Layer};
+use crate::graph::Graph;
+use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::OptimizerState;
@@ -315,7 +316,7 @@ impl Program {
         let plan = &self.plans[index];
         self.backend.resize(plan.size)?;
         for (position, (node, description)) in self.graph.input_nodes().enumerate() {
-            let Layer::Input { dtype, masked, .. } = &description.layer else { continue };
+            let Layer::Input(Input { dtype, masked, .. }) = &description.layer else { continue };
             let tensor = &plan.tensors[node][0];
             let values = batch.inputs[position].values;
             match (dtype, values) {

@@ -6,7 +6,7 @@ use super::regions::{Cutter, Saved, Scratch, Sizes};
 use crate::backend::Call;
 use crate::cells::{Cell, Operand, Visitor};
 use crate::cpu::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
-use crate::graph::{CellKind, Recurrent};
+use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
 use crate::scan::gradients::{self, Rows, Segment};
 use crate::scan::layout::TimeLayout;

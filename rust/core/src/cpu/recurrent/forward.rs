@@ -6,7 +6,7 @@ use super::weights::{PackedWeights, gate_of_slot};
 use crate::backend::Call;
 use crate::cells::{Cell, Visitor};
 use crate::cpu::Memory;
-use crate::graph::{CellKind, Recurrent};
+use crate::layers::{CellKind, Recurrent};
 use crate::random;
 use crate::scan::layout::TimeLayout;
 use crate::scan::{self, GatesKept, Input, Kept, Scan, States};

@@ -6,15 +6,14 @@ mod regions;
 mod tokens;
 mod weights;
 
-use super::Memory;
-use crate::backend::Call;
+use super::{Compute, Context};
+use crate::Result;
+use crate::backend::{Call, Workspace};
 use crate::cells;
-use crate::graph::Recurrent;
+use crate::layers::Recurrent;
 use crate::scan::layout::TimeLayout;
 use backward::Backward;
-use foliot_simd::dispatch::Level;
 use forward::Forward;
-pub(super) use regions::workspace;
 use tokens::Tokens;
 use weights::PackedWeights;
 
@@ -27,14 +26,23 @@ pub(super) struct State {
     tokens: Tokens,
 }
 
-impl State {
-    pub(super) fn forward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, options: &Recurrent) {
-        let Some((kind, _)) = call.layer.recurrent() else { return };
-        cells::with_cell(kind, options, Forward { state: self, level, memory, call, kind, options });
+impl Compute for Recurrent {
+    fn workspace(&self, call: &Call<'_>) -> Workspace {
+        regions::workspace(call)
     }
 
-    pub(super) fn backward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, options: &Recurrent) {
-        let Some((kind, _)) = call.layer.recurrent() else { return };
-        cells::with_cell(kind, options, Backward { state: self, level, memory, call, kind, options });
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { level, memory, kept } = context;
+        let Some((kind, options)) = call.layer.recurrent() else { return Ok(0.0) };
+        let state = &mut kept.recurrent;
+        cells::with_cell(kind, options, Forward { state, level, memory, call, kind, options });
+        Ok(0.0)
+    }
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { level, memory, kept } = context;
+        let Some((kind, options)) = call.layer.recurrent() else { return };
+        let state = &mut kept.recurrent;
+        cells::with_cell(kind, options, Backward { state, level, memory, call, kind, options });
     }
 }

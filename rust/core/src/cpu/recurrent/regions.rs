@@ -1,7 +1,7 @@
 //! The sizes of a call and the regions of memory that it works in.
 
 use crate::backend::{Call, Workspace};
-use crate::graph::{CellKind, Recurrent};
+use crate::layers::{CellKind, Recurrent};
 use crate::scan;
 use crate::scan::gradients;
 use crate::tensor::Span;
@@ -157,7 +157,7 @@ impl Scratch {
 }
 
 /// The memory that a call needs.
-pub(in crate::cpu) fn workspace(call: &Call<'_>) -> Workspace {
+pub(super) fn workspace(call: &Call<'_>) -> Workspace {
     let Some((kind, options)) = call.layer.recurrent() else { return Workspace::default() };
     let sizes = Sizes::new(call, kind, options);
     let mut saved = Cutter::counting();

@@ -1,0 +1,52 @@
+use super::{Describe, MaskRule, finite};
+use crate::Result;
+use crate::activations::Activation;
+use crate::tensor::Shape;
+use serde::Deserialize;
+
+/// An element-wise function, or softmax over the last axis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activate {
+    /// The function.
+    pub activation: Activation,
+}
+
+impl Describe for Activate {
+    fn validate(&self, _name: &str) -> Result<()> {
+        self.activation.validate()
+    }
+
+    fn output_shapes(&self, _name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
+        MaskRule::Pass
+    }
+}
+
+/// Adds `(l1·Σ|x| + l2·Σx²) / batch` to the loss and passes its input on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityRegularization {
+    /// Weight of the absolute values.
+    pub l1: f32,
+    /// Weight of the squares.
+    pub l2: f32,
+}
+
+impl Describe for ActivityRegularization {
+    fn validate(&self, name: &str) -> Result<()> {
+        finite(name, "l1", self.l1)?;
+        finite(name, "l2", self.l2)
+    }
+
+    fn output_shapes(&self, _name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
+        MaskRule::Pass
+    }
+}

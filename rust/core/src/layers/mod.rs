@@ -1,0 +1,176 @@
+//! The kinds of layers: what each one is told, which shapes and weights it has, what becomes of a mask. What a layer computes
+//! is the backend's part, [`crate::cpu`]. A new kind is one file here and one there, and a row in [`Layer`].
+
+mod activation;
+mod dense;
+mod dropout;
+mod embedding;
+mod input;
+mod recurrent;
+mod shape;
+
+pub use activation::{Activate, ActivityRegularization};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use input::Input;
+pub use recurrent::{CellKind, CellLayer, Recurrent};
+pub use shape::Flatten;
+
+use crate::tensor::{DType, Shape};
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::ops::{Deref, RangeInclusive};
+
+/// What a node computes. Names and meanings are Keras's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Layer {
+    /// An array that the caller passes.
+    Input(Input),
+    /// Rows of a table.
+    Embedding(Embedding),
+    /// A product with a matrix.
+    Dense(Dense),
+    /// A function of each element, or softmax.
+    Activation(Activate),
+    /// Random zeros.
+    Dropout(Dropout),
+    /// All axes but the batch axis become one.
+    Flatten(Flatten),
+    /// A penalty on values.
+    ActivityRegularization(ActivityRegularization),
+    /// See [`crate::cells::simple_rnn`].
+    SimpleRnn(Recurrent),
+    /// See [`crate::cells::lstm`].
+    Lstm(Recurrent),
+    /// See [`crate::cells::gru`].
+    Gru(Recurrent),
+}
+
+/// Where a layer's first output has its mask from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskRule {
+    /// It has none.
+    Drop,
+    /// From the first input.
+    Pass,
+    /// From the caller or from the layer itself, in memory of its own.
+    Make,
+}
+
+/// The name and the shape of a weight.
+pub type WeightShape = (&'static str, Vec<usize>);
+
+/// What the graph and the plan want to know of a layer.
+pub trait Describe {
+    /// Checks sizes and rates.
+    ///
+    /// # Errors
+    /// When an option cannot be; the message names layer and option.
+    fn validate(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// How many inputs it takes.
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    /// The shapes of its outputs.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the layer; the message names the layer and the axes.
+    fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>>;
+
+    /// The weights that it needs.
+    ///
+    /// # Errors
+    /// When the number of input features is not known.
+    fn weight_shapes(&self, _name: &str, _inputs: &[Shape]) -> Result<Vec<WeightShape>> {
+        Ok(Vec::new())
+    }
+
+    /// What becomes of the masks of its inputs; `masked` says which inputs have one.
+    fn mask_rule(&self, masked: &[bool]) -> MaskRule;
+}
+
+/// A layer as it describes itself.
+pub enum Described<'a> {
+    /// Any other layer.
+    Plain(&'a dyn Describe),
+    /// A recurrent layer.
+    Cell(CellLayer<'a>),
+}
+
+impl<'a> Deref for Described<'a> {
+    type Target = dyn Describe + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Plain(layer) => *layer,
+            Self::Cell(layer) => layer,
+        }
+    }
+}
+
+impl Layer {
+    /// The layer's description of itself.
+    #[must_use]
+    pub fn describe(&self) -> Described<'_> {
+        match self {
+            Self::Input(layer) => Described::Plain(layer),
+            Self::Embedding(layer) => Described::Plain(layer),
+            Self::Dense(layer) => Described::Plain(layer),
+            Self::Activation(layer) => Described::Plain(layer),
+            Self::Dropout(layer) => Described::Plain(layer),
+            Self::Flatten(layer) => Described::Plain(layer),
+            Self::ActivityRegularization(layer) => Described::Plain(layer),
+            Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
+            Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
+            Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
+        }
+    }
+
+    /// The cell and options of a recurrent layer.
+    #[must_use]
+    pub fn recurrent(&self) -> Option<(CellKind, &Recurrent)> {
+        match self.describe() {
+            Described::Cell(CellLayer { kind, options }) => Some((kind, options)),
+            Described::Plain(_) => None,
+        }
+    }
+
+    /// Whether it is an array of token ids that the caller passes.
+    #[must_use]
+    pub fn is_integer_input(&self) -> bool {
+        matches!(self, Self::Input(Input { dtype: DType::Int32, .. }))
+    }
+}
+
+/// An option that has to be a positive integer.
+fn positive(name: &str, option: &str, value: usize) -> Result<()> {
+    if value > 0 { Ok(()) } else { Err(Error::value(format!("{name}: {option}"), "a positive integer", "0")) }
+}
+
+/// An option that has to be finite.
+fn finite(name: &str, option: &str, value: f32) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::value(format!("{name}: {option}"), "a finite number", value.to_string()))
+}
+
+/// An option that has to be a share.
+fn share(name: &str, option: &str, value: f32) -> Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::value(format!("{name}: {option}"), "a number from 0 to 1", value.to_string()))
+}
+
+/// The length of an input's last axis, which the weights need.
+fn features(name: &str, input: &Shape) -> Result<usize> {
+    let last = input.0.last().copied().flatten();
+    last.ok_or_else(|| Error::value(name, "an input whose last axis is known", input.to_string()))
+}
