@@ -7,9 +7,10 @@ The formulas are Keras's. The learning rate can be set at any time, also while a
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,25 @@ class Optimizer(Configurable):
         self.name = snake_case(type(self).__name__) if name is None else check_text("name", name)
         self.decay = check_number("decay", decay, minimum=0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The arguments, the weights that are trained, and the state: native objects are made anew from these."""
+        state = {name: value for name, value in self.__dict__.items() if name != "_native"}
+        slots = self.get_slots() if self.built else None
+        return state | {"iterations": self.iterations, "slots": slots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        iterations, slots = state.pop("iterations"), state.pop("slots")
+        self.__dict__.update(state, _native=None)
+        if self._parameters is not None:
+            self.native.build(list(self._parameters))
+            self.set_slots(slots)
+        if iterations:
+            self.iterations = iterations
+
+    def __copy__(self) -> Self:
+        """A copy with a state of its own: a state belongs to one training."""
+        return copy.deepcopy(self)
+
     def __setattr__(self, name: str, value: object) -> None:
         # The core read these when it was given them: a later change would do nothing, in silence.
         if name in self.argument_names() and name not in ("learning_rate", "name") and self._native is not None:
@@ -195,8 +215,8 @@ class Optimizer(Configurable):
             self._parameters = tuple(parameters)
         elif [id(parameter) for parameter in parameters] != [id(parameter) for parameter in self._parameters]:
             raise ValueError(
-                "`optimizer`: expected one that is new or has trained the same weights; "
-                f"received a {type(self).__name__} that has trained others: compile with a new optimizer"
+                "`optimizer`: expected one that has not trained other weights, for its state belongs to them; "
+                f"received {self!r}: compile with a new optimizer"
             )
         return self.native
 
@@ -204,6 +224,11 @@ class Optimizer(Configurable):
     def built(self) -> bool:
         """Whether the optimizer holds the state of a model's weights."""
         return self._parameters is not None
+
+    @property
+    def parameters(self) -> tuple[_core.Parameter, ...]:
+        """The weights that the state belongs to, none before training."""
+        return self._parameters or ()
 
     @property
     def iterations(self) -> int:

@@ -1,5 +1,7 @@
 """What every layer has: a name, weights that live in Rust, a configuration, and a call."""
 
+import copy
+import copyreg
 import itertools
 import math
 import re
@@ -7,11 +9,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from foliot import _arrays, _core, _random, activations, constraints, initializers, regularizers
+from foliot import _arrays, _copies, _core, _random, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_text, unknown_keys, value_error
 from foliot._graph import Node, Shape, SymbolicTensor, assemble
@@ -46,6 +48,9 @@ def clear_names() -> None:
     """Restarts the numbering of automatic names."""
     _name_counters.clear()
 
+
+# By type, so that a weight that several objects share stays one: `pickle` and `copy` remember what they have met.
+copyreg.pickle(_core.Parameter, _copies.reduce_parameter)
 
 # Held while weights and graphs are made, so that the first use of a model from several threads makes them once.
 BUILDING = threading.RLock()
@@ -119,6 +124,16 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the native program, which the copy makes when it first needs one."""
+        return self.__dict__ | {"_eager": None}
+
+    def __copy__(self) -> Self:
+        """A copy with weights of its own, as in Keras: two layers that share some share all, by being one layer."""
+        return copy.deepcopy(self)
 
     @property
     def label(self) -> str:

@@ -1,14 +1,13 @@
 """Training, evaluation and prediction: the loops over batches. All arithmetic happens in `foliot._core`."""
 
 import math
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from foliot import _arrays, _core, _random, optimizers
+from foliot import _arrays, _copies, _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, infer_shapes, nodes_between
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 _BATCH_SIZE = 32
 # Outputs do not depend on how rows are put together, so `predict` takes batches that keep all threads busy.
 _PREDICT_BATCH_SIZE = 256
-
-
-# The weights that an optimizer's state belongs to.
-_optimized: "weakref.WeakKeyDictionary[optimizers.Optimizer, list[_core.Parameter]]" = weakref.WeakKeyDictionary()
 
 
 class Trainer(Layer):
@@ -60,6 +55,19 @@ class Trainer(Layer):
         self._trainable_when_assembled: list[bool] = []
         self._native: _core.Program | None = None
         self._native_training: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        graph = _copies.flatten(state.pop("inputs"), state.pop("outputs")) if self.inputs else None
+        for name in ("_nodes", "_assembly", "_native", "_native_training"):
+            del state[name]
+        return state | {"graph": graph}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        graph = state.pop("graph")
+        self.__dict__.update(state)
+        self.inputs, self.outputs = ([], []) if graph is None else _copies.restore(graph)
+        self._forget_graph()
 
     def _assembled(self) -> Assembly:
         """The graph; a new one if a layer's `trainable` has changed."""
@@ -145,24 +153,14 @@ class Trainer(Layer):
     def _prepared_optimizer(self) -> _core.Optimizer:
         """The native optimizer, with its state for the trainable weights."""
         _, optimizer = self._compiled()
-        weights = self._assembled().trainable_parameters()
-        known = _optimized.get(optimizer)
-        if known is None:
-            optimizer.build(weights)
-            _optimized[optimizer] = weights
-        elif [id(weight) for weight in known] != [id(weight) for weight in weights]:
-            raise ValueError(
-                "`optimizer`: expected one that has not trained other weights, for its state belongs to them; "
-                f"received {optimizer!r}. Compile with a new one"
-            )
-        return optimizer.native
+        return optimizer.build(self._assembled().trainable_parameters())
 
     def optimizer_size(self) -> int:
         """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
-        weights = None if self.optimizer is None else _optimized.get(self.optimizer)
-        if self.optimizer is None or weights is None:
+        if self.optimizer is None or not self.optimizer.built:
             return 0
-        return 2 + len(self.optimizer.slot_names()) * sum(math.prod(weight.shape) for weight in weights)
+        trained = sum(math.prod(weight.shape) for weight in self.optimizer.parameters)
+        return 2 + len(self.optimizer.slot_names()) * trained
 
     @property
     def metrics_names(self) -> list[str]:
@@ -205,7 +203,7 @@ class Trainer(Layer):
 
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimizer's iteration and its slots by name, None before training."""
-        if self.optimizer is None or self.optimizer not in _optimized:
+        if self.optimizer is None or not self.optimizer.built:
             return None
         slots = dict(zip(self.optimizer.slot_names(), self.optimizer.get_slots(), strict=True))
         return {"iterations": self.optimizer.iterations, "slots": slots}
