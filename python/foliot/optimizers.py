@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -61,10 +61,11 @@ class Optimizer(Configurable):
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range, or more than one limit of gradients is set.
+        ValueError: An argument is out of its range, both `lr` and `learning_rate` are given, or more than one limit of
+            gradients is set.
     """
 
-    _spellings: ClassVar[frozenset[str]] = frozenset({"lr"})
+    _spellings: ClassVar[Mapping[str, str]] = {"lr": "learning_rate"}
 
     def __init__(
         self,
@@ -111,6 +112,11 @@ class Optimizer(Configurable):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.name = snake_case(type(self).__name__) if name is None else check_text("name", name)
         self.decay = check_number("decay", decay, minimum=0)
+
+    @staticmethod
+    def _shared(scope: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a constructor's `locals()` the arguments that all optimizers have, so that none lists them again."""
+        return {name: scope[name] for name in (*Optimizer.argument_names(), *Optimizer._spellings)}
 
     def __getstate__(self) -> dict[str, Any]:
         """The arguments, the weights that are trained, and the state: native objects are made anew from these."""
@@ -312,21 +318,7 @@ class SGD(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.momentum = check_number("momentum", momentum, minimum=0, maximum=1)
         self.nesterov = check_flag("nesterov", nesterov)
 
@@ -390,21 +382,7 @@ class RMSprop(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.rho = check_number("rho", rho, minimum=0, below=1)
         self.momentum = check_number("momentum", momentum, minimum=0, maximum=1)
         self.epsilon = _EPSILON if epsilon is None else check_number("epsilon", epsilon, minimum=0)
@@ -470,21 +448,7 @@ class Adam(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.beta_1 = check_number("beta_1", beta_1, minimum=0, below=1)
         self.beta_2 = check_number("beta_2", beta_2, minimum=0, below=1)
         self.epsilon = _EPSILON if epsilon is None else check_number("epsilon", epsilon, minimum=0)
