@@ -1,8 +1,8 @@
 """First values of weights.
 
 A layer takes one as an object or a name: `Dense(1, kernel_initializer="he_normal")`. Called on its own, an initializer
-gives an array: `initializers.GlorotUniform(seed=1)((3, 4))`. Without a seed it draws one, once, from foliot's stream of
-seeds (`foliot.utils.set_random_seed`), so that calling one initializer twice gives the same values, as in Keras.
+gives an array: `initializers.GlorotUniform(seed=1)((3, 4))`. Without a seed it draws one when it is made, from foliot's
+stream of seeds (`foliot.utils.set_random_seed`): as in Keras, calling one initializer twice gives the same values.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from foliot._checks import (
     type_error,
     value_error,
 )
+from foliot._random import next_seed
 from foliot._serialization import Registry, Value, snake_case
 
 __all__ = [
@@ -214,7 +215,7 @@ class RandomInitializer(Initializer):
     """What initializers that draw numbers have in common: a seed.
 
     Args:
-        seed: A whole number, or None to draw one from foliot's stream of seeds at the first call.
+        seed: A whole number, or None to draw one from foliot's stream of seeds, which `seed` then holds.
 
     Raises:
         TypeError: `seed` is no integer.
@@ -222,17 +223,16 @@ class RandomInitializer(Initializer):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.seed = None if seed is None else check_integer("seed", seed, minimum=0, maximum=2**64 - 1)
-        self._drawn: int | None = None
+        self._given = None if seed is None else check_integer("seed", seed, minimum=0, maximum=2**64 - 1)
+        # Drawn here and not at the first call: which seed it is then depends on the order of creation alone.
+        self.seed: int = next_seed() if self._given is None else self._given
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments; a seed that was drawn stays out, so that an object made from them draws its own."""
+        return super().get_config() | {"seed": self._given}
 
     def _seed(self) -> int:
-        if self.seed is not None:
-            return self.seed
-        if self._drawn is None:
-            from foliot._random import next_seed
-
-            self._drawn = next_seed()
-        return self._drawn
+        return self.seed
 
 
 class RandomNormal(RandomInitializer):

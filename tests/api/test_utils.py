@@ -1,5 +1,6 @@
 """Helpers and settings."""
 
+import pkgutil
 import random
 import subprocess
 import sys
@@ -91,6 +92,12 @@ def test_names_of_the_package() -> None:
     assert set(foliot.__all__) <= set(dir(foliot))
     for name in foliot.__all__:
         assert getattr(foliot, name) is not None
+    # What is in the package without an underscore is what its users reach by attribute, all but the command line.
+    packaged = {module.name for module in pkgutil.iter_modules(foliot.__path__) if not module.name.startswith("_")}
+    assert packaged - {"cli", "examples"} <= set(foliot.__all__)
+    for name in ("preprocessing.sequence", "preprocessing.text", "datasets.imdb", "utils.pad_sequences"):
+        code = f"import foliot; foliot.{name}"
+        subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = foliot.nonsense
 
