@@ -25,6 +25,7 @@ from foliot._checks import (
     value_error,
 )
 from foliot._random import next_seed
+from foliot._rows import check_unmasked
 from foliot._serialization import Registry, Value, snake_case
 
 __all__ = [
@@ -162,6 +163,7 @@ class Constant(Initializer):
 
     def __init__(self, value: ArrayLike = 0.0) -> None:
         self.value: float | NDArray[np.float32]
+        check_unmasked("value", value)
         array = np.asarray(value)
         if array.ndim == 0:
             self.value = check_number("value", array.item())
