@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foliot._arrays import Array
-from foliot._checks import check_choice, check_flag, check_integer, check_number, check_text, type_error, value_error
+from foliot._checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_text,
+    check_writable_path,
+    type_error,
+    value_error,
+)
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
@@ -349,7 +358,7 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath = check_text("filepath", os.fspath(filepath))
+        self.filepath = check_writable_path("filepath", filepath)
         self.verbose = check_integer("verbose", verbose, minimum=0, maximum=1)
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_weights_only = check_flag("save_weights_only", save_weights_only)

@@ -21,7 +21,8 @@ def test_to_categorical_as_keras_does() -> None:
     assert to_categorical([0, 2]).dtype == np.float64
     assert to_categorical([[0], [2]]).shape == (2, 3)
     assert to_categorical(np.zeros((2, 3, 1))).shape == (2, 3, 1)
-    assert to_categorical([1.7, 2]).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert to_categorical([1.0, 2]).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert to_categorical([True, False]).tolist() == [[0, 1], [1, 0]]
     assert to_categorical(3).tolist() == [0, 0, 0, 1]
     assert to_categorical([], 3).shape == (0, 3)
 
@@ -42,6 +43,14 @@ def test_to_categorical_inverts_argmax(rows: list[list[int]], classes: int) -> N
         ([], None, "`num_classes`"),
         ([1], 0, "`num_classes`"),
         (["a"], None, "`x`"),
+        ([0.5], None, "`x`: expected whole numbers, the indices of classes; received 0.5 in row 0"),
+        ([1.7, 2], 3, "`x`: expected whole numbers"),
+        ([0, np.nan], None, "`x`: expected whole numbers.*nan in row 1"),
+        ([np.inf], None, "`x`: expected whole numbers"),
+        ([0, 1], 2.0, "`num_classes`: expected an integer"),
+        ([2**60], None, rf"`x`: .*memory; received the index {2**60}.* {2**63 + 8} bytes"),
+        (np.array([2**63], dtype=np.uint64), None, f"`x`: .*memory; received the index {2**63}"),
+        ([1], 2**60, rf"`num_classes`: .*memory; received {2**60}"),
     ],
 )
 def test_to_categorical_refuses(x, classes, text) -> None:
