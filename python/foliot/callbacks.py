@@ -1,6 +1,9 @@
 """Hooks into training, evaluation and prediction."""
 
+import errno
+import itertools
 import os
+import string
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -344,6 +347,11 @@ class ModelCheckpoint(_Monitor):
         mode: `'min'`, `'max'`, or `'auto'` to go by the monitor.
         save_freq: `'epoch'`, or an integer to save every so many batches.
         initial_value_threshold: The value that counts as the best so far at the start.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of its range, or `filepath` has one of Keras's extensions or a nameless field.
+        OSError: When training begins: the folder cannot be made or written, or `filepath` is a folder.
     """
 
     def __init__(
@@ -359,6 +367,7 @@ class ModelCheckpoint(_Monitor):
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = check_writable_path("filepath", filepath)
+        _check_fields(self.filepath)
         self.verbose = check_integer("verbose", verbose, minimum=0, maximum=1)
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_weights_only = check_flag("save_weights_only", save_weights_only)
@@ -372,6 +381,20 @@ class ModelCheckpoint(_Monitor):
         )
         self._epoch = 0
         self._batches = 0
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        # What the first epoch has learnt must not be lost to a path that nothing can be written to. A folder that is
+        # named by a field is not known before that epoch's end.
+        path = Path(self.filepath)
+        folder = Path(*itertools.takewhile(lambda part: "{" not in part, path.parent.parts))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(error.errno, folder) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _unwritable(errno.EACCES, folder)
+        if path.is_dir():
+            raise _unwritable(errno.EISDIR, path)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
@@ -421,6 +444,22 @@ class ModelCheckpoint(_Monitor):
             raise ValueError(
                 f"`filepath`: expected fields among {', '.join(fields)}; received {self.filepath!r} ({error!r})"
             ) from error
+
+
+def _check_fields(filepath: str) -> None:
+    expected = "fields with names, such as {epoch:02d} or {val_loss:.2f}"
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(filepath) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"`filepath`: expected {expected}; received {filepath!r} ({error})") from error
+    if any(not name.isidentifier() for name in fields):
+        raise value_error("filepath", expected, filepath)
+
+
+def _unwritable(number: int | None, path: Path) -> OSError:
+    # With a number Python picks the subclass: PermissionError, NotADirectoryError, ...
+    reason = os.strerror(number or errno.EIO)
+    return OSError(number, f"`filepath`: expected a file in a folder that can be written ({reason})", str(path))
 
 
 def _say(text: str) -> None:

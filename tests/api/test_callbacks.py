@@ -147,6 +147,40 @@ def test_checkpoint_with_an_unknown_field() -> None:
         drive(ModelCheckpoint("m-{val_acc}"), [1])
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("m.keras", "`filepath`: expected a path such as 'model.foliot'.*not .keras"),
+        ("best/{epoch}.weights.h5", "`filepath`: expected a path such as 'model.foliot'.*not .h5"),
+        ("m-{}.foliot", "`filepath`: expected fields with names"),
+        ("m-{0}.foliot", "`filepath`: expected fields with names"),
+        ("m-{epoch.foliot", "`filepath`: expected fields with names"),
+        ("m-{loss:.2f}}.foliot", "`filepath`: expected fields with names"),
+    ],
+)
+def test_a_checkpoint_checks_its_path_when_it_is_made(path, text) -> None:
+    for weights_only in (False, True):
+        with pytest.raises(ValueError, match=text):
+            ModelCheckpoint(path, save_weights_only=weights_only)
+
+
+def test_a_checkpoint_checks_its_folder_before_training(model, tokens, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in ("file/m", "file/new/m", "file/{epoch}/m", "folder"):
+        with pytest.raises(OSError, match="`filepath`: expected a file in a folder that can be written"):
+            model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / path, save_freq=10**6)])
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=r"`filepath`.*folder"):
+        model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "folder" / "m")])
+    assert model.optimizer.iterations == 0
+
+
+def test_folders_with_fields_are_made_when_they_are_known(model, tokens, tmp_path) -> None:
+    model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "a" / "{epoch}" / "m.foliot")])
+    assert (tmp_path / "a" / "1" / "m.foliot").is_file()
+
+
 def test_checkpoints_are_models(model, tokens, tmp_path) -> None:
     path = tmp_path / "new" / "{epoch}.foliot"
     model.fit(*tokens, epochs=2, verbose=0, callbacks=[ModelCheckpoint(path)])
