@@ -30,27 +30,26 @@ def numeric(argument: str, value: object) -> Array:
     check_unmasked(argument, value)
     try:
         array = np.asarray(value)
-        # What pandas calls missing is NaN to NumPy, or an object.
-        if array.dtype == object or (hasattr(value, "isna") and array.dtype.kind == "f"):
-            _check_nothing_missing(argument, array)
-        if array.dtype == object and array.ndim > 0:
-            # A pandas column of equally long lists, or numbers boxed as objects.
-            array = np.asarray(array.tolist())
+        # A pandas column of equally long lists, or numbers boxed as objects.
+        numbers = np.asarray(array.tolist()) if array.dtype == object and array.ndim > 0 else array
     except ValueError as error:
         raise ValueError(
             f"`{argument}`: expected rows of one length; received a ragged list ({error}). "
             "foliot.utils.pad_sequences makes sequences equally long"
         ) from error
-    if array.dtype.kind not in "biuf":
+    # What pandas calls missing is NaN to NumPy, or an object.
+    if array.dtype == object or (hasattr(value, "isna") and array.dtype.kind == "f"):
+        _check_nothing_missing(argument, array)
+    if numbers.dtype.kind not in "biuf":
         hint = (
             "; turn labels into numbers first, for example with scikit-learn's LabelEncoder"
-            if array.dtype.kind in "UST"
+            if numbers.dtype.kind in "UST"
             else ""
         )
         raise TypeError(
-            f"`{argument}` must hold numbers. Received dtype {array.dtype} from {type(value).__name__}{hint}"
+            f"`{argument}` must hold numbers. Received dtype {numbers.dtype} from {type(value).__name__}{hint}"
         )
-    return array
+    return numbers
 
 
 def _check_nothing_missing(argument: str, array: Array) -> None:

@@ -154,11 +154,23 @@ FIT = [
     ((np.ma.masked_greater(X, 20), Y), {}, r"`x`: expected an array without masked elements.*row 3.*\.filled\(0\)"),
     (([*X[:3], np.ma.masked_greater(X[3], 20)], Y), {}, "`x`: expected an array without masked elements.*row 3"),
     ((X, np.ma.masked_array(Y, [0, 1, 0, 0])), {}, "`y`: .*masked elements.*row 1"),
-    ((X, pd.Series([0, 1, None, 0])), {}, "`y`: .*a missing value, nan, in row 2.*fillna"),
-    ((X, pd.Series([0, 1, None, 0], dtype="Int64")), {}, "`y`: .*a missing value, .*, in row 2.*fillna"),
-    ((X, pd.Series([True, None, None, False], dtype="boolean")), {}, "`y`: .*a missing value, <NA>, in row 1"),
-    ((X, pd.DataFrame({"a": Y, "b": pd.array([1, None, 2, 3], dtype="Int64")})), {}, "`y`: .*missing value.* row 1"),
-    ((X, [0, 1, 1, None]), {}, "`y`: .*a missing value, None, in row 3"),
+    ((X, pd.Series([0, 1, None, 0])), {}, "^`y`: expected numbers; received a missing value, nan, in row 2.*fillna"),
+    (
+        (X, pd.Series([0, 1, None, 0], dtype="Int64")),
+        {},
+        "^`y`: expected numbers; received a missing value, .*, in row 2.*fillna",
+    ),
+    (
+        (X, pd.Series([True, None, None, False], dtype="boolean")),
+        {},
+        "^`y`: expected numbers; received a missing value, <NA>, in row 1",
+    ),
+    (
+        (X, pd.DataFrame({"a": Y, "b": pd.array([1, None, 2, 3], dtype="Int64")})),
+        {},
+        "^`y`: expected numbers; .*missing value.* row 1",
+    ),
+    ((X, [0, 1, 1, None]), {}, "^`y`: expected numbers; received a missing value, None, in row 3"),
 ]
 
 

@@ -1,7 +1,5 @@
 """The contract of fit, evaluate and predict, and what they return."""
 
-import copy
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,86 +133,6 @@ def test_hooks_come_in_order(model, tokens) -> None:
     model.predict(tokens[0], batch_size=11, verbose=0, callbacks=[record])
     batch = ["on_predict_batch_begin", "on_predict_batch_end"]
     assert record.calls == ["on_predict_begin", *batch, *batch, "on_predict_end"]
-
-
-class Meanwhile(Recorder):
-    """Does something with the model after every batch."""
-
-    def __init__(self, act) -> None:
-        super().__init__()
-        self.act = act
-        self.results: list[object] = []
-
-    def on_train_batch_end(self, batch, logs=None) -> None:
-        super().on_train_batch_end(batch, logs)
-        self.results.append(self.act(self.model))
-
-
-@pytest.mark.parametrize("way", ["evaluate", "test_on_batch", "predict"])
-def test_the_means_of_an_epoch_outlast_what_callbacks_do(model, tokens, way) -> None:
-    x, y = tokens
-    alone = copy.deepcopy(model)
-    options = {"batch_size": 4, "epochs": 2, "verbose": 0, "validation_split": 0.25}
-    # A first fit builds both models, so that they begin with the same weights.
-    model.build((None, 6))
-    alone.build((None, 6))
-    alone.set_weights(model.get_weights())
-    quiet = Recorder()
-    expected = alone.fit(x, y, callbacks=[quiet], **options).history
-
-    acts = {
-        "evaluate": lambda network: network.evaluate(x[:8], y[:8], verbose=0),
-        "test_on_batch": lambda network: network.test_on_batch(x[:8], y[:8]),
-        "predict": lambda network: network.predict(x[:8], verbose=0).tolist(),
-    }
-    busy = Meanwhile(acts[way])
-    assert model.fit(x, y, callbacks=[busy], **options).history == expected
-    assert busy.logs == quiet.logs
-    assert _same(model.get_weights(), alone.get_weights())
-    # What it evaluated were the weights of that moment, and its own rows.
-    assert busy.results[-1] == acts[way](model)
-    assert busy.results[0] != busy.results[-1]
-
-
-def test_evaluations_inside_evaluate(model, tokens) -> None:
-    class Inner(Callback):
-        def on_test_batch_end(self, batch, logs=None) -> None:
-            self.model.test_on_batch(tokens[0][:3], tokens[1][:3])
-
-    model.build((None, 6))
-    alone = model.evaluate(*tokens, batch_size=4, verbose=0)
-    assert model.evaluate(*tokens, batch_size=4, verbose=0, callbacks=[Inner()]) == alone
-
-
-def test_reset_metrics(tokens) -> None:
-    network = Sequential([Flatten(), Dense(1)])
-    network.reset_metrics()  # nothing to forget yet
-    network.compile(foliot.optimizers.SGD(0.0), "mse")
-    single = Recorder()
-    network.fit(*tokens, batch_size=1, shuffle=False, verbose=0, callbacks=[single])
-    # Begun anew after every batch, the running means are those of single batches.
-    reset = Meanwhile(lambda model: model.reset_metrics())
-    network.fit(*tokens, batch_size=1, shuffle=False, verbose=0, callbacks=[reset])
-    means = np.cumsum([logs["loss"] for logs in reset.logs]) / np.arange(1, 23)
-    np.testing.assert_allclose([logs["loss"] for logs in single.logs], means, rtol=1e-5)
-    assert network.evaluate(*tokens, verbose=0) == pytest.approx(means[-1], rel=1e-5)
-
-
-def test_layers_frozen_and_added_while_training(tokens) -> None:
-    network = Sequential([Flatten(), Dense(3), Dense(1)])
-    network.compile("sgd", "mse")
-
-    def freeze(model: Sequential) -> None:
-        model.layers[1].trainable = False
-        model.evaluate(*tokens, verbose=0)
-
-    # The epoch goes on with what it began with.
-    before = network.fit(*tokens, batch_size=11, verbose=0, callbacks=[Meanwhile(freeze)]).history
-    assert np.isfinite(before["loss"][0])
-    network.compile("sgd", "mse")
-    kernel = network.layers[1].get_weights()[0]
-    network.fit(*tokens, verbose=0)
-    np.testing.assert_array_equal(network.layers[1].get_weights()[0], kernel)
 
 
 def test_shuffling(tokens) -> None:

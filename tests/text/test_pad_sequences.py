@@ -135,6 +135,8 @@ def test_mixed_rows():
         ({"value": 2**70}, ValueError, ["`value`", "int32"]),
         ({"value": "when", "dtype": "datetime64[s]"}, ValueError, ["`value`", "'when'"]),
         ({"sequences": [[1], [300]], "dtype": "int8"}, ValueError, ["`sequences[1]`", "300"]),
+        ({"sequences": [[1], [300]], "dtype": "int8"}, OverflowError, ["`sequences[1]`", "300"]),
+        ({"sequences": [[1], [2**70]]}, OverflowError, ["`sequences[1]`"]),
         ({"sequences": [[1], [2, 2**70]]}, ValueError, ["`sequences[1]`"]),
         ({"sequences": [[1], [1 + 2j]]}, ValueError, ["`sequences[1]`", "int32", "2j"]),
         ({"sequences": np.ma.masked_equal([[1, 2], [3, 4]], 4)}, ValueError, ["`sequences`", "row 1", ".filled("]),

@@ -203,7 +203,8 @@ class Layer(Configurable):
                 stored = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
             beyond = np.isinf(stored) & ~np.isinf(array)
             if beyond.any():
-                raise value_error(argument, f"numbers within float32 for {parameter.name} of {owner}", array[beyond][0])
+                expected = f"numbers within float32 for {parameter.name} of {owner}"
+                raise value_error(argument, expected, array[beyond][0].item())
             converted.append(stored)
         for parameter, array in zip(parameters, converted, strict=True):
             parameter.assign(array)

@@ -18,6 +18,10 @@ from foliot._rows import check_unmasked
 __all__ = ["pad_sequences"]
 
 
+class _DoesNotFitError(ValueError, OverflowError):
+    """A number is too large for a dtype: a ValueError as all of foliot's, and the OverflowError that Keras raises."""
+
+
 def pad_sequences(
     sequences: Sequence[Any] | npt.NDArray[Any],
     maxlen: int | None = None,
@@ -45,7 +49,7 @@ def pad_sequences(
     Raises:
         TypeError: If an argument has a type that cannot be used.
         ValueError: If an argument has a value that cannot be used, the steps differ in shape, or a number that is kept
-            does not fit `dtype`: one that is too large, or NaN in an integer dtype.
+            does not fit `dtype`: one that is too large (an OverflowError as well), or NaN in an integer dtype.
 
     Warns:
         UserWarning: If an integer `dtype` (the default is one) cuts off fractions of the values.
@@ -221,11 +225,13 @@ def _pad_by_row(
                 step = np.asarray(row).shape[1:]
             fits = _fits(given, kind)
             if not fits.all():
-                raise ValueError(f"expected numbers that {kind.name} can hold, not {given[~fits][0]}")
+                raise _DoesNotFitError(f"expected numbers that {kind.name} can hold, not {given[~fits][0]}")
             array = np.asarray(kept, dtype=dtype)
         except (OverflowError, TypeError, ValueError) as error:
-            wrapped = TypeError if isinstance(error, TypeError) else ValueError
-            raise wrapped(f"`sequences[{index}]`: {error}; received {_short(row)}") from error
+            text = f"`sequences[{index}]`: {error}; received {_short(row)}"
+            if isinstance(error, OverflowError):
+                raise _DoesNotFitError(text) from error
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error
         if out is None:
             out = _filled((len(lengths), columns, *step), value, dtype)
         if not columns:
