@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         callbacks,
         config,
         constraints,
+        datasets,
         initializers,
         layers,
         losses,
@@ -40,6 +41,7 @@ __all__ = [
     "callbacks",
     "config",
     "constraints",
+    "datasets",
     "initializers",
     "layers",
     "losses",
@@ -62,7 +64,7 @@ def __getattr__(name: str) -> Any:
         value: Any = build_info()["version"]
     elif name in _HOMES:
         value = getattr(importlib.import_module(f"foliot.{_HOMES[name]}"), name)
-    elif name in __all__ or name == "datasets":
+    elif name in __all__:
         value = importlib.import_module(f"foliot.{name}")
     else:
         raise AttributeError(f"module 'foliot' has no attribute {name!r}")

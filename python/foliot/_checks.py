@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 # The largest finite float32: larger numbers would reach the core as infinity.
 FLOAT32_MAX = 3.4028234663852886e38
@@ -149,6 +151,28 @@ def check_text(argument: str, value: object) -> str:
     if not value:
         raise value_error(argument, "a string that is not empty", value)
     return value
+
+
+def check_path(argument: str, value: object) -> str:
+    """`value`, a string or a `pathlib.Path`, as a string that is not empty."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise type_error(argument, "a path, as a string or a pathlib.Path", value)
+    path = os.fsdecode(value)
+    if not path:
+        raise value_error(argument, "a path that is not empty", value)
+    return path
+
+
+def check_writable_path(argument: str, value: object) -> str:
+    """`check_path`, and an extension that does not promise one of Keras's formats."""
+    path = check_path(argument, value)
+    extension = Path(path).suffix.lower()
+    if extension in (".h5", ".hdf5", ".keras"):
+        raise ValueError(
+            f"`{argument}`: expected a path such as 'model.foliot', for foliot writes its own format (safetensors with "
+            f"a JSON description) and not {extension}; received {path!r}"
+        )
+    return path
 
 
 def check_off(argument: str, value: object, off: object) -> None:

@@ -11,8 +11,24 @@ from numpy.typing import ArrayLike, NDArray
 from foliot._checks import type_error, value_error
 
 
+def check_unmasked(argument: str, values: object) -> None:
+    """Refuses a NumPy array, or a list of arrays, with masked elements: `numpy.asarray` would show what is beneath."""
+    rows = values if isinstance(values, (list, tuple)) else ()
+    found = next(
+        (row for row, item in enumerate(rows) if isinstance(item, np.ma.MaskedArray) and item.mask.any()), None
+    )
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        found = int(np.argwhere(np.atleast_1d(values.mask))[0][0])
+    if found is not None:
+        raise ValueError(
+            f"`{argument}`: expected an array without masked elements, for foliot would not know them from others; "
+            f"received some in row {found}. Give them a value first, such as with .filled(0)"
+        )
+
+
 def as_numbers(argument: str, values: ArrayLike) -> NDArray[Any]:
     """An array of real numbers; `argument` is what an error calls it."""
+    check_unmasked(argument, values)
     try:
         array = np.asarray(values)
     except ValueError as error:  # rows of different lengths

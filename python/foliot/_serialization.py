@@ -40,17 +40,20 @@ def _parameters(constructor: Callable[..., None]) -> tuple[inspect.Parameter, ..
     return tuple(parameter for parameter in listed if parameter.kind in named)
 
 
-def _refusing_unknown_arguments(constructor: FunctionType) -> Callable[..., None]:
-    """`constructor` with an error that lists the known arguments, where Python's own only names the unknown one."""
+def _checking_arguments(constructor: FunctionType) -> Callable[..., None]:
+    """`constructor` with errors for unknown arguments, which list the known ones, and for two spellings of one."""
     if constructor.__code__.co_flags & inspect.CO_VARKEYWORDS:
         return constructor
 
     @functools.wraps(constructor)
-    def checked(self: object, *args: Any, **kwargs: Any) -> None:
+    def checked(self: Configurable, *args: Any, **kwargs: Any) -> None:
         # Here and not above: to read the signatures of all classes would be felt in `import foliot`.
         known = [parameter.name for parameter in _parameters(constructor)]
         if not kwargs.keys() <= set(known):
             raise TypeError(unknown_keys(f"{type(self).__name__}()", kwargs.keys() - set(known), known))
+        # Of the caller's arguments only: a constructor hands its base class's both on.
+        if type(self).__init__ is checked:
+            self._check_spellings(dict(zip(known, args, strict=False)) | kwargs)
         constructor(self, *args, **kwargs)
 
     return checked
@@ -64,12 +67,21 @@ class Configurable:
     """
 
     # Constructor arguments that are another spelling of one that is kept: they stay out of the configuration.
-    _spellings: ClassVar[frozenset[str]] = frozenset()
+    _spellings: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            cls.__init__ = _refusing_unknown_arguments(cls.__dict__["__init__"])  # type: ignore[method-assign]
+            cls.__init__ = _checking_arguments(cls.__dict__["__init__"])  # type: ignore[method-assign]
+
+    @classmethod
+    def _check_spellings(cls, given: Mapping[str, Any]) -> None:
+        for old, new in cls._spellings.items():
+            if given.get(old) is not None and new in given:
+                raise ValueError(
+                    f"`{old}`, `{new}`: expected one of them, for they are the same argument of {cls.__name__}; "
+                    f"received {old}={given[old]!r} and {new}={given[new]!r}"
+                )
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
@@ -100,7 +112,7 @@ class Configurable:
         if not isinstance(config, Mapping):
             raise type_error("config", f"a dict of {cls.__name__}'s arguments", config)
         known = cls.argument_names()
-        unknown = set(config) - set(known) - cls._spellings
+        unknown = set(config) - set(known) - set(cls._spellings)
         if unknown:
             raise ValueError(unknown_keys(f"the config of {cls.__name__}", unknown, known))
         return cls(**config)

@@ -11,25 +11,14 @@ Functions return float32, in which foliot computes, and take arrays of any shape
 from __future__ import annotations
 
 import functools
-import inspect
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from foliot._checks import (
-    check_flag,
-    check_integer,
-    check_number,
-    identifier_error,
-    type_error,
-    unknown_keys,
-    unknown_name,
-    value_error,
-)
-from foliot._rows import as_numbers
+from foliot import _activation_specs as _specs
+from foliot._activation_specs import Activation, Array
+from foliot._checks import identifier_error, type_error, unknown_name
 from foliot._serialization import split_config
 
 __all__ = [
@@ -68,44 +57,6 @@ __all__ = [
     "threshold",
 ]
 
-Array = NDArray[np.float32]
-Activation = Callable[..., Array]
-
-
-def _evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
-    """Runs the core's graph of one activation."""
-    from foliot import _core
-
-    array = as_numbers("x", x).astype(np.float32)
-    if array.size == 0:
-        return array
-    # The core's arrays have a batch axis and here one more, the last, which is the one that softmax runs over.
-    rows = np.ascontiguousarray(array.reshape(-1, array.shape[-1] if array.ndim else 1))
-    source = {"kind": "input", "dtype": "float32", "shape": [rows.shape[1]], "masked": False}
-    graph = {
-        "nodes": [
-            {"name": "x", "layer": source, "inputs": [], "parameters": []},
-            {
-                "name": "activation",
-                "layer": {"kind": "activation", "activation": spec},
-                "inputs": [[0, 0]],
-                "parameters": [],
-            },
-        ],
-        "outputs": [[1, 0]],
-        "parameters": [],
-    }
-    program = _core.Program(json.dumps(graph), [])
-    (result,) = program.forward([rows], [None], None, False, 0)
-    return result.reshape(array.shape)
-
-
-def _along(axis: int, x: ArrayLike, spec: dict[str, Any]) -> Array:
-    """Evaluates a function of the last axis along another one."""
-    check_integer("axis", axis)
-    array = as_numbers("x", x)
-    return np.moveaxis(_evaluate(np.moveaxis(array, axis, -1), spec), -1, axis)
-
 
 def linear(x: ArrayLike) -> Array:
     """Returns `x` unchanged, as float32.
@@ -115,7 +66,7 @@ def linear(x: ArrayLike) -> Array:
     >>> linear([-1.0, 2.0])
     array([-1.,  2.], dtype=float32)
     """
-    return _evaluate(x, _spec(linear))
+    return _specs.evaluate(x, _specs.spec_with(linear))
 
 
 def tanh(x: ArrayLike) -> Array:
@@ -126,7 +77,7 @@ def tanh(x: ArrayLike) -> Array:
     >>> tanh([0.0, 100.0])
     array([0., 1.], dtype=float32)
     """
-    return _evaluate(x, _spec(tanh))
+    return _specs.evaluate(x, _specs.spec_with(tanh))
 
 
 def sigmoid(x: ArrayLike) -> Array:
@@ -137,7 +88,7 @@ def sigmoid(x: ArrayLike) -> Array:
     >>> sigmoid([0.0, 100.0])
     array([0.5, 1. ], dtype=float32)
     """
-    return _evaluate(x, _spec(sigmoid))
+    return _specs.evaluate(x, _specs.spec_with(sigmoid))
 
 
 def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
@@ -163,7 +114,9 @@ def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = No
     >>> relu([-2.0, 0.5, 9.0], negative_slope=0.5, max_value=6.0)
     array([-1. ,  0.5,  6. ], dtype=float32)
     """
-    return _evaluate(x, _spec(relu, negative_slope=negative_slope, max_value=max_value, threshold=threshold))
+    return _specs.evaluate(
+        x, _specs.spec_with(relu, negative_slope=negative_slope, max_value=max_value, threshold=threshold)
+    )
 
 
 def relu6(x: ArrayLike) -> Array:
@@ -174,7 +127,7 @@ def relu6(x: ArrayLike) -> Array:
     >>> relu6([-1.0, 7.0])
     array([0., 6.], dtype=float32)
     """
-    return _evaluate(x, _spec(relu6))
+    return _specs.evaluate(x, _specs.spec_with(relu6))
 
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Array:
@@ -192,7 +145,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Array:
     >>> leaky_relu([-1.0, 1.0], negative_slope=0.5)
     array([-0.5,  1. ], dtype=float32)
     """
-    return _evaluate(x, _spec(leaky_relu, negative_slope=negative_slope))
+    return _specs.evaluate(x, _specs.spec_with(leaky_relu, negative_slope=negative_slope))
 
 
 def softmax(x: ArrayLike, axis: int = -1) -> Array:
@@ -211,7 +164,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Array:
     array([[0.5, 0.5],
            [0. , 1. ]], dtype=float32)
     """
-    return _along(axis, x, _spec(softmax))
+    return _specs.evaluate_along(axis, x, _specs.spec_with(softmax))
 
 
 def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
@@ -229,7 +182,7 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Array:
     >>> log_softmax([[0.0, 1000.0]])
     array([[-1000.,     0.]], dtype=float32)
     """
-    return _along(axis, x, _spec(log_softmax))
+    return _specs.evaluate_along(axis, x, _specs.spec_with(log_softmax))
 
 
 def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
@@ -247,7 +200,7 @@ def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
     >>> elu([-100.0, 2.0], alpha=0.5)
     array([-0.5,  2. ], dtype=float32)
     """
-    return _evaluate(x, _spec(elu, alpha=alpha))
+    return _specs.evaluate(x, _specs.spec_with(elu, alpha=alpha))
 
 
 def selu(x: ArrayLike) -> Array:
@@ -258,7 +211,7 @@ def selu(x: ArrayLike) -> Array:
     >>> selu([0.0, 1.0]).round(4)
     array([0.    , 1.0507], dtype=float32)
     """
-    return _evaluate(x, _spec(selu))
+    return _specs.evaluate(x, _specs.spec_with(selu))
 
 
 def celu(x: ArrayLike, alpha: float = 1.0) -> Array:
@@ -276,7 +229,7 @@ def celu(x: ArrayLike, alpha: float = 1.0) -> Array:
     >>> celu([-100.0, 2.0], alpha=0.5)
     array([-0.5,  2. ], dtype=float32)
     """
-    return _evaluate(x, _spec(celu, alpha=alpha))
+    return _specs.evaluate(x, _specs.spec_with(celu, alpha=alpha))
 
 
 def softplus(x: ArrayLike) -> Array:
@@ -287,7 +240,7 @@ def softplus(x: ArrayLike) -> Array:
     >>> softplus([-200.0, 200.0])
     array([  0., 200.], dtype=float32)
     """
-    return _evaluate(x, _spec(softplus))
+    return _specs.evaluate(x, _specs.spec_with(softplus))
 
 
 def softsign(x: ArrayLike) -> Array:
@@ -298,7 +251,7 @@ def softsign(x: ArrayLike) -> Array:
     >>> softsign([-1.0, 3.0])
     array([-0.5 ,  0.75], dtype=float32)
     """
-    return _evaluate(x, _spec(softsign))
+    return _specs.evaluate(x, _specs.spec_with(softsign))
 
 
 def silu(x: ArrayLike) -> Array:
@@ -309,7 +262,7 @@ def silu(x: ArrayLike) -> Array:
     >>> silu([0.0, 100.0])
     array([  0., 100.], dtype=float32)
     """
-    return _evaluate(x, _spec(silu))
+    return _specs.evaluate(x, _specs.spec_with(silu))
 
 
 def gelu(x: ArrayLike, approximate: bool = False) -> Array:
@@ -327,7 +280,7 @@ def gelu(x: ArrayLike, approximate: bool = False) -> Array:
     >>> gelu([0.0, 100.0])
     array([  0., 100.], dtype=float32)
     """
-    return _evaluate(x, _spec(gelu, approximate=approximate))
+    return _specs.evaluate(x, _specs.spec_with(gelu, approximate=approximate))
 
 
 def mish(x: ArrayLike) -> Array:
@@ -338,7 +291,7 @@ def mish(x: ArrayLike) -> Array:
     >>> mish([0.0, 100.0])
     array([  0., 100.], dtype=float32)
     """
-    return _evaluate(x, _spec(mish))
+    return _specs.evaluate(x, _specs.spec_with(mish))
 
 
 def exponential(x: ArrayLike) -> Array:
@@ -349,7 +302,7 @@ def exponential(x: ArrayLike) -> Array:
     >>> exponential([0.0])
     array([1.], dtype=float32)
     """
-    return _evaluate(x, _spec(exponential))
+    return _specs.evaluate(x, _specs.spec_with(exponential))
 
 
 def hard_sigmoid(x: ArrayLike) -> Array:
@@ -360,7 +313,7 @@ def hard_sigmoid(x: ArrayLike) -> Array:
     >>> hard_sigmoid([-3.0, 0.0, 3.0])
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    return _evaluate(x, _spec(hard_sigmoid))
+    return _specs.evaluate(x, _specs.spec_with(hard_sigmoid))
 
 
 def hard_tanh(x: ArrayLike) -> Array:
@@ -371,7 +324,7 @@ def hard_tanh(x: ArrayLike) -> Array:
     >>> hard_tanh([-3.0, 0.5])
     array([-1. ,  0.5], dtype=float32)
     """
-    return _evaluate(x, _spec(hard_tanh))
+    return _specs.evaluate(x, _specs.spec_with(hard_tanh))
 
 
 def hard_silu(x: ArrayLike) -> Array:
@@ -382,7 +335,7 @@ def hard_silu(x: ArrayLike) -> Array:
     >>> hard_silu([-3.0, 0.0, 3.0])
     array([-0.,  0.,  3.], dtype=float32)
     """
-    return _evaluate(x, _spec(hard_silu))
+    return _specs.evaluate(x, _specs.spec_with(hard_silu))
 
 
 def log_sigmoid(x: ArrayLike) -> Array:
@@ -393,7 +346,7 @@ def log_sigmoid(x: ArrayLike) -> Array:
     >>> log_sigmoid([-200.0])
     array([-200.], dtype=float32)
     """
-    return _evaluate(x, _spec(log_sigmoid))
+    return _specs.evaluate(x, _specs.spec_with(log_sigmoid))
 
 
 def tanh_shrink(x: ArrayLike) -> Array:
@@ -404,7 +357,7 @@ def tanh_shrink(x: ArrayLike) -> Array:
     >>> tanh_shrink([0.0, 100.0])
     array([ 0., 99.], dtype=float32)
     """
-    return _evaluate(x, _spec(tanh_shrink))
+    return _specs.evaluate(x, _specs.spec_with(tanh_shrink))
 
 
 def soft_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
@@ -422,7 +375,7 @@ def soft_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
     >>> soft_shrink([-2.0, 0.25, 2.0])
     array([-1.5,  0. ,  1.5], dtype=float32)
     """
-    return _evaluate(x, _spec(soft_shrink, threshold=threshold))
+    return _specs.evaluate(x, _specs.spec_with(soft_shrink, threshold=threshold))
 
 
 def hard_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
@@ -440,7 +393,7 @@ def hard_shrink(x: ArrayLike, threshold: float = 0.5) -> Array:
     >>> hard_shrink([-2.0, 0.25, 2.0])
     array([-2.,  0.,  2.], dtype=float32)
     """
-    return _evaluate(x, _spec(hard_shrink, threshold=threshold))
+    return _specs.evaluate(x, _specs.spec_with(hard_shrink, threshold=threshold))
 
 
 def threshold(x: ArrayLike, threshold: float, default_value: float) -> Array:
@@ -459,7 +412,9 @@ def threshold(x: ArrayLike, threshold: float, default_value: float) -> Array:
     >>> threshold([0.0, 3.0], 1.0, -5.0)
     array([-5.,  3.], dtype=float32)
     """
-    return _evaluate(x, _spec(_FUNCTIONS["threshold"], threshold=threshold, default_value=default_value))
+    return _specs.evaluate(
+        x, _specs.spec_with(_FUNCTIONS["threshold"], threshold=threshold, default_value=default_value)
+    )
 
 
 def squareplus(x: ArrayLike, b: float = 4) -> Array:
@@ -477,7 +432,7 @@ def squareplus(x: ArrayLike, b: float = 4) -> Array:
     >>> squareplus([0.0])
     array([1.], dtype=float32)
     """
-    return _evaluate(x, _spec(squareplus, b=b))
+    return _specs.evaluate(x, _specs.spec_with(squareplus, b=b))
 
 
 def sparse_plus(x: ArrayLike) -> Array:
@@ -488,7 +443,7 @@ def sparse_plus(x: ArrayLike) -> Array:
     >>> sparse_plus([-2.0, 0.0, 2.0])
     array([0.  , 0.25, 2.  ], dtype=float32)
     """
-    return _evaluate(x, _spec(sparse_plus))
+    return _specs.evaluate(x, _specs.spec_with(sparse_plus))
 
 
 swish = silu
@@ -529,52 +484,6 @@ _FUNCTIONS: dict[str, Activation] = {
 _ALIASES: dict[str, Activation] = {"swish": silu, "hard_swish": hard_silu}
 _NAMES = tuple(sorted({*_FUNCTIONS, *_ALIASES}))
 
-# Parameters of which a negative value has no meaning in the formula, or none that Keras allows.
-_NOT_NEGATIVE = {
-    "relu(negative_slope)",
-    "relu(max_value)",
-    "leaky_relu(negative_slope)",
-    "squareplus(b)",
-}
-
-
-@functools.cache
-def _parameters(function: Activation) -> dict[str, Any]:
-    """The parameters of a function after `x`, with their defaults."""
-    listed = list(inspect.signature(function).parameters.values())[1:]
-    return {parameter.name: parameter.default for parameter in listed}
-
-
-def _checked(kind: str, name: str, value: object) -> float | bool | None:
-    argument = f"{kind}({name})"
-    if name == "approximate":
-        return check_flag(argument, value)
-    if name == "max_value" and value is None:
-        return None
-    number = check_number(argument, value, minimum=0 if argument in _NOT_NEGATIVE else None)
-    if argument == "celu(alpha)" and number == 0:
-        raise value_error(argument, "a number other than 0, by which it divides", value)
-    return number
-
-
-def _spec(function: Activation, **arguments: object) -> dict[str, Any]:
-    """The core's description of a function with the given arguments, and its defaults for the others."""
-    kind = function.__name__
-    defaults = _parameters(function)
-    if not arguments.keys() <= defaults.keys():
-        raise ValueError(unknown_keys(f"activation {kind!r}", arguments.keys() - defaults.keys(), tuple(defaults)))
-    spec: dict[str, Any] = {"kind": kind}
-    for name, value in {**defaults, **arguments}.items():
-        if value is inspect.Parameter.empty:
-            raise ValueError(f"activation {kind!r}: expected a value for `{name}`, which has no default; received none")
-        if name == "axis":
-            # The core's functions run over the last axis only.
-            if value != -1:
-                raise value_error(f"{kind}(axis)", "-1 (the last axis) inside a layer", value)
-        else:
-            spec[name] = _checked(kind, name, value)
-    return spec
-
 
 def _function(argument: str, name: str) -> Activation:
     found = _FUNCTIONS.get(name.lower()) or _ALIASES.get(name.lower())
@@ -608,16 +517,16 @@ def spec_of(identifier: object, argument: str | None = None) -> dict[str, Any]:
     if identifier is None:
         return {"kind": "linear"}
     if isinstance(identifier, str):
-        return _spec(_function(called, identifier))
+        return _specs.spec_with(_function(called, identifier))
     if isinstance(identifier, Mapping):
         name, arguments = split_config(called, identifier)
         if not isinstance(arguments, Mapping):
             raise type_error(called, "a 'config' that is a dict of the function's parameters", arguments)
-        return _spec(_function(called, name), **arguments)
+        return _specs.spec_with(_function(called, name), **arguments)
     if isinstance(identifier, functools.partial) and identifier.func in _FUNCTIONS.values() and not identifier.args:
-        return _spec(identifier.func, **identifier.keywords)
+        return _specs.spec_with(identifier.func, **identifier.keywords)
     if callable(identifier) and identifier in _FUNCTIONS.values():
-        return _spec(identifier)
+        return _specs.spec_with(identifier)
     if not isinstance(identifier, type) and hasattr(identifier, "activation_spec"):
         spec = identifier.activation_spec
         return dict(spec() if callable(spec) else spec)
@@ -655,7 +564,7 @@ def get(identifier: object, argument: str | None = None) -> Activation:
 
 
 def _changed(function: Activation, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    defaults = _parameters(function)
+    defaults = _specs.parameters(function)
     return {name: value for name, value in arguments.items() if value != defaults[name]}
 
 

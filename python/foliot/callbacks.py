@@ -1,6 +1,9 @@
 """Hooks into training, evaluation and prediction."""
 
+import errno
+import itertools
 import os
+import string
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foliot._arrays import Array
-from foliot._checks import check_choice, check_flag, check_integer, check_number, check_text, type_error, value_error
+from foliot._checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_text,
+    check_writable_path,
+    type_error,
+    value_error,
+)
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
@@ -335,6 +347,11 @@ class ModelCheckpoint(_Monitor):
         mode: `'min'`, `'max'`, or `'auto'` to go by the monitor.
         save_freq: `'epoch'`, or an integer to save every so many batches.
         initial_value_threshold: The value that counts as the best so far at the start.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of its range, or `filepath` has one of Keras's extensions or a nameless field.
+        OSError: When training begins: the folder cannot be made or written, or `filepath` is a folder.
     """
 
     def __init__(
@@ -349,7 +366,8 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath = check_text("filepath", os.fspath(filepath))
+        self.filepath = check_writable_path("filepath", filepath)
+        _check_fields(self.filepath)
         self.verbose = check_integer("verbose", verbose, minimum=0, maximum=1)
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_weights_only = check_flag("save_weights_only", save_weights_only)
@@ -363,6 +381,20 @@ class ModelCheckpoint(_Monitor):
         )
         self._epoch = 0
         self._batches = 0
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        # What the first epoch has learnt must not be lost to a path that nothing can be written to. A folder that is
+        # named by a field is not known before that epoch's end.
+        path = Path(self.filepath)
+        folder = Path(*itertools.takewhile(lambda part: "{" not in part, path.parent.parts))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(error.errno, folder) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _unwritable(errno.EACCES, folder)
+        if path.is_dir():
+            raise _unwritable(errno.EISDIR, path)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
@@ -412,6 +444,22 @@ class ModelCheckpoint(_Monitor):
             raise ValueError(
                 f"`filepath`: expected fields among {', '.join(fields)}; received {self.filepath!r} ({error!r})"
             ) from error
+
+
+def _check_fields(filepath: str) -> None:
+    expected = "fields with names, such as {epoch:02d} or {val_loss:.2f}"
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(filepath) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"`filepath`: expected {expected}; received {filepath!r} ({error})") from error
+    if any(not name.isidentifier() for name in fields):
+        raise value_error("filepath", expected, filepath)
+
+
+def _unwritable(number: int | None, path: Path) -> OSError:
+    # With a number Python picks the subclass: PermissionError, NotADirectoryError, ...
+    reason = os.strerror(number or errno.EIO)
+    return OSError(number, f"`filepath`: expected a file in a folder that can be written ({reason})", str(path))
 
 
 def _say(text: str) -> None:

@@ -7,9 +7,10 @@ The formulas are Keras's. The learning rate can be set at any time, also while a
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +61,11 @@ class Optimizer(Configurable):
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range, or more than one limit of gradients is set.
+        ValueError: An argument is out of its range, both `lr` and `learning_rate` are given, or more than one limit of
+            gradients is set.
     """
 
-    _spellings: ClassVar[frozenset[str]] = frozenset({"lr"})
+    _spellings: ClassVar[Mapping[str, str]] = {"lr": "learning_rate"}
 
     def __init__(
         self,
@@ -110,6 +112,30 @@ class Optimizer(Configurable):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.name = snake_case(type(self).__name__) if name is None else check_text("name", name)
         self.decay = check_number("decay", decay, minimum=0)
+
+    @staticmethod
+    def _shared(scope: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a constructor's `locals()` the arguments that all optimizers have, so that none lists them again."""
+        return {name: scope[name] for name in (*Optimizer.argument_names(), *Optimizer._spellings)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The arguments, the weights that are trained, and the state: native objects are made anew from these."""
+        state = {name: value for name, value in self.__dict__.items() if name != "_native"}
+        slots = self.get_slots() if self.built else None
+        return state | {"iterations": self.iterations, "slots": slots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        iterations, slots = state.pop("iterations"), state.pop("slots")
+        self.__dict__.update(state, _native=None)
+        if self._parameters is not None:
+            self.native.build(list(self._parameters))
+            self.set_slots(slots)
+        if iterations:
+            self.iterations = iterations
+
+    def __copy__(self) -> Self:
+        """A copy with a state of its own: a state belongs to one training."""
+        return copy.deepcopy(self)
 
     def __setattr__(self, name: str, value: object) -> None:
         # The core read these when it was given them: a later change would do nothing, in silence.
@@ -195,8 +221,8 @@ class Optimizer(Configurable):
             self._parameters = tuple(parameters)
         elif [id(parameter) for parameter in parameters] != [id(parameter) for parameter in self._parameters]:
             raise ValueError(
-                "`optimizer`: expected one that is new or has trained the same weights; "
-                f"received a {type(self).__name__} that has trained others: compile with a new optimizer"
+                "`optimizer`: expected one that has not trained other weights, for its state belongs to them; "
+                f"received {self!r}: compile with a new optimizer"
             )
         return self.native
 
@@ -204,6 +230,11 @@ class Optimizer(Configurable):
     def built(self) -> bool:
         """Whether the optimizer holds the state of a model's weights."""
         return self._parameters is not None
+
+    @property
+    def parameters(self) -> tuple[_core.Parameter, ...]:
+        """The weights that the state belongs to, none before training."""
+        return self._parameters or ()
 
     @property
     def iterations(self) -> int:
@@ -287,21 +318,7 @@ class SGD(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.momentum = check_number("momentum", momentum, minimum=0, maximum=1)
         self.nesterov = check_flag("nesterov", nesterov)
 
@@ -365,21 +382,7 @@ class RMSprop(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.rho = check_number("rho", rho, minimum=0, below=1)
         self.momentum = check_number("momentum", momentum, minimum=0, maximum=1)
         self.epsilon = _EPSILON if epsilon is None else check_number("epsilon", epsilon, minimum=0)
@@ -445,21 +448,7 @@ class Adam(Optimizer):
         lr: float | None = None,
         decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            loss_scale_factor,
-            gradient_accumulation_steps,
-            name,
-            lr=lr,
-            decay=decay,
-        )
+        super().__init__(**self._shared(locals()))
         self.beta_1 = check_number("beta_1", beta_1, minimum=0, below=1)
         self.beta_2 = check_number("beta_2", beta_2, minimum=0, below=1)
         self.epsilon = _EPSILON if epsilon is None else check_number("epsilon", epsilon, minimum=0)

@@ -84,6 +84,12 @@ CONSTRUCTORS = [
     (lambda: ModelCheckpoint("a", save_freq=0), "`save_freq`"),
     (lambda: ModelCheckpoint("", save_freq="epoch"), "`filepath`"),
     (lambda: models.load_model("x", compile="no"), "`compile`"),
+    (lambda: models.load_model(None), "`filepath`: expected a path, as a string or a pathlib.Path; received None"),
+    (lambda: models.load_model(3), "`filepath`"),
+    (lambda: models.load_model(""), "`filepath`"),
+    (lambda: Sequential().load_weights(None), "`filepath`"),
+    (lambda: Sequential().save(None), "`filepath`"),
+    (lambda: ModelCheckpoint(None), "`filepath`"),
 ]
 
 
@@ -145,6 +151,26 @@ FIT = [
     ((X, Y), {"callbacks": 3}, "callbacks|iterable"),
     ((X, Y), {"workers": 4}, "workers"),
     (({"lstm_9": X}, Y), {}, "`x`"),
+    ((np.ma.masked_greater(X, 20), Y), {}, r"`x`: expected an array without masked elements.*row 3.*\.filled\(0\)"),
+    (([*X[:3], np.ma.masked_greater(X[3], 20)], Y), {}, "`x`: expected an array without masked elements.*row 3"),
+    ((X, np.ma.masked_array(Y, [0, 1, 0, 0])), {}, "`y`: .*masked elements.*row 1"),
+    ((X, pd.Series([0, 1, None, 0])), {}, "^`y`: expected numbers; received a missing value, nan, in row 2.*fillna"),
+    (
+        (X, pd.Series([0, 1, None, 0], dtype="Int64")),
+        {},
+        "^`y`: expected numbers; received a missing value, .*, in row 2.*fillna",
+    ),
+    (
+        (X, pd.Series([True, None, None, False], dtype="boolean")),
+        {},
+        "^`y`: expected numbers; received a missing value, <NA>, in row 1",
+    ),
+    (
+        (X, pd.DataFrame({"a": Y, "b": pd.array([1, None, 2, 3], dtype="Int64")})),
+        {},
+        "^`y`: expected numbers; .*missing value.* row 1",
+    ),
+    ((X, [0, 1, 1, None]), {}, "^`y`: expected numbers; received a missing value, None, in row 3"),
 ]
 
 
@@ -237,6 +263,16 @@ def test_layers_called_on_wrong_arrays() -> None:
         (lambda: layer(X, mask=np.ones((4, 2))), r"`mask`: expected shape \(4, 3\)"),
         (lambda: layer(Input((3, 2)), initial_state=[np.zeros((4, 2))] * 2), "mixture"),
         (lambda: layer(Input((3, 2)), mask=np.ones((4, 3))), "`mask`"),
+        (
+            lambda: layer(X, mask=np.full((4, 3), 0.5)),
+            r"`mask`: expected True or False \(or 1 or 0\) for each time step; received 0.5 \(float\) in row 0",
+        ),
+        (lambda: layer(X, mask=_holed(np.ones((4, 3)), np.nan)), "`mask`: expected True or False.*nan.*row 2"),
+        (lambda: layer(X, mask=_holed(np.ones((4, 3)), -1)), "`mask`: expected True or False.*row 2"),
+        (lambda: layer(X, training="yes"), "`training`: expected True or False; received 'yes'"),
+        (lambda: layer(X, training=1), "`training`"),
+        (lambda: layer(Input((3, 2)), training="yes"), "`training`"),
+        (lambda: _compiled()(X, training="yes"), "`training`"),
         (lambda: Dense(2)(np.zeros(3)), r"Dense expects \(batch, features\); received \(3,\): add an axis"),
         (lambda: Dense(2)(_holed(X, np.nan)), "`inputs`.*row 2"),
         (lambda: GRU(2)(X[..., 0]), r"GRU expects \(batch, time, features\)"),
@@ -245,8 +281,54 @@ def test_layers_called_on_wrong_arrays() -> None:
             act()
 
 
+SIZES = [
+    (lambda: LSTM(10**15)(X), rf"`units`: expected weights that fit into memory; received units={10**15}, .*kernel"),
+    (lambda: GRU(10**30)(X), "`units`: expected weights that fit into memory.* bytes"),
+    (lambda: Dense(10**17).build((None, 10)), rf"`units`.*kernel of Dense .* the shape \(10, {10**17}\), {4 * 10**18}"),
+    (lambda: Embedding(10**17, 10).build((None, 2)), rf"`input_dim`, `output_dim`.*input_dim={10**17}, output_dim=10,"),
+    (lambda: Sequential([Input((3, 2)), SimpleRNN(10**17), Dense(1)]), "`units`: expected weights that fit"),
+]
+
+
+@pytest.mark.parametrize(("act", "text"), SIZES)
+def test_sizes_beyond_memory(act, text) -> None:
+    with pytest.raises(ValueError, match=text):
+        act()
+
+
+def test_set_weights() -> None:
+    layer = Dense(2)
+    layer.build((None, 3))
+    before = layer.get_weights()
+    for wrong, text in [
+        (None, "`weights`: expected a list of 2 arrays for Dense .*; received None"),
+        (3, "`weights`: expected a list of 2 arrays"),
+        ("ab", "`weights`: expected a list of 2 arrays"),
+        ({0: before[0], 1: before[1]}, "`weights`: expected a list of 2 arrays"),
+        ((weight for weight in before), "`weights`: expected a list of 2 arrays"),
+        (before[:1], "`weights`: expected 2 arrays for Dense .*; received 1"),
+        (before[::-1], r"`weights\[0\]`: expected shape \(3, 2\) for kernel of Dense .*; received shape \(2,\)"),
+        ([before[0], None], r"`weights\[1\]`"),
+        ([before[0], ["a", "b"]], r"`weights\[1\]`"),
+        ([before[0], [0, 1e300]], r"`weights\[1\]`: expected numbers within float32 for bias of Dense .*1e\+300"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=text):
+            layer.set_weights(wrong)
+    np.testing.assert_array_equal(layer.get_weights()[0], before[0])
+    # As Keras does, whatever float32 holds is taken.
+    layer.set_weights((np.full((3, 2), np.nan), [np.inf, -np.inf]))
+    assert np.isnan(layer.get_weights()[0]).all()
+    assert layer.get_weights()[1].tolist() == [np.inf, -np.inf]
+
+
 def test_numbers_at_the_edges() -> None:
-    """What is not wrong: a single row, no time steps, and a batch larger than the data."""
+    """What is not wrong: a single row, no time steps, a batch larger than the data, masks of any kind of 0 and 1."""
+    layer = LSTM(2)
+    lengths = np.array([[True, True, False]] * 4)
+    expected = layer(X, mask=lengths)
+    for mask in (lengths.astype(int), lengths.astype(float), lengths[..., None], lengths.tolist()):
+        np.testing.assert_array_equal(layer(X, mask=mask, training=np.False_), expected)
+    np.testing.assert_array_equal(layer(np.ma.masked_array(X), training=None), layer(X))
     network = _compiled()
     network.fit(X[:1], Y[:1], batch_size=1000, verbose=0)
     assert network.predict(X[:, :0], verbose=0).shape == (4, 1)

@@ -1,10 +1,14 @@
 """EarlyStopping and ModelCheckpoint, driven by made-up losses and by training."""
 
+import copy
+
 import numpy as np
 import pytest
 
+from foliot import optimizers
 from foliot.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
-from foliot.models import load_model
+from foliot.layers import Dense, Flatten
+from foliot.models import Sequential, load_model
 
 
 class FakeModel:
@@ -147,6 +151,40 @@ def test_checkpoint_with_an_unknown_field() -> None:
         drive(ModelCheckpoint("m-{val_acc}"), [1])
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("m.keras", "`filepath`: expected a path such as 'model.foliot'.*not .keras"),
+        ("best/{epoch}.weights.h5", "`filepath`: expected a path such as 'model.foliot'.*not .h5"),
+        ("m-{}.foliot", "`filepath`: expected fields with names"),
+        ("m-{0}.foliot", "`filepath`: expected fields with names"),
+        ("m-{epoch.foliot", "`filepath`: expected fields with names"),
+        ("m-{loss:.2f}}.foliot", "`filepath`: expected fields with names"),
+    ],
+)
+def test_a_checkpoint_checks_its_path_when_it_is_made(path, text) -> None:
+    for weights_only in (False, True):
+        with pytest.raises(ValueError, match=text):
+            ModelCheckpoint(path, save_weights_only=weights_only)
+
+
+def test_a_checkpoint_checks_its_folder_before_training(model, tokens, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in ("file/m", "file/new/m", "file/{epoch}/m", "folder"):
+        with pytest.raises(OSError, match="`filepath`: expected a file in a folder that can be written"):
+            model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / path, save_freq=10**6)])
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=r"`filepath`.*folder"):
+        model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "folder" / "m")])
+    assert model.optimizer.iterations == 0
+
+
+def test_folders_with_fields_are_made_when_they_are_known(model, tokens, tmp_path) -> None:
+    model.fit(*tokens, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "a" / "{epoch}" / "m.foliot")])
+    assert (tmp_path / "a" / "1" / "m.foliot").is_file()
+
+
 def test_checkpoints_are_models(model, tokens, tmp_path) -> None:
     path = tmp_path / "new" / "{epoch}.foliot"
     model.fit(*tokens, epochs=2, verbose=0, callbacks=[ModelCheckpoint(path)])
@@ -189,3 +227,84 @@ def test_the_users_list_stays_as_it_was(model, tokens) -> None:
     together = CallbackList(mine)
     model.fit(*tokens, verbose=1, callbacks=together)
     assert len(together.callbacks) == 1
+
+
+# What callbacks do with the model while it trains
+
+
+class Meanwhile(Callback):
+    """Does something with the model after every batch, and keeps the batches' logs."""
+
+    def __init__(self, act=lambda model: None) -> None:
+        super().__init__()
+        self.act = act
+        self.logs: list[dict[str, float]] = []
+        self.results: list[object] = []
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.logs.append(logs)
+        self.results.append(self.act(self.model))
+
+
+@pytest.mark.parametrize("way", ["evaluate", "test_on_batch", "predict"])
+def test_the_means_of_an_epoch_outlast_what_callbacks_do(model, tokens, way) -> None:
+    x, y = tokens
+    options = {"batch_size": 4, "epochs": 2, "verbose": 0, "validation_split": 0.25}
+    model.build((None, 6))
+    alone = copy.deepcopy(model)
+    quiet = Meanwhile()
+    expected = alone.fit(x, y, callbacks=[quiet], **options).history
+
+    acts = {
+        "evaluate": lambda network: network.evaluate(x[:8], y[:8], verbose=0),
+        "test_on_batch": lambda network: network.test_on_batch(x[:8], y[:8]),
+        "predict": lambda network: network.predict(x[:8], verbose=0).tolist(),
+    }
+    busy = Meanwhile(acts[way])
+    assert model.fit(x, y, callbacks=[busy], **options).history == expected
+    assert busy.logs == quiet.logs
+    assert all(map(np.array_equal, model.get_weights(), alone.get_weights()))
+    # What it evaluated were the weights of that moment, and its own rows.
+    assert busy.results[-1] == acts[way](model)
+    assert busy.results[0] != busy.results[-1]
+
+
+def test_evaluations_inside_evaluate(model, tokens) -> None:
+    class Inner(Callback):
+        def on_test_batch_end(self, batch, logs=None) -> None:
+            self.model.test_on_batch(tokens[0][:3], tokens[1][:3])
+
+    model.build((None, 6))
+    alone = model.evaluate(*tokens, batch_size=4, verbose=0)
+    assert model.evaluate(*tokens, batch_size=4, verbose=0, callbacks=[Inner()]) == alone
+
+
+def test_reset_metrics(tokens) -> None:
+    network = Sequential([Flatten(), Dense(1)])
+    network.reset_metrics()  # nothing to forget yet
+    network.compile(optimizers.SGD(0.0), "mse")
+    single = Meanwhile()
+    network.fit(*tokens, batch_size=1, shuffle=False, verbose=0, callbacks=[single])
+    # Begun anew after every batch, the running means are those of single batches.
+    reset = Meanwhile(lambda model: model.reset_metrics())
+    network.fit(*tokens, batch_size=1, shuffle=False, verbose=0, callbacks=[reset])
+    means = np.cumsum([logs["loss"] for logs in reset.logs]) / np.arange(1, 23)
+    np.testing.assert_allclose([logs["loss"] for logs in single.logs], means, rtol=1e-5)
+    assert network.evaluate(*tokens, verbose=0) == pytest.approx(means[-1], rel=1e-5)
+
+
+def test_layers_frozen_and_added_while_training(tokens) -> None:
+    network = Sequential([Flatten(), Dense(3), Dense(1)])
+    network.compile("sgd", "mse")
+
+    def freeze(model: Sequential) -> None:
+        model.layers[1].trainable = False
+        model.evaluate(*tokens, verbose=0)
+
+    # The epoch goes on with what it began with.
+    before = network.fit(*tokens, batch_size=11, verbose=0, callbacks=[Meanwhile(freeze)]).history
+    assert np.isfinite(before["loss"][0])
+    network.compile("sgd", "mse")
+    kernel = network.layers[1].get_weights()[0]
+    network.fit(*tokens, verbose=0)
+    np.testing.assert_array_equal(network.layers[1].get_weights()[0], kernel)

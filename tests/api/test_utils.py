@@ -1,5 +1,6 @@
 """Helpers and settings."""
 
+import pkgutil
 import random
 import subprocess
 import sys
@@ -20,7 +21,8 @@ def test_to_categorical_as_keras_does() -> None:
     assert to_categorical([0, 2]).dtype == np.float64
     assert to_categorical([[0], [2]]).shape == (2, 3)
     assert to_categorical(np.zeros((2, 3, 1))).shape == (2, 3, 1)
-    assert to_categorical([1.7, 2]).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert to_categorical([1.0, 2]).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert to_categorical([True, False]).tolist() == [[0, 1], [1, 0]]
     assert to_categorical(3).tolist() == [0, 0, 0, 1]
     assert to_categorical([], 3).shape == (0, 3)
 
@@ -41,6 +43,14 @@ def test_to_categorical_inverts_argmax(rows: list[list[int]], classes: int) -> N
         ([], None, "`num_classes`"),
         ([1], 0, "`num_classes`"),
         (["a"], None, "`x`"),
+        ([0.5], None, "`x`: expected whole numbers, the indices of classes; received 0.5 in row 0"),
+        ([1.7, 2], 3, "`x`: expected whole numbers"),
+        ([0, np.nan], None, "`x`: expected whole numbers.*nan in row 1"),
+        ([np.inf], None, "`x`: expected whole numbers"),
+        ([0, 1], 2.0, "`num_classes`: expected an integer"),
+        ([2**60], None, rf"`x`: .*memory; received the index {2**60}.* {2**63 + 8} bytes"),
+        (np.array([2**63], dtype=np.uint64), None, f"`x`: .*memory; received the index {2**63}"),
+        ([1], 2**60, rf"`num_classes`: .*memory; received {2**60}"),
     ],
 )
 def test_to_categorical_refuses(x, classes, text) -> None:
@@ -91,6 +101,12 @@ def test_names_of_the_package() -> None:
     assert set(foliot.__all__) <= set(dir(foliot))
     for name in foliot.__all__:
         assert getattr(foliot, name) is not None
+    # What is in the package without an underscore is what its users reach by attribute, all but the command line.
+    packaged = {module.name for module in pkgutil.iter_modules(foliot.__path__) if not module.name.startswith("_")}
+    assert packaged - {"cli", "examples"} <= set(foliot.__all__)
+    for name in ("preprocessing.sequence", "preprocessing.text", "datasets.imdb", "utils.pad_sequences"):
+        code = f"import foliot; foliot.{name}"
+        subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = foliot.nonsense
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from foliot import activations
+from foliot import _activation_specs, activations
 
 NAMES = sorted(activations._FUNCTIONS)
 # `threshold` is the one function without defaults.
@@ -130,7 +130,7 @@ def test_defaults_when_called_are_the_specs(name: str, monkeypatch: pytest.Monke
         seen.append(spec)
         return np.asarray(x)
 
-    monkeypatch.setattr(activations, "_evaluate", record)
+    monkeypatch.setattr(_activation_specs, "evaluate", record)
     activations.get(config(name))(np.zeros(2))
     assert seen == [activations.spec_of(config(name))]
 

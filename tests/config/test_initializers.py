@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from foliot import initializers
+from foliot.layers import Dense
+from foliot.utils import set_random_seed
 
 RANDOM = [cls for cls in initializers._REGISTRY.classes if issubclass(cls, initializers.RandomInitializer)]
 
@@ -45,6 +47,30 @@ def test_without_a_seed_one_is_drawn_once(cls: type[initializers.RandomInitializ
     np.testing.assert_array_equal(first, initializer((4, 5)))
     assert not np.array_equal(first, cls()((4, 5)))
     assert initializer.get_config()["seed"] is None
+
+
+@pytest.mark.parametrize("cls", RANDOM)
+def test_seeds_follow_the_order_of_creation(cls: type[initializers.RandomInitializer]) -> None:
+    set_random_seed(1)
+    first, second = cls(), cls()
+    assert first.seed != second.seed
+    values = second((4, 5)), first((4, 5))
+    set_random_seed(1)
+    again = cls()
+    np.testing.assert_array_equal(again((4, 5)), values[1])
+    np.testing.assert_array_equal(cls()((4, 5)), values[0])
+    copied = cls.from_config(first.get_config())
+    assert copied == first
+    assert copied.seed != first.seed
+
+
+def test_layers_that_share_an_initializer_begin_alike() -> None:
+    shared = initializers.GlorotUniform()
+    left, right = (Dense(3, kernel_initializer=shared) for _ in range(2))
+    for layer in (left, right):
+        layer.build((None, 4))
+    np.testing.assert_array_equal(left.get_weights()[0], right.get_weights()[0])
+    assert left.kernel_initializer is shared
 
 
 def test_fans_bound_the_values() -> None:

@@ -54,6 +54,16 @@ class TestEach:
         assert "lr" not in optimizer.get_config()
         assert cls.from_config({"lr": 0.125}).learning_rate == 0.125
 
+    def test_two_spellings_of_the_learning_rate(self, cls: type[optimizers.Optimizer]) -> None:
+        given = "`lr`, `learning_rate`: expected one of them.*received lr=0.25 and learning_rate=0.5"
+        with pytest.raises(ValueError, match=given):
+            cls(lr=0.25, learning_rate=0.5)  # type: ignore[call-arg]
+        with pytest.raises(ValueError, match=given):
+            cls(0.5, lr=0.25)  # type: ignore[call-arg]
+        with pytest.raises(ValueError, match=given):
+            cls.from_config({"lr": 0.25, "learning_rate": 0.5})
+        assert cls(0.5, lr=None).learning_rate == 0.5  # type: ignore[call-arg]
+
     def test_name(self, cls: type[optimizers.Optimizer]) -> None:
         assert cls().name == cls.__name__.lower()  # type: ignore[call-arg]
 

@@ -99,5 +99,13 @@ def test_counting_words_does_not_help() -> None:
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_a_corpus_has_at_least_one_review(count: int) -> None:
-    with pytest.raises(ValueError, match=rf"`count` must be at least 1. Received: count={count}"):
+    with pytest.raises(ValueError, match=rf"`count`: expected an integer, at least 1; received {count}"):
         load_reviews(count)
+
+
+@pytest.mark.parametrize("wrong", [1.5, "a", None, True])
+def test_count_and_seed_are_integers(wrong: object) -> None:
+    with pytest.raises(TypeError, match="`count`: expected an integer"):
+        load_reviews(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`seed`: expected an integer"):
+        load_reviews(2, seed=wrong)  # type: ignore[arg-type]

@@ -121,7 +121,26 @@ def test_mixed_rows():
         ({"sequences": [[1], [[1, 2], [3]]]}, ValueError, ["`sequences[1]`"]),
         ({"sequences": [[1], ["a"]]}, ValueError, ["`sequences[1]`", "'a'"]),
         ({"sequences": [[1], [None]]}, TypeError, ["`sequences[1]`", "None"]),
+        ({"maxlen": True}, TypeError, ["`maxlen`", "True"]),
+        ({"maxlen": "3"}, TypeError, ["`maxlen`", "'3'"]),
+        ({"maxlen": 2**70}, ValueError, ["`maxlen`", str(2**70)]),
+        ({"maxlen": 2**60}, ValueError, ["`maxlen`", "memory", str(2**60), f"{2**64} bytes"]),
+        ({"maxlen": 2**60, "sequences": [["a"]], "dtype": object}, ValueError, ["`maxlen`", "memory", str(2**60)]),
+        ({"dtype": "int33"}, TypeError, ["`dtype`", "'int33'"]),
+        ({"dtype": 3}, TypeError, ["`dtype`", "3"]),
+        ({"value": None}, TypeError, ["`value`", "int32", "None"]),
+        ({"value": [1, 2]}, TypeError, ["`value`", "[1, 2]"]),
+        ({"value": np.nan}, ValueError, ["`value`", "int32", "nan"]),
+        ({"value": 300, "dtype": "int8"}, ValueError, ["`value`", "int8", "300"]),
+        ({"value": 2**70}, ValueError, ["`value`", "int32"]),
+        ({"value": "when", "dtype": "datetime64[s]"}, ValueError, ["`value`", "'when'"]),
+        ({"sequences": [[1], [300]], "dtype": "int8"}, ValueError, ["`sequences[1]`", "300"]),
         ({"sequences": [[1], [300]], "dtype": "int8"}, OverflowError, ["`sequences[1]`", "300"]),
+        ({"sequences": [[1], [2**70]]}, OverflowError, ["`sequences[1]`"]),
+        ({"sequences": [[1], [2, 2**70]]}, ValueError, ["`sequences[1]`"]),
+        ({"sequences": [[1], [1 + 2j]]}, ValueError, ["`sequences[1]`", "int32", "2j"]),
+        ({"sequences": np.ma.masked_equal([[1, 2], [3, 4]], 4)}, ValueError, ["`sequences`", "row 1", ".filled("]),
+        ({"sequences": [[1], np.ma.masked_equal([3, 4], 4)]}, ValueError, ["`sequences`", "row 1", ".filled("]),
         ({"sequences": [{1: 2}]}, (TypeError, ValueError), ["`sequences[0]`"]),
     ],
 )
@@ -129,6 +148,54 @@ def test_bad_input(arguments, error, parts):
     with pytest.raises(error) as caught:
         pad_sequences(**{"sequences": ROWS, **arguments})
     assert all(part in str(caught.value) for part in parts), caught.value
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"),
+    [
+        (2**31, "int32"),
+        (-(2**31) - 1, "int32"),
+        (2**63, "int64"),
+        (-1, "uint8"),
+        (256, "uint8"),
+        (np.nan, "int32"),
+        (-np.inf, "int64"),
+        (2.0**31, "int32"),
+        (2.0**63, "int64"),
+        (2.0**64, "uint64"),
+        (-1.0, "uint16"),
+        (1e300, "float32"),
+        (70000, "float16"),
+    ],
+)
+def test_numbers_that_the_dtype_cannot_hold(number, dtype):
+    """As lists, as arrays and as a matrix: NumPy itself would wrap some of them around in silence."""
+    for rows in ([[1], [2, number]], [np.array([1.0]), np.array([2.0, number])], np.array([[1, 1], [2, number]])):
+        if not isinstance(rows, list) and number == 2**63 and rows.dtype.kind != "u":
+            rows = rows.astype(np.uint64)
+        with pytest.raises(ValueError, match=rf"`sequences\[1\]`: expected numbers that {dtype} can hold, not"):
+            pad_sequences(rows, dtype=dtype)
+        # What is cut off need not fit.
+        np.testing.assert_array_equal(
+            pad_sequences(rows, maxlen=1, truncating="post", dtype=dtype), np.array([[1], [2]], dtype=dtype)
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"),
+    [
+        (2**31 - 1, "int32"),
+        (-(2**31), "int32"),
+        (2**64 - 1, "uint64"),
+        (-(2.0**63), "int64"),
+        (np.nan, "float32"),
+        (np.inf, "float16"),
+        (3e38, "float32"),
+    ],
+)
+def test_numbers_at_the_ends_of_the_dtype(number, dtype):
+    for rows in ([[number]], [np.array([number])], np.array([[number]])):
+        np.testing.assert_array_equal(pad_sequences(rows, dtype=dtype), np.array([[number]], dtype=dtype))
 
 
 @given(

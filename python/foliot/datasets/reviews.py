@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from foliot._checks import check_integer
+
 _Item = TypeVar("_Item")
 
 # (favourable, unfavourable) words by their part in the sentence. Adjectives and nouns begin with a consonant, so that
@@ -256,6 +258,7 @@ def load_reviews(count: int = 4000, seed: int = 1) -> tuple[list[str], NDArray[n
         The texts, and their labels: 1 for a favourable review, 0 for an unfavourable one.
 
     Raises:
+        TypeError: If an argument is no integer.
         ValueError: If `count` is smaller than 1.
 
     Example:
@@ -265,9 +268,8 @@ def load_reviews(count: int = 4000, seed: int = 1) -> tuple[list[str], NDArray[n
         >>> print(labels[1], texts[1])
         1 The woman beside me warned me that it would be stale, but it is tender.
     """
-    if count < 1:
-        raise ValueError(f"Argument `count` must be at least 1. Received: count={count}")
-    rng = random.Random(seed)
+    count = check_integer("count", count, minimum=1)
+    rng = random.Random(check_integer("seed", seed))
     seen: set[str] = set()
     texts: list[str] = []
     labels: list[int] = []

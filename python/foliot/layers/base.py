@@ -1,5 +1,7 @@
 """What every layer has: a name, weights that live in Rust, a configuration, and a call."""
 
+import copy
+import copyreg
 import itertools
 import math
 import re
@@ -7,13 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from foliot import _arrays, _core, _random, activations, constraints, initializers, regularizers
+from foliot import _arrays, _copies, _core, _random, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_text, unknown_keys, value_error
+from foliot._checks import check_flag, check_integer, check_text, type_error, unknown_keys, value_error
 from foliot._graph import Node, Shape, SymbolicTensor, assemble
 from foliot._serialization import Configurable, serialize
 
@@ -46,6 +48,9 @@ def clear_names() -> None:
     """Restarts the numbering of automatic names."""
     _name_counters.clear()
 
+
+# By type, so that a weight that several objects share stays one: `pickle` and `copy` remember what they have met.
+copyreg.pickle(_core.Parameter, _copies.reduce_parameter)
 
 # Held while weights and graphs are made, so that the first use of a model from several threads makes them once.
 BUILDING = threading.RLock()
@@ -120,6 +125,16 @@ class Layer(Configurable):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the native program, which the copy makes when it first needs one."""
+        return self.__dict__ | {"_eager": None}
+
+    def __copy__(self) -> Self:
+        """A copy with weights of its own, as in Keras: two layers that share some share all, by being one layer."""
+        return copy.deepcopy(self)
+
     @property
     def label(self) -> str:
         """What messages call the layer."""
@@ -162,11 +177,17 @@ class Layer(Configurable):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all weights from arrays in the order and shapes of `get_weights`.
 
+        NaN and infinity are set as they are, as in Keras: what a training that went wrong has left can be put back.
+
         Raises:
-            ValueError: A wrong number of arrays or a wrong shape. Nothing is changed then.
+            TypeError: `weights` is no list, or an array holds no numbers.
+            ValueError: A wrong number of arrays, a wrong shape, or a finite number beyond float32. Nothing is changed
+                in either case.
         """
         parameters = self.weights
         owner = self.label
+        if isinstance(weights, (str, bytes, Mapping)) or not hasattr(weights, "__len__"):
+            raise type_error("weights", f"a list of {len(parameters)} arrays for {owner}", weights)
         if len(weights) != len(parameters):
             advice = "" if self.built else f" ({owner} is not built yet: call it or build(input_shape) first)"
             expected = f"{len(parameters)} arrays for {owner}"
@@ -178,7 +199,13 @@ class Layer(Configurable):
             if array.shape != parameter.shape:
                 expected = f"shape {parameter.shape} for {parameter.name} of {owner}"
                 raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
-            converted.append(np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape))
+            with np.errstate(over="ignore"):
+                stored = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
+            beyond = np.isinf(stored) & ~np.isinf(array)
+            if beyond.any():
+                expected = f"numbers within float32 for {parameter.name} of {owner}"
+                raise value_error(argument, expected, array[beyond][0].item())
+            converted.append(stored)
         for parameter, array in zip(parameters, converted, strict=True):
             parameter.assign(array)
 
@@ -190,6 +217,7 @@ class Layer(Configurable):
         """A new weight under the layer's `<options>_initializer`, `_regularizer` and `_constraint`."""
         source = weight_source.get()
         if source is None:
+            self._check_fits_memory(name, shape)
             # Keras's answer to `None` as an initializer is glorot_uniform, even for a bias.
             initializer = initializer or getattr(self, f"{options}_initializer") or initializers.GlorotUniform()
             value = initializer(shape)
@@ -199,6 +227,18 @@ class Layer(Configurable):
         regularizer, constraint = getattr(self, f"{options}_regularizer"), getattr(self, f"{options}_constraint")
         self._entries.append(Weight(self, parameter, regularizer, constraint))
         return parameter
+
+    def _check_fits_memory(self, name: str, shape: tuple[int, ...]) -> None:
+        try:
+            np.empty(shape, dtype=np.float32)
+        except (MemoryError, OverflowError, ValueError) as error:  # the last two for sizes beyond any memory
+            sizes = {size: getattr(self, size) for size in ("units", "input_dim", "output_dim") if hasattr(self, size)}
+            named = ", ".join(f"`{size}`" for size in sizes) or "`input_shape`"
+            received = "".join(f"{size}={value}, " for size, value in sizes.items())
+            raise ValueError(
+                f"{named}: expected weights that fit into memory; received {received}which gives {name} of "
+                f"{self.label} the shape {shape}, {4 * math.prod(shape)} bytes"
+            ) from error
 
     # Shapes
 
@@ -265,12 +305,13 @@ class Layer(Configurable):
 
         Args:
             inputs: An array, or the tensor that `Input` or another layer returned.
-            mask: `(batch, time)`, False where a time step is padding. Arrays only.
-            training: True to apply dropout.
+            mask: `(batch, time)`, False (or 0) where a time step is padding. Arrays only.
+            training: True to apply dropout; None is False.
         """
         return self._apply([inputs], mask, training)
 
     def _apply(self, inputs: list[Any], mask: Any, training: bool | None) -> Any:
+        dropping = training is not None and check_flag("training", training)
         if all(isinstance(value, SymbolicTensor) for value in inputs):
             if mask is not None:
                 raise ValueError(
@@ -280,7 +321,7 @@ class Layer(Configurable):
         elif any(isinstance(value, SymbolicTensor) for value in inputs):
             raise TypeError(f"{self.name!r} was called on a mixture of arrays and symbolic tensors")
         else:
-            outputs = self._run(inputs, mask, bool(training))
+            outputs = self._run(inputs, mask, dropping)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:

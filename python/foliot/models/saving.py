@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliot import _core
 from foliot._arrays import Array
-from foliot._checks import check_flag, type_error, value_error
+from foliot._checks import check_flag, check_path, check_writable_path, type_error, value_error
 from foliot._serialization import serialize
 from foliot.layers.base import weight_source
 
@@ -49,7 +49,7 @@ def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bo
 
 def load_weights(model: "Model", filepath: str | os.PathLike[str]) -> None:
     """See `Model.load_weights`."""
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     tensors, _ = _read(path)
     _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, path)
 
@@ -65,11 +65,12 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model
         The model. Training goes on from it with the same bits as if it had not been saved.
 
     Raises:
+        TypeError: `filepath` is no path.
         ValueError: The file is no foliot model, is damaged, or names classes or arguments that foliot does not know.
         FileNotFoundError: There is no such file.
     """
     check_flag("compile", compile)
-    path = os.fspath(filepath)
+    path = check_path("filepath", filepath)
     tensors, metadata = _read(path)
     if "model" not in metadata:
         raise ValueError(f"{path}: expected a whole model; received weights only, which model.load_weights reads")
@@ -178,13 +179,7 @@ def _slots(tensors: Mapping[str, Array]) -> dict[str, list[Array]]:
 
 
 def _checked_path(filepath: str | os.PathLike[str], overwrite: bool) -> str:
-    path = os.fspath(filepath)
-    extension = Path(path).suffix.lower()
-    if extension in (".h5", ".hdf5", ".keras"):
-        raise ValueError(
-            "`filepath`: expected a path such as 'model.foliot', for foliot writes its own format (safetensors with a "
-            f"JSON description) and not {extension}; received {path!r}"
-        )
+    path = check_writable_path("filepath", filepath)
     if not check_flag("overwrite", overwrite) and Path(path).exists():
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
     return path

@@ -1,14 +1,13 @@
 """Training, evaluation and prediction: the loops over batches. All arithmetic happens in `foliot._core`."""
 
 import math
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from foliot import _arrays, _core, _random, optimizers
+from foliot import _arrays, _copies, _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, infer_shapes, nodes_between
@@ -28,10 +27,6 @@ _BATCH_SIZE = 32
 _PREDICT_BATCH_SIZE = 256
 
 
-# The weights that an optimizer's state belongs to.
-_optimized: "weakref.WeakKeyDictionary[optimizers.Optimizer, list[_core.Parameter]]" = weakref.WeakKeyDictionary()
-
-
 class Trainer(Layer):
     """What a model can do once its graph of layers is known. `Model` adds the structure."""
 
@@ -49,6 +44,8 @@ class Trainer(Layer):
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
+        # The programs of series of batches that run: one, or more where a callback evaluates.
+        self._measuring: list[_core.Program] = []
         self._forget_graph()
 
     # The graph
@@ -60,6 +57,19 @@ class Trainer(Layer):
         self._trainable_when_assembled: list[bool] = []
         self._native: _core.Program | None = None
         self._native_training: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        graph = _copies.flatten(state.pop("inputs"), state.pop("outputs")) if self.inputs else None
+        for name in ("_nodes", "_assembly", "_native", "_native_training"):
+            del state[name]
+        return state | {"graph": graph, "_measuring": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        graph = state.pop("graph")
+        self.__dict__.update(state)
+        self.inputs, self.outputs = ([], []) if graph is None else _copies.restore(graph)
+        self._forget_graph()
 
     def _assembled(self) -> Assembly:
         """The graph; a new one if a layer's `trainable` has changed."""
@@ -81,6 +91,46 @@ class Trainer(Layer):
             if self._native is None:
                 self._native = assembly.program()
             return self._native
+
+    def _compiled_program(self) -> _core.Program:
+        """The native program with the losses and metrics of the last data."""
+        with BUILDING:
+            program = self._program()
+            if self._resolved is not None and self._native_training != self._resolved.training:
+                program.compile(self._resolved.training)
+                self._native_training = self._resolved.training
+            return program
+
+    @contextmanager
+    def _means(self) -> Iterator[_core.Program]:
+        """A program whose losses and metrics begin anew, for a series of batches.
+
+        Meanwhile the model has no program: where a callback evaluates, it makes one of its own, with the same weights,
+        and the means of the series go on. (In Keras they begin anew too.)
+        """
+        with BUILDING:
+            program, resolved = self._compiled_program(), self._resolved
+            assembly, training = self._assembly, self._native_training
+            self._native = self._native_training = None
+            self._measuring.append(program)
+        program.reset_metrics()
+        try:
+            yield program
+        finally:
+            with BUILDING:
+                self._measuring.remove(program)
+                # Unless layers were added or frozen in between.
+                if self._assembly is assembly:
+                    self._native, self._native_training, self._resolved = program, training, resolved
+
+    def reset_metrics(self) -> None:
+        """Lets the means of losses and metrics begin anew, also those of an epoch that runs.
+
+        `fit`, `evaluate` and the like do so by themselves.
+        """
+        for program in (self._native, *self._measuring):
+            if program is not None:
+                program.reset_metrics()
 
     def _build_for(self, shapes: Sequence[Shape]) -> None:
         """Builds a model whose input was not declared for arrays of the given shapes."""
@@ -145,24 +195,14 @@ class Trainer(Layer):
     def _prepared_optimizer(self) -> _core.Optimizer:
         """The native optimizer, with its state for the trainable weights."""
         _, optimizer = self._compiled()
-        weights = self._assembled().trainable_parameters()
-        known = _optimized.get(optimizer)
-        if known is None:
-            optimizer.build(weights)
-            _optimized[optimizer] = weights
-        elif [id(weight) for weight in known] != [id(weight) for weight in weights]:
-            raise ValueError(
-                "`optimizer`: expected one that has not trained other weights, for its state belongs to them; "
-                f"received {optimizer!r}. Compile with a new one"
-            )
-        return optimizer.native
+        return optimizer.build(self._assembled().trainable_parameters())
 
     def optimizer_size(self) -> int:
         """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
-        weights = None if self.optimizer is None else _optimized.get(self.optimizer)
-        if self.optimizer is None or weights is None:
+        if self.optimizer is None or not self.optimizer.built:
             return 0
-        return 2 + len(self.optimizer.slot_names()) * sum(math.prod(weight.shape) for weight in weights)
+        trained = sum(math.prod(weight.shape) for weight in self.optimizer.parameters)
+        return 2 + len(self.optimizer.slot_names()) * trained
 
     @property
     def metrics_names(self) -> list[str]:
@@ -205,7 +245,7 @@ class Trainer(Layer):
 
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimizer's iteration and its slots by name, None before training."""
-        if self.optimizer is None or self.optimizer not in _optimized:
+        if self.optimizer is None or not self.optimizer.built:
             return None
         slots = dict(zip(self.optimizer.slot_names(), self.optimizer.get_slots(), strict=True))
         return {"iterations": self.optimizer.iterations, "slots": slots}
@@ -281,10 +321,7 @@ class Trainer(Layer):
                 for (name, value), target in zip(given, targets, strict=True)
             ]
         self._resolved = resolved
-        program = self._program()
-        if self._native_training != resolved.training:
-            program.compile(resolved.training)
-            self._native_training = resolved.training
+        self._compiled_program()
         return Data([array for _, array in inputs], targets, weights)
 
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
@@ -417,15 +454,15 @@ class Trainer(Layer):
         return self._shuffle_seed, self._shuffles
 
     def _train_epoch(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
-        program, optimizer = self._program(), self._prepared_optimizer()
-        program.reset_metrics()
         logs: dict[str, float] = {}
-        for step, rows in enumerate(batches.epoch()):
-            hooks.on_train_batch_begin(step)
-            logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
-            hooks.on_train_batch_end(step, logs)
-            if self.stop_training:
-                break
+        with self._means() as program:
+            optimizer = self._prepared_optimizer()
+            for step, rows in enumerate(batches.epoch()):
+                hooks.on_train_batch_begin(step)
+                logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
+                hooks.on_train_batch_end(step, logs)
+                if self.stop_training:
+                    break
         return dict(logs)
 
     def _validation_data(self, validation_data: Any) -> Data:
@@ -474,14 +511,13 @@ class Trainer(Layer):
         return self._answer(logs, return_dict)
 
     def _test(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
-        program = self._program()
-        program.reset_metrics()
         hooks.on_test_begin()
         logs: dict[str, float] = {}
-        for step, rows in enumerate(batches.epoch()):
-            hooks.on_test_batch_begin(step)
-            logs = self._logs(program.test_batch(data.inputs, data.targets, data.sample_weights, rows))
-            hooks.on_test_batch_end(step, logs)
+        with self._means() as program:
+            for step, rows in enumerate(batches.epoch()):
+                hooks.on_test_batch_begin(step)
+                logs = self._logs(program.test_batch(data.inputs, data.targets, data.sample_weights, rows))
+                hooks.on_test_batch_end(step, logs)
         hooks.on_test_end(logs)
         return logs
 
@@ -565,9 +601,9 @@ class Trainer(Layer):
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, class_weight)
-        program = self._program()
-        program.reset_metrics()
-        values = program.train_batch(self._prepared_optimizer(), data.inputs, data.targets, data.sample_weights, None)
+        with self._means() as program:
+            optimizer = self._prepared_optimizer()
+            values = program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, None)
         return self._answer(self._logs(values), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -578,9 +614,8 @@ class Trainer(Layer):
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight)
-        program = self._program()
-        program.reset_metrics()
-        values = program.test_batch(data.inputs, data.targets, data.sample_weights, None)
+        with self._means() as program:
+            values = program.test_batch(data.inputs, data.targets, data.sample_weights, None)
         return self._answer(self._logs(values), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:

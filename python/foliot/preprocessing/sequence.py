@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import operator
+import math
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,8 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from foliot import _core
+from foliot._checks import check_integer, type_error, value_error
+from foliot._rows import check_unmasked
 
 __all__ = ["pad_sequences"]
+
+
+class _DoesNotFitError(ValueError, OverflowError):
+    """A number is too large for a dtype: a ValueError as all of foliot's, and the OverflowError that Keras raises."""
 
 
 def pad_sequences(
@@ -40,8 +47,9 @@ def pad_sequences(
         An array of shape `(len(sequences), maxlen)`, followed by the shape of one step. `sequences` stays as it is.
 
     Raises:
-        ValueError: If an argument has a value that cannot be used, or the steps differ in shape.
-        OverflowError: If a Python integer does not fit `dtype`.
+        TypeError: If an argument has a type that cannot be used.
+        ValueError: If an argument has a value that cannot be used, the steps differ in shape, or a number that is kept
+            does not fit `dtype`: one that is too large (an OverflowError as well), or NaN in an integer dtype.
 
     Warns:
         UserWarning: If an integer `dtype` (the default is one) cuts off fractions of the values.
@@ -62,20 +70,16 @@ def pad_sequences(
     """
     for argument, side in (("padding", padding), ("truncating", truncating)):
         if side not in ("pre", "post"):
-            raise ValueError(f"`{argument}`: expected 'pre' or 'post'; received {side!r}")
+            raise value_error(argument, "'pre' or 'post'", side)
     lengths = _lengths(sequences)
     columns = _columns(maxlen, lengths)
-    kind = np.dtype(dtype)
-    if isinstance(value, str) and kind.kind not in "OSU":
-        raise ValueError(
-            f"`value`: expected a number for dtype {kind.name} (strings need dtype=object); received {value!r}"
-        )
-
+    kind = _kind(dtype)
+    _check_fill(value, kind)
     ragged = _ragged(sequences, lengths, kind, columns, truncating)
     if ragged is None:
         return _pad_by_row(sequences, lengths, columns, dtype, padding, truncating, value)
     values, offsets = ragged
-    out = np.full((len(lengths), columns, *values.shape[1:]), value, dtype=kind)
+    out = _filled((len(lengths), columns, *values.shape[1:]), value, kind)
     if out.size:
         item = values.nbytes // len(values) if len(values) else 1
         _core.pad_rows(_bytes(values), offsets, item, _bytes(out), out.nbytes // item // len(out), padding, truncating)
@@ -85,6 +89,7 @@ def pad_sequences(
 def _lengths(sequences: Any) -> list[int]:
     if not hasattr(sequences, "__len__"):
         raise ValueError(f"`sequences`: expected a list or an array of sequences; received {_short(sequences)}")
+    check_unmasked("sequences", sequences)
     if isinstance(sequences, np.ndarray) and sequences.ndim >= 2:
         return [sequences.shape[1]] * len(sequences)
     lengths = []
@@ -101,13 +106,68 @@ def _columns(maxlen: int | None, lengths: list[int]) -> int:
         if not lengths:
             raise ValueError("`sequences`: expected at least one sequence when `maxlen` is None; received none")
         return max(lengths)
+    return check_integer("maxlen", maxlen, minimum=0, maximum=sys.maxsize)
+
+
+def _kind(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
-        columns = operator.index(maxlen)
-    except TypeError as error:
-        raise TypeError(f"`maxlen`: expected an integer or None; received {_short(maxlen)}") from error
-    if columns < 0:
-        raise ValueError(f"`maxlen`: expected 0 or more; received {columns}")
-    return columns
+        return np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise type_error("dtype", "a NumPy dtype such as 'int32', 'float32' or object", dtype) from error
+
+
+def _check_fill(value: object, kind: np.dtype[Any]) -> None:
+    if kind.kind not in "biufc":
+        return
+    if isinstance(value, (str, bytes)):
+        raise value_error("value", f"a number for dtype {kind.name} (strings need dtype=object)", value)
+    given = np.asarray(value)
+    if given.ndim or given.dtype.kind not in "biufc":
+        # A whole number beyond 64 bits is an object to NumPy.
+        error = value_error if isinstance(value, int) else type_error
+        raise error("value", f"a number that {kind.name} can hold", value)
+    if not _fits(given, kind).all():
+        raise value_error("value", f"a number that {kind.name} can hold", value)
+
+
+def _filled(shape: tuple[int, ...], value: object, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The result before any row is in it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        # Beyond every memory NumPy speaks of dimensions instead.
+        if size > sys.maxsize:
+            raise MemoryError(size)
+        return np.full(shape, value, dtype=dtype)
+    except MemoryError as error:
+        raise ValueError(
+            f"`maxlen`: expected a length that fits into memory; received {shape[1]} for {shape[0]} sequences, "
+            f"{size} bytes in all"
+        ) from error
+    except (OverflowError, TypeError, ValueError) as error:
+        raise value_error("value", f"a value that {np.dtype(dtype).name} can hold", value) from error
+
+
+def _fits(values: npt.NDArray[Any], kind: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers remain themselves in `kind`, apart from the rounding that floats do and cut fractions.
+
+    NumPy converts an array without a word: it wraps integers around and gives NaN an integer of its own.
+    """
+    fits: npt.NDArray[np.bool_] = np.ones(values.shape, dtype=np.bool_)
+    if values.dtype.kind not in "iufc" or kind.kind not in "iuf" or np.can_cast(values.dtype, kind):
+        return fits
+    if values.dtype.kind == "c":
+        return ~fits
+    with np.errstate(all="ignore"):
+        if kind.kind == "f":
+            fits = np.isfinite(values.astype(kind)) | ~np.isfinite(values)
+        elif values.dtype.kind == "f":
+            # The upper bound is a power of 2, which a float holds exactly where the largest integer is none.
+            limits, whole = np.iinfo(kind), np.trunc(values.astype(np.float64, copy=False))
+            fits = (whole >= float(limits.min)) & (whole < 2.0 * (limits.max // 2 + 1))
+        else:
+            limits = np.iinfo(kind)
+            fits = (values >= limits.min) & (values <= limits.max)
+    return fits
 
 
 def _ragged(
@@ -131,7 +191,8 @@ def _ragged(
         flat = _core.flatten_numbers(list(sequences), kind.name, columns, truncating)
         # A dtype of foreign byte order has the name of the native one.
         return None if flat is None else (flat[0].astype(kind, copy=False), flat[1])
-    if values.dtype.hasobject:
+    # Of numbers that do not fit, some may be cut off: that too takes a look at each row.
+    if values.dtype.hasobject or not _fits(values, kind).all():
         return None
     if _loses_fractions(values, kind):
         _warn_about_fractions(kind)
@@ -149,6 +210,7 @@ def _pad_by_row(
     value: float | str | bytes,
 ) -> npt.NDArray[Any]:
     """The definition, for strings, objects and whatever else NumPy has to convert row by row."""
+    kind = np.dtype(dtype)
     step: tuple[int, ...] | None = None
     out: npt.NDArray[Any] | None = None
     lossy = False
@@ -156,15 +218,22 @@ def _pad_by_row(
         if not lengths[index]:
             continue
         try:
-            if out is None:
-                step = np.asarray(row).shape[1:]
-                out = np.full((len(lengths), columns, *step), value, dtype=dtype)
             start = max(lengths[index] - columns, 0) if truncating == "pre" else 0
             kept = row[start : start + columns]
             given = np.asarray(kept)
+            if step is None:
+                step = np.asarray(row).shape[1:]
+            fits = _fits(given, kind)
+            if not fits.all():
+                raise _DoesNotFitError(f"expected numbers that {kind.name} can hold, not {given[~fits][0]}")
             array = np.asarray(kept, dtype=dtype)
         except (OverflowError, TypeError, ValueError) as error:
-            raise type(error)(f"`sequences[{index}]`: {error}; received {_short(row)}") from error
+            text = f"`sequences[{index}]`: {error}; received {_short(row)}"
+            if isinstance(error, OverflowError):
+                raise _DoesNotFitError(text) from error
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error
+        if out is None:
+            out = _filled((len(lengths), columns, *step), value, dtype)
         if not columns:
             continue
         if array.ndim == 0 or array.shape[1:] != step:
@@ -178,8 +247,8 @@ def _pad_by_row(
         else:
             out[index, columns - len(array) :] = array
     if lossy:
-        _warn_about_fractions(np.dtype(dtype))
-    return np.full((len(lengths), columns), value, dtype=dtype) if out is None else out
+        _warn_about_fractions(kind)
+    return _filled((len(lengths), columns), value, dtype) if out is None else out
 
 
 def _loses_fractions(values: npt.NDArray[Any], kind: np.dtype[Any]) -> bool:

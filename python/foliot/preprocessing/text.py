@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import operator
-import sys
 import warnings
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
-from itertools import chain, groupby, islice
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from foliot import _core
+from foliot.preprocessing import _words
 from foliot.preprocessing.sequence import _short
 
 __all__ = ["Tokenizer", "hashing_trick", "one_hot", "text_to_word_sequence", "tokenizer_from_json"]
 
 _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-
-# Texts that an iterator yields are worked on in batches of this many, so that a corpus need not fit into memory.
-_BATCH = 8192
 
 Analyzer = Callable[[str], Iterable[Any]]
 
@@ -52,7 +47,7 @@ def text_to_word_sequence(
     """
     if not isinstance(input_text, str):
         raise TypeError(f"`input_text`: expected a string; received {_short(input_text)}")
-    return _splitter(filters, lower, split, False).split(input_text)
+    return _words.splitter(filters, lower, split, False).split(input_text)
 
 
 def one_hot(
@@ -115,7 +110,7 @@ def hashing_trick(
         >>> hashing_trick("to be or not to be", 50, hash_function="md5")
         [15, 5, 8, 36, 15, 5]
     """
-    size = _integer("n", n)
+    size = _words.integer("n", n)
     if size < 2:
         raise ValueError(f"`n`: expected at least 2; received {size}")
     words: list[Any]
@@ -125,7 +120,7 @@ def hashing_trick(
             raise TypeError("`analyzer`: expected strings for the default hash; received other objects")
         return _core.hash_words(words, size)
     if hash_function == "md5":
-        hash_function = _md5
+        hash_function = _words.md5
     if not callable(hash_function):
         raise ValueError(f"`hash_function`: expected None, 'md5' or a function; received {hash_function!r}")
     return [hash_function(word) % (size - 1) + 1 for word in words]
@@ -197,7 +192,7 @@ class Tokenizer:
         self.char_level = char_level
         self.oov_token = oov_token
         self.analyzer = analyzer
-        self.document_count = _integer("document_count", document_count)
+        self.document_count = _words.integer("document_count", document_count)
         if self.document_count < 0:
             raise ValueError(f"`document_count`: expected 0 or more; received {document_count}")
         self._splitter()
@@ -218,7 +213,7 @@ class Tokenizer:
         if num_words is not None:
             # 1e4 is what people write.
             whole = isinstance(num_words, float) and num_words % 1 == 0
-            num_words = int(num_words) if whole else _integer("num_words", num_words)
+            num_words = int(num_words) if whole else _words.integer("num_words", num_words)
             if num_words < 1:
                 raise ValueError(f"`num_words`: expected at least 1, or None for all words; received {num_words}")
         self._num_words = num_words
@@ -249,8 +244,8 @@ class Tokenizer:
             texts_seen += len(strings) + len(tokens)
         self.document_count += texts_seen
         for word_counts, word_docs in found:
-            _add(self.word_counts, word_counts)
-            _add(self.word_docs, word_docs)
+            _words.add(self.word_counts, word_counts)
+            _words.add(self.word_docs, word_docs)
 
         words = list(self.word_counts)
         order = np.argsort(-np.fromiter(self.word_counts.values(), np.int64), kind="stable")
@@ -274,11 +269,11 @@ class Tokenizer:
         """
         documents: dict[int, int] = {}
         rows = 0
-        for row in _rows(sequences):
-            _add(documents, dict.fromkeys(row, 1).items())
+        for row in _words.plain_rows(sequences):
+            _words.add(documents, dict.fromkeys(row, 1).items())
             rows += 1
         self.document_count += rows
-        _add(self.index_docs, documents.items())
+        _words.add(self.index_docs, documents.items())
 
     def texts_to_sequences(self, texts: Iterable[str | list[Any]]) -> list[list[int]]:
         """Turns each text into the list of its words' numbers.
@@ -296,7 +291,7 @@ class Tokenizer:
         sequences: list[list[int]] = []
         splitter = self._splitter()
         index_of = self._index()
-        indices = _Memory(index_of)
+        indices = _words.Memory(index_of)
         for strings, tokens in self._runs(texts):
             if strings:
                 words, ids, offsets = splitter.encode(strings, len(sequences))
@@ -341,8 +336,8 @@ class Tokenizer:
         Yields:
             One text.
         """
-        words = _Memory(self._word())
-        for row in _rows(sequences):
+        words = _words.Memory(self._word())
+        for row in _words.plain_rows(sequences):
             yield " ".join(word for word in map(words.__getitem__, row) if word is not None)
 
     def texts_to_matrix(
@@ -394,7 +389,7 @@ class Tokenizer:
             raise ValueError(
                 "`mode`: expected a call of fit_on_texts or fit_on_sequences before 'tfidf'; received none"
             )
-        ids, offsets = _flatten(sequences)
+        ids, offsets = _words.flatten(sequences)
         matrix = np.zeros((len(offsets) - 1, columns))
         term = document = np.empty(0)
         if mode == "tfidf":
@@ -440,11 +435,13 @@ class Tokenizer:
         if missing or unknown:
             raise ValueError(f"`config`: expected Tokenizer's entries; received none of {missing}, unknown {unknown}")
         tokenizer = cls(**{name: entry for name, entry in config.items() if name in _OPTIONS})
-        tokenizer.word_counts.update(_counts(config, "word_counts"))
-        tokenizer.word_docs.update(_counts(config, "word_docs"))
-        tokenizer.word_index.update(_counts(config, "word_index"))
-        tokenizer.index_docs.update(_by_number("index_docs", _counts(config, "index_docs")))
-        tokenizer.index_word.update(_by_number("index_word", _json_object("index_word", config["index_word"])))
+        tokenizer.word_counts.update(_words.counts(config, "word_counts"))
+        tokenizer.word_docs.update(_words.counts(config, "word_docs"))
+        tokenizer.word_index.update(_words.counts(config, "word_index"))
+        tokenizer.index_docs.update(_words.by_number("index_docs", _words.counts(config, "index_docs")))
+        tokenizer.index_word.update(
+            _words.by_number("index_word", _words.json_object("index_word", config["index_word"]))
+        )
         return tokenizer
 
     def to_json(self, **kwargs: Any) -> str:
@@ -464,7 +461,7 @@ class Tokenizer:
         return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
 
     def _splitter(self) -> _core.Splitter:
-        return _splitter(self.filters, self.lower, self.split, self.char_level)
+        return _words.splitter(self.filters, self.lower, self.split, self.char_level)
 
     def _runs(self, texts: Iterable[Any]) -> Iterator[tuple[list[str], list[list[Any]]]]:
         """The texts in order, as runs of strings to be split natively, or of token lists (the other list is empty)."""
@@ -472,7 +469,7 @@ class Tokenizer:
             warnings.warn("`texts` is a single string: each of its characters is taken as a text.", stacklevel=3)
         analyzer = None if self.char_level else self.analyzer
         first = 0
-        for batch in _batches(texts):
+        for batch in _words.batches(texts):
             for kind, group in groupby(batch, type):
                 run = list(group)
                 if issubclass(kind, str):
@@ -558,7 +555,7 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         >>> tokenizer_from_json(tokenizer.to_json()).word_index
         {'to': 1, 'be': 2, 'or': 3, 'not': 4}
     """
-    config = _json_object("json_string", json_string).get("config")
+    config = _words.json_object("json_string", json_string).get("config")
     if not isinstance(config, dict):
         raise ValueError(f"`json_string`: expected an object with an object 'config'; received {_short(config)}")
     return Tokenizer.from_config(config)
@@ -567,115 +564,3 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
 # In Keras's order.
 _LEARNT = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
 _OPTIONS = {"num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count"}
-
-
-class _Memory(dict[Any, Any]):
-    """Asks a function once per key."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, key: Any) -> Any:
-        value = self[key] = self._function(key)
-        return value
-
-
-def _splitter(filters: Iterable[str], lower: bool, split: str | None, char_level: bool) -> _core.Splitter:
-    if not isinstance(filters, str):
-        characters = list(filters)
-        if not all(isinstance(character, str) and len(character) == 1 for character in characters):
-            raise ValueError(f"`filters`: expected single characters; received {_short(filters)}")
-        filters = "".join(characters)
-    if split is not None and not isinstance(split, str):
-        raise TypeError(f"`split`: expected a string or None; received {_short(split)}")
-    return _core.Splitter(filters, bool(lower), split, bool(char_level))
-
-
-def _batches(texts: Iterable[Any]) -> Iterator[list[Any]]:
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"`texts`: expected a list of texts; received {_short(texts)}")
-    if hasattr(texts, "__len__"):
-        yield list(texts)
-        return
-    iterator = iter(texts)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
-
-
-def _rows(sequences: Iterable[Any]) -> Iterator[Iterable[Any]]:
-    """The sequences, with arrays as lists: a dictionary finds a Python integer faster than a NumPy one."""
-    if not isinstance(sequences, Iterable):
-        raise TypeError(f"`sequences`: expected a list of sequences; received {_short(sequences)}")
-    for index, row in enumerate(sequences):
-        if isinstance(row, np.ndarray) and row.ndim == 1:
-            yield row.tolist()
-        elif isinstance(row, Iterable) and not isinstance(row, str | np.ndarray):
-            yield row
-        else:
-            raise TypeError(f"`sequences[{index}]`: expected a sequence of word numbers; received {_short(row)}")
-
-
-def _flatten(sequences: Iterable[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    rows = [list(row) for row in _rows(sequences)]
-    flat = _core.flatten_numbers(rows, "int64", sys.maxsize, "pre")
-    if flat is not None:
-        return flat
-    # Integers of other types, as NumPy's, or not integers at all.
-    for index, row in enumerate(rows):
-        try:
-            rows[index] = [operator.index(number) for number in row]
-        except TypeError as error:
-            raise TypeError(f"`sequences[{index}]`: expected integers; received {_short(row)}") from error
-    flat = _core.flatten_numbers(rows, "int64", sys.maxsize, "pre")
-    if flat is None:
-        raise ValueError("`sequences`: expected integers of at most 64 bits; received a larger one")
-    return flat
-
-
-def _add(totals: MutableMapping[Any, int], increments: Iterable[tuple[Any, int]]) -> None:
-    if not totals:
-        totals.update(increments)
-        return
-    get = totals.get
-    for key, increment in increments:
-        totals[key] = get(key, 0) + increment
-
-
-def _integer(argument: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise TypeError(f"`{argument}`: expected an integer; received {_short(value)}") from error
-
-
-def _md5(word: Any) -> int:
-    return int(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest(), 16)
-
-
-def _json_object(argument: str, text: Any) -> dict[str, Any]:
-    if not isinstance(text, str):
-        raise TypeError(f"`{argument}`: expected a JSON text; received {_short(text)}")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{argument}`: expected a JSON text; received {_short(text)} ({error})") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"`{argument}`: expected a JSON object; received {_short(value)}")
-    return value
-
-
-def _counts(config: Mapping[str, Any], name: str) -> dict[str, int]:
-    counts = _json_object(name, config[name])
-    for key, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool):
-            raise ValueError(f"`{name}`: expected an integer for {key!r}; received {_short(count)}")
-    return counts
-
-
-def _by_number(name: str, entries: Mapping[str, Any]) -> dict[int, Any]:
-    """JSON has no integer keys."""
-    try:
-        return {int(key): entry for key, entry in entries.items()}
-    except ValueError as error:
-        raise ValueError(f"`{name}`: expected integers as keys; received another ({error})") from error

@@ -50,26 +50,38 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
         A float64 array of the shape of `x` with an axis for the classes added.
 
     Raises:
-        ValueError: An index is negative or too large, or `x` is empty and `num_classes` None.
+        TypeError: `x` holds no numbers, or `num_classes` is no integer.
+        ValueError: An index is negative, too large or no whole number, the rows do not fit into memory, or `x` is empty
+            and `num_classes` None.
 
     Example:
         >>> from foliot.utils import to_categorical
         >>> to_categorical([0, 2, 1]).tolist()
         [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
-    indices = _arrays.numeric("x", x).astype(np.int64)
+    indices = _arrays.numeric("x", x)
+    # Keras cuts fractions off; labels that hold some are seldom labels.
+    _arrays.check_whole("x", indices, "whole numbers, the indices of classes")
     shape = indices.shape
     if len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     flat = indices.reshape(-1)
-    if num_classes is None:
-        if flat.size == 0:
-            raise ValueError("`num_classes`: expected the number of classes, for `x` is empty; received None")
-        classes = int(flat.max()) + 1
-    else:
+    least, greatest = (int(flat.min()), int(flat.max())) if flat.size else (0, -1)
+    if num_classes is not None:
         classes = check_integer("num_classes", num_classes, minimum=1)
-    if flat.size and (flat.min() < 0 or flat.max() >= classes):
-        raise ValueError(f"`x`: expected class indices in [0, {classes}); received {flat.min()} to {flat.max()}")
-    rows = np.zeros((flat.size, classes))
-    rows[np.arange(flat.size), flat] = 1.0
+    elif flat.size:
+        classes = max(greatest + 1, 1)
+    else:
+        raise ValueError("`num_classes`: expected the number of classes, for `x` is empty; received None")
+    if least < 0 or greatest >= classes:
+        raise ValueError(f"`x`: expected class indices in [0, {classes}); received {least} to {greatest}")
+    try:
+        rows = np.zeros((flat.size, classes))
+    except (MemoryError, OverflowError, ValueError) as error:  # the last two for sizes beyond any memory
+        argument, received = ("x", f"the index {greatest}") if num_classes is None else ("num_classes", f"{classes}")
+        raise ValueError(
+            f"`{argument}`: expected class indices whose one-hot rows fit into memory; received {received}, for which "
+            f"{flat.size} rows of {classes} numbers take {8 * flat.size * classes} bytes"
+        ) from error
+    rows[np.arange(flat.size), flat.astype(np.int64)] = 1.0
     return rows.reshape((*shape, classes))
