@@ -26,9 +26,16 @@ class Competitor:
     # Its losses under RMSprop differ by design; the gradient is checked under SGD.
     own_embedding_rmsprop: bool = False
 
+    @property
+    def is_foliot(self) -> bool:
+        """Whether it is ours, in whatever setting."""
+        return self.name.startswith("foliot")
+
 
 COMPETITORS = (
     Competitor("foliot", "foliot"),
+    # The same operations as the peers, one by one, to tell algebra from kernels.
+    Competitor("foliot-plain", "foliot, exact algebra off", {"FOLIOT_EXACT_ALGEBRA": "0"}),
     Competitor(
         "keras-tf", "Keras/TensorFlow, jit_compile=True", {"KERAS_BACKEND": "tensorflow"}, own_embedding_rmsprop=True
     ),
@@ -49,7 +56,7 @@ class CompetitorError(Exception):
 
 def interpreter(competitor: Competitor) -> str:
     """The Python that has `competitor` installed, so far as the environment says."""
-    if competitor.name == "foliot":
+    if competitor.is_foliot:
         return sys.executable
     peers = os.environ.get("PEERS_PYTHON") or str(ROOT / ".venv-peers" / "bin" / "python")
     if competitor.name == "torch":

@@ -124,7 +124,7 @@ def start_processes(
             stack.callback(process.close)
             results["versions"].update(process.ask("versions")["versions"])
         except CompetitorError as error:
-            if competitor.name == "foliot":
+            if competitor.is_foliot:
                 raise SystemExit(f"foliot cannot be measured: {error}") from error
             results["missing"][competitor.label] = str(error)
         else:
@@ -208,7 +208,7 @@ def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
     for competitor in COMPETITORS:
         if competitor.name in names:
             # `import foliot` alone loads next to nothing: the layers and the native module come with their first use.
-            module = {"foliot": "foliot.models", "torch": "torch"}.get(competitor.name, "keras")
+            module = "foliot.models" if competitor.is_foliot else "torch" if competitor.name == "torch" else "keras"
             # The settings of one framework share its import.
             label = competitor.label.split(", ")[0]
             cases[label] = (interpreter(competitor), module, competitor.environment)
@@ -280,24 +280,27 @@ def report(results: dict[str, Any]) -> None:
     for note in dict.fromkeys(note for row in results["rows"] for note in row["notes"]):
         print(f"Note: {note}")
     labels = [c.label for c in COMPETITORS if any(c.label in row["milliseconds"] for row in results["rows"])]
-    print("\n| | threads | " + " | ".join(labels) + " | fastest peer / foliot |")
-    print("|---|---|" + "---|" * (len(labels) + 1))
+    ours = [c.label for c in COMPETITORS if c.is_foliot and c.label in labels]
+    print("\n| | threads | " + " | ".join(labels + [f"fastest peer / {label}" for label in ours]) + " |")
+    print("|---|---|" + "---|" * (len(labels) + len(ours)))
     for row in results["rows"]:
         times = row["milliseconds"]
         cells = " | ".join(f"{times[label]['median']:.2f} ({times[label]['minimum']:.2f})" for label in labels)
-        print(f"| {row['row']['name']} {row['mode']} | {row['threads']} | {cells} | {ratio(times)} |")
+        ratios = " | ".join(ratio(times, label) for label in ours)
+        print(f"| {row['row']['name']} {row['mode']} | {row['threads']} | {cells} | {ratios} |")
     cells = ", ".join(
         f"{label} {times['median']:.0f} ({times['minimum']:.0f})" for label, times in results["imports"].items()
     )
     print(f"\nImport in a fresh process, NumPy's own import not counted, milliseconds: {cells}")
 
 
-def ratio(times: dict[str, dict[str, float]]) -> str:
-    """How many times faster foliot is than the fastest peer, by medians and by minima."""
-    peers = [value for label, value in times.items() if label != "foliot"]
-    if not peers or "foliot" not in times:
+def ratio(times: dict[str, dict[str, float]], ours: str) -> str:
+    """How many times faster a setting of foliot is than the fastest peer, by medians and by minima."""
+    others = {c.label for c in COMPETITORS if not c.is_foliot}
+    peers = [value for label, value in times.items() if label in others]
+    if not peers:
         return "no peer"
-    ratios = [min(peer[key] for peer in peers) / times["foliot"][key] for key in ("median", "minimum")]
+    ratios = [min(peer[key] for peer in peers) / times[ours][key] for key in ("median", "minimum")]
     return f"{ratios[0]:.1f} ({ratios[1]:.1f})"
 
 

@@ -36,7 +36,7 @@ class Peer(Protocol):
 
 def make_peer(name: str, threads: int) -> Peer:
     """The competitor called `name`; its framework is imported here and nowhere else."""
-    if name == "foliot":
+    if name.startswith("foliot"):
         from foliot_peer import FoliotPeer
 
         return FoliotPeer()
