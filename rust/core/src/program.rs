@@ -120,6 +120,8 @@ pub struct Program {
     plans: Vec<Plan>,
     training: Option<Training>,
     loss: Mean,
+    /// The loss of each output by itself, without its weight; none for a single output, whose loss is the whole one.
+    losses: Vec<Mean>,
     metrics: Vec<Mean>,
 }
 
@@ -146,8 +148,9 @@ impl Program {
         if let Some(node) = graph.nodes.iter().find(|node| !backend.supports(&node.layer)) {
             return Err(crate::backend::unsupported(&node.name, "CPU", &node.layer));
         }
-        let (loss, metrics) = (Mean::default(), Vec::new());
-        Ok(Self { graph, parameters, backend, plans: Vec::new(), training: None, loss, metrics })
+        let loss = Mean::default();
+        let (plans, losses, metrics) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { graph, parameters, backend, plans, training: None, loss, losses, metrics })
     }
 
     /// The shapes of the outputs; `None` where the data decide.
@@ -180,6 +183,7 @@ impl Program {
         training.metrics.iter().chain(&training.weighted_metrics).flatten().try_for_each(Metric::validate)?;
         let count = training.metrics.iter().chain(&training.weighted_metrics).map(Vec::len).sum();
         self.metrics = vec![Mean::default(); count];
+        self.losses = vec![Mean::default(); if outputs > 1 { outputs } else { 0 }];
         self.loss = Mean::default();
         self.training = Some(training);
         Ok(())
@@ -188,6 +192,7 @@ impl Program {
     /// Starts loss and metrics anew.
     pub fn reset_metrics(&mut self) {
         self.loss = Mean::default();
+        self.losses.fill(Mean::default());
         self.metrics.fill(Mean::default());
     }
 
@@ -203,7 +208,8 @@ impl Program {
         Ok(outputs.map(|tensor| self.read_out(&tensor.shape, tensor.value)).collect())
     }
 
-    /// One step of training. Returns the means of the loss and the metrics since [`Program::reset_metrics`].
+    /// One step of training. Returns the means since [`Program::reset_metrics`]: the loss, the losses of the outputs where
+    /// there are several, the metrics.
     ///
     /// # Errors
     /// When the arrays do not fit the network or the losses; no weight has changed then.
@@ -261,7 +267,7 @@ impl Program {
     }
 
     fn results(&self) -> Vec<f64> {
-        std::iter::once(self.loss).chain(self.metrics.iter().copied()).map(Mean::result).collect()
+        [self.loss].iter().chain(&self.losses).chain(&self.metrics).map(|mean| mean.result()).collect()
     }
 
     /// Copies a tensor out of the backend, batch first.
@@ -415,6 +421,7 @@ impl Program {
         }
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
         let mut total = penalty;
+        let mut losses: Vec<f64> = Vec::with_capacity(outputs);
         let mut means: Vec<Mean> = Vec::with_capacity(self.metrics.len());
         let mut weighted_means: Vec<Mean> = Vec::new();
         for (position, output) in self.graph.outputs.iter().enumerate() {
@@ -436,7 +443,8 @@ impl Program {
                     let sum = loss_weights.as_ref().map_or(count as f32, |weights| weights.iter().sum());
                     if sum == 0.0 { 0.0 } else { 1.0 / sum }
                 }
-            } * training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
+            };
+            let factor = training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
             let job = |gradient, weights| LossJob {
                 prediction: tensor.value,
                 gradient,
@@ -444,10 +452,11 @@ impl Program {
                 rows: count,
                 features: tensor.shape.features(),
                 weights,
-                scale,
+                scale: scale * factor,
             };
             let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
-            total += sum * f64::from(scale);
+            losses.push(sum * f64::from(scale));
+            total += sum * f64::from(scale * factor);
             for metric in &training.metrics[position] {
                 let (sum, weight) = self.backend.metric(metric, &job(None, mask.as_deref()))?;
                 means.push(Mean { sum, weight });
@@ -463,8 +472,12 @@ impl Program {
                 total += regularizer.penalty(&parameter.read());
             }
         }
-        self.loss.sum += total * batch as f64;
-        self.loss.weight += batch as f64;
+        for (mean, loss) in
+            std::iter::once(&mut self.loss).chain(&mut self.losses).zip(std::iter::once(total).chain(losses))
+        {
+            mean.sum += loss * batch as f64;
+            mean.weight += batch as f64;
+        }
         for (mean, part) in self.metrics.iter_mut().zip(means.into_iter().chain(weighted_means)) {
             mean.sum += part.sum;
             mean.weight += part.weight;
