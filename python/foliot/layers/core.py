@@ -62,6 +62,9 @@ class Dropout(Layer):
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {"kind": "dropout", "rate": self.rate, "seed": self._seed, "noise_shape": shape}
 
+    def to_inference_spec(self) -> dict[str, Any]:
+        return self.to_spec() | {"rate": 0.0}
+
     def seeds(self) -> dict[str, int]:
         return {"dropout": self._seed}
 
