@@ -95,6 +95,21 @@ class SymbolicTensor:
             "array to get numbers"
         )
 
+    def mask(self) -> SymbolicMask | None:
+        """The mask that comes with the tensor, None if there is none."""
+        tensor = self
+        while tensor.index == 0 and tensor.node.layer.passes_mask and tensor.node.body is None:
+            tensor = tensor.node.inputs[0]
+        made = tensor.node.layer.compute_mask(tensor.node.inputs[0]) if tensor.node.layer.makes_mask else None
+        return made if isinstance(made, SymbolicMask) else None
+
+
+@dataclass(frozen=True)
+class SymbolicMask:
+    """The mask of token ids: False where the id is 0. It comes along with what layers make of the ids."""
+
+    tokens: SymbolicTensor
+
 
 _REFUSED = {
     "used in arithmetic": "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod "

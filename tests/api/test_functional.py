@@ -15,6 +15,7 @@ from foliot.models import Functional, Sequential, load_model
 
 RANDOM = np.random.default_rng(0)
 A, B = RANDOM.normal(size=(20, 7, 5)), RANDOM.normal(size=(20, 3, 6))
+TOKENS = RANDOM.integers(0, 9, (13, 6))
 Y = np.eye(6)[RANDOM.integers(0, 6, (20, 3))]
 
 
@@ -492,6 +493,29 @@ def test_two_calls_of_one_dropout_drop_different_elements() -> None:
     dropout = Dropout(0.5, seed=1)
     first, second = Model(entrance, [dropout(entrance), dropout(entrance)])(np.ones((4, 100)), training=True)
     assert not np.array_equal(first, second)
+
+
+def test_masks_may_be_passed_where_they_come_anyway() -> None:
+    tokens, start = Input((None,)), Input((3,))
+    embedding, reader = Embedding(9, 4, mask_zero=True), GRU(3, return_sequences=True)
+    mask = embedding.compute_mask(tokens)
+    x = Dropout(0.2)(Dense(4, activation="tanh")(embedding(tokens)))
+    outputs = [reader(x, initial_state=start, mask=mask), reader(x, initial_state=start)]
+    told, untold = Model([tokens, start], outputs).predict([TOKENS, np.ones((13, 3))], verbose=0)
+    np.testing.assert_array_equal(told, untold)
+    expected = reader(Model(tokens, x).predict(TOKENS, verbose=0), initial_state=np.ones((13, 3)), mask=TOKENS != 0)
+    np.testing.assert_allclose(told, expected, rtol=1e-5)
+    other = embedding.compute_mask(Input((None,)))
+    for wrong, passed in ((x, other), (Input((None, 4)), mask), (GRU(3)(x), mask), (x, np.ones((13, 6)))):
+        with pytest.raises((ValueError, TypeError), match=r"`mask`: expected None or, in a model|GRU expects"):
+            reader(wrong, mask=passed)
+
+
+def test_output_shapes_of_models() -> None:
+    assert _two_heads().compute_output_shape([(7, 3), (7, 3)]) == [(7, 1), (7, 4)]
+    assert Sequential([GRU(3), Dense(2)]).compute_output_shape((None, 5, 4)) == (None, 2)
+    inputs = Input((3,))
+    assert Model(inputs, {"a": Dense(2)(inputs)}).compute_output_shape((1, 3)) == {"a": (1, 2)}
 
 
 # Files

@@ -183,6 +183,45 @@ def test_a_subclass_of_a_functional_model() -> None:
     model.fit(X, Y, verbose=0)
 
 
+def test_a_build_of_ones_own_comes_before_call() -> None:
+    class Late(Layer):
+        def build(self, input_shape):
+            self.dense = Dense(input_shape[-1])
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    class LateModel(Model):
+        def build(self, input_shape):
+            self.late, self.gru = Late(), GRU(input_shape[-1] + 1)
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.gru(self.late(inputs))
+
+    assert Late()(X).shape == X.shape
+    model = LateModel()
+    assert model.predict(X, verbose=0).shape == (13, 4)
+    assert len(model.weights) == 5
+    entrance = Input((5, 3))
+    assert Model(entrance, Late()(entrance)).count_params() == 12
+
+
+def test_masks_of_a_call() -> None:
+    class Masked(Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.gru = Embedding(9, 4, mask_zero=True), GRU(3)
+
+        def call(self, inputs):
+            return self.gru(self.embedding(inputs), mask=self.embedding.compute_mask(inputs))
+
+    model = Masked()
+    expected = model.gru(model.embedding(TOKENS), mask=TOKENS != 0)
+    np.testing.assert_allclose(model.predict(TOKENS, verbose=0), expected, rtol=1e-5)
+
+
 def test_inputs_by_name() -> None:
     class Named(Model):
         def __init__(self):

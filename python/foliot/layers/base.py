@@ -15,7 +15,7 @@ import numpy as np
 from foliot import _arrays, _core, _nest, _random, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_text, unknown_keys, value_error
-from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble
+from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble
 from foliot._serialization import Configurable, serialize
 
 # What every layer's configuration holds besides its own arguments.
@@ -138,6 +138,10 @@ class Layer(Configurable):
     ranks: ClassVar[tuple[int, float]] = (1, math.inf)
     #: True if the layer's output depends on the length of axes that are free otherwise.
     needs_fixed_shape: ClassVar[bool] = False
+    #: Whether the input's mask is also that of the (first) output.
+    passes_mask: bool = False
+    #: Whether the layer makes a mask of its input, by `compute_mask`.
+    makes_mask: bool = False
 
     def __init__(
         self,
@@ -162,6 +166,7 @@ class Layer(Configurable):
         self._trainable = check_flag("trainable", trainable)
         self._entries: list[Weight] = []
         self._nodes: list[Node] = []
+        self._in_own_build = False
         self._eager: tuple[str, _core.Program] | None = None
         self._eager_step = 0
 
@@ -264,7 +269,8 @@ class Layer(Configurable):
         if self.is_traced():
             from foliot.layers.tracing import build_traced
 
-            build_traced(self, input_shape)
+            if not self._in_own_build:
+                build_traced(self, input_shape)
             return
         shape = tuple(input_shape)
         self.check_input(shape)
@@ -379,7 +385,8 @@ class Layer(Configurable):
         Args:
             inputs: An array, or the tensor that `Input` or another layer returned.
             *args: Further arguments of the `call` of a class of yours.
-            mask: `(batch, time)`, False where a time step is padding. Arrays only.
+            mask: `(batch, time)`, False where a time step is padding. In a model masks come along by themselves; the
+                one that the input carries may be passed.
             training: True to apply dropout. In a model None follows the model and False turns dropout off.
             **kwargs: See `*args`.
         """
@@ -395,16 +402,19 @@ class Layer(Configurable):
     def _apply(self, inputs: Any, mask: Any, training: bool | None) -> Any:
         inputs = inputs if isinstance(inputs, list) else _nest.flatten(inputs)
         if all(isinstance(value, SymbolicTensor) for value in inputs):
-            if mask is not None:
-                raise ValueError(
-                    f"`mask` of {self.name!r} goes with arrays; in a model masks come from Embedding(mask_zero=True)"
-                )
+            if mask is not None and not (isinstance(mask, SymbolicMask) and mask == inputs[0].mask()):
+                expected = "None or, in a model, the mask that the input carries: Embedding(mask_zero=True) makes it"
+                raise value_error("mask", expected, mask)
             outputs: Sequence[Any] = self.connect(inputs, self.mode_in_model(training))
         elif any(isinstance(value, SymbolicTensor) for value in inputs):
             raise TypeError(f"{self.name!r} was called on a mixture of arrays and symbolic tensors")
         else:
             outputs = self._run(inputs, mask, bool(training))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output, for an input with the given mask."""
+        return previous_mask if self.passes_mask else None
 
     def mode_in_model(self, training: Any) -> bool | None:
         """`training` as a node keeps it: None to follow the model, or False."""

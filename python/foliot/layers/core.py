@@ -23,6 +23,8 @@ class Activation(Layer):
         [[0.0, 2.0]]
     """
 
+    passes_mask = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation, "activation")
@@ -48,6 +50,8 @@ class Dropout(Layer):
         inputs: Any shape.
         training: True to drop; `fit` does.
     """
+
+    passes_mask = True
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any

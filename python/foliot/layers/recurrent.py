@@ -69,6 +69,7 @@ class Recurrent(Layer):
             self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
         for name in _FLAGS:
             setattr(self, name, check_flag(name, own[name]))
+        self.passes_mask = self.return_sequences
         self.zero_output_for_mask = check_flag("zero_output_for_mask", own.get("zero_output_for_mask", False))
         self.stateful = False
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
@@ -141,7 +142,8 @@ class Recurrent(Layer):
         Args:
             sequences: `(batch, time, features)`.
             initial_state: The states to start from, `(batch, units)` or a list of such arrays; zeros if None.
-            mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged.
+            mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged. In a model
+                masks come along by themselves, with an initial state too; the one that the input carries may be passed.
             training: True to apply dropout. In a model None follows the model and False turns dropout off.
 
         Returns:

@@ -1,7 +1,7 @@
 """Classes of the user's that are made of layers: their `call` runs once, on symbolic tensors, and leaves a graph."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foliot import _arrays, _nest
@@ -26,6 +26,7 @@ def trace(layer: Layer, arguments: Any, training: bool | None = None) -> Any:
     """What the layer's `call` returns for symbolic arguments, checked to be symbolic tensors only."""
     args, kwargs = arguments
     with BUILDING:
+        _own_build(layer, args)
         outputs = type(layer).call(layer, *args, **kwargs, **_training_option(layer, training))  # type: ignore[attr-defined]
         layer.built = True
     for leaf in _nest.flatten(outputs):
@@ -35,6 +36,19 @@ def trace(layer: Layer, arguments: Any, training: bool | None = None) -> Any:
                 f"of tensors; received {type(leaf).__name__}"
             )
     return outputs
+
+
+def _own_build(layer: Layer, args: Sequence[Any]) -> None:
+    """Calls the `build` that the user's class has, once, before `call`: it may make layers for the input's shape."""
+    own = next(cls for cls in type(layer).__mro__ if "build" in vars(cls))
+    if layer.built or layer._in_own_build or own.__module__.split(".")[0] == "foliot":  # noqa: SLF001 - one piece
+        return
+    shapes: Any = _nest.transform(args[0], lambda leaf: leaf.shape) if args else None
+    layer._in_own_build = True  # noqa: SLF001
+    try:
+        layer.build(shapes)
+    finally:
+        layer._in_own_build = False  # noqa: SLF001
 
 
 def build_traced(layer: Layer, input_shape: Any) -> None:

@@ -138,7 +138,7 @@ class Model(Trainer):
             input_shape: A shape with the batch axis first, such as `(None, 50)`, or a list or dict of shapes. Not
                 needed for a model made from inputs and outputs.
         """
-        if not self.inputs:
+        if not self.inputs and not self._in_own_build:
             self._build_for(*split_shapes("input_shape", input_shape))
 
     def _form_for(self, x: Any) -> Any:

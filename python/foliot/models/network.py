@@ -10,6 +10,7 @@ from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, has_symbolic
+from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
 
 
@@ -104,6 +105,14 @@ class Network(Layer):
     def output_names(self) -> list[str]:
         """The names of the outputs: their keys if the model returns a dict, else those of the layers that give them."""
         return _names(self._output_form, self.outputs) or ["output"]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The outputs' shapes, in the form that the model gives, for inputs of the given shapes."""
+        form, shapes = split_shapes("input_shape", input_shape)
+        if not self.inputs:
+            self._build_for(form, shapes)
+        found = self.graph.infer(shapes)
+        return found[0] if len(found) == 1 and not isinstance(self._output_form, dict) else self._pack(found)
 
     # Symbolic tensors
 

@@ -89,7 +89,7 @@ def _rows(model: "Model", layer: "Layer", expand: bool, level: int = 0) -> list[
     shapes = model.layer_output_shapes(layer)
     count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
     name = f"{'   ' * level}{'└ ' if level else ''}{layer.name} ({type(layer).__name__})"
-    rows = [(name, _shape(shapes), count, "-" if level else _connections(model, layer))]
+    rows = [(name, _shape(shapes), count, _connections(model, layer))]
     if expand:
         for inner in getattr(layer, "layers", []):
             rows += _rows(model, inner, expand, level + 1)
