@@ -8,6 +8,17 @@ from typing import Any
 from foliot._checks import type_error, value_error
 
 
+def check_keys(argument: str, nest: Any) -> None:
+    """Refuses a dict whose keys are no strings, anywhere in the nest."""
+    if isinstance(nest, Mapping):
+        for key in nest:
+            if not isinstance(key, str):
+                raise type_error(argument, "strings as keys of a dict", key)
+    if is_nest(nest):
+        for item in nest.values() if isinstance(nest, Mapping) else nest:
+            check_keys(argument, item)
+
+
 def flatten(nest: Any) -> list[Any]:
     """The leaves in order; those of a dict by sorted keys, as Keras takes them.
 

@@ -33,6 +33,8 @@ MISUSE = [
     (lambda: Model([FIRST, FIRST], FIRST), "`inputs`: expected each tensor once"),
     (lambda: Model([FIRST, Input((3,), name="first")], FIRST), "2 of the name 'first'"),
     (lambda: Model(FIRST, Dense(1, name="d")(Dense(1, name="d")(FIRST))), "2 of the name 'd'"),
+    (lambda: Model({1: FIRST}, FIRST), "`inputs`: expected strings as keys"),
+    (lambda: Model(FIRST, [{"a": FIRST, 2: FIRST}]), "`outputs`: expected strings as keys"),
     (lambda: Model(FIRST, FIRST, nam="x"), "'nam'"),
     (lambda: Model(FIRST, FIRST, name=3), "`name`"),
     (lambda: LSTM(2)(FIRST), r"LSTM expects \(batch, time, features\)"),

@@ -332,6 +332,22 @@ def test_what_cannot_be_traced_says_why(act, text) -> None:
         act()
 
 
+@pytest.mark.parametrize("base", [Layer, Model])
+def test_a_forgotten_super_is_named(base) -> None:
+    class Forgetful(base):
+        def __init__(self):
+            self.dense = Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    with pytest.raises(RuntimeError, match=r"has to call super\(\).__init__\(\)"):
+        Forgetful()(X)
+    if base is Model:
+        with pytest.raises(RuntimeError, match="has to call super"):
+            Forgetful().predict(X, verbose=0)
+
+
 def test_a_graph_and_a_call_exclude_each_other() -> None:
     class Both(Model):
         def __init__(self):

@@ -341,6 +341,11 @@ class Layer(Configurable):
         """Whether the class defines `call`, which says of which layers it is made."""
         return hasattr(type(self), "call")
 
+    def check_begun(self) -> None:
+        """Refuses an object of a class whose `__init__` did not call that of its base."""
+        if "_entries" not in vars(self):
+            raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() before anything else")
+
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         """Applies the layer to symbolic tensors, building it if need be."""
         if self.is_traced():
@@ -390,6 +395,7 @@ class Layer(Configurable):
             training: True to apply dropout. In a model None follows the model and False turns dropout off.
             **kwargs: See `*args`.
         """
+        self.check_begun()
         if self.is_traced():
             from foliot.layers.tracing import call_traced
 

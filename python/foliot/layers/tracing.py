@@ -29,6 +29,7 @@ def trace(layer: Layer, arguments: Any, training: bool | None = None) -> Any:
         _own_build(layer, args)
         outputs = type(layer).call(layer, *args, **kwargs, **_training_option(layer, training))  # type: ignore[attr-defined]
         layer.built = True
+    _nest.check_keys(f"call of {layer.label}", outputs)
     for leaf in _nest.flatten(outputs):
         if not isinstance(leaf, SymbolicTensor):
             raise TypeError(

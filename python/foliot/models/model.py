@@ -78,6 +78,7 @@ class Model(Trainer):
         if self.is_traced():
             raise type_error("inputs", f"None, for {type(self).__name__} has a `call` that makes its graph", inputs)
         for argument, nest in (("inputs", inputs), ("outputs", outputs)):
+            _nest.check_keys(argument, nest)
             leaves = _nest.flatten(nest)
             if not leaves:
                 raise value_error(argument, "a symbolic tensor at least", nest)

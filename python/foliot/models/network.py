@@ -142,6 +142,7 @@ class Network(Layer):
         Returns:
             The outputs in the form that the model gives.
         """
+        self.check_begun()
         if args or kwargs or (self.is_traced() and has_symbolic(inputs)):
             return super().__call__(inputs, *args, mask=mask, training=training, **kwargs)
         if mask is not None:
@@ -171,6 +172,7 @@ class Network(Layer):
 
     def _input_arrays(self, argument: str, x: Any) -> tuple[list[tuple[str, Array]], list[Shape]]:
         """The converted inputs with their names for messages, and the shapes of the outputs."""
+        self.check_begun()
         form = self._input_form if self.inputs else self._form_for(x)
         names = self.input_names if self.inputs else _names(form, _nest.flatten(form)) or ["input"]
         rank = len(self.inputs[0].shape) if self.inputs else 2
