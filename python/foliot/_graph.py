@@ -8,6 +8,7 @@ the JSON of the native module, each parameter once.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,8 +86,7 @@ class SymbolicTensor:
             return self is other
         return self._refuse("compared")
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     def _refuse(self, what: str) -> NoReturn:
         raise TypeError(
@@ -151,6 +151,11 @@ class Graph:
     def layers(self) -> list[Layer]:
         """The layers in order, input layers included, each once."""
         return list(dict.fromkeys(node.layer for node in self.nodes))
+
+    @functools.cached_property
+    def weighted(self) -> list[Layer]:
+        """The layers that have weights of their own, those inside other layers included."""
+        return list(dict.fromkeys(entry.layer for layer in self.layers for entry in layer.weight_entries()))
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The outputs' shapes if the inputs have the given ones."""
@@ -285,8 +290,12 @@ def assemble(
         masked: For which inputs a mask will be passed.
         dtypes: What the inputs hold; None takes it from the layers that read them.
     """
-    known = {tensor: tensor for tensor in inputs}
-    nodes = copy_between(nodes_between(inputs, outputs), known)
+    nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
+    ends = list(outputs)
+    if any(node.body is not None for node in nodes):
+        known = {tensor: tensor for tensor in inputs}
+        nodes = copy_between(nodes, known)
+        ends = [known[tensor] for tensor in outputs]
     masked = masked or [False] * len(inputs)
     dtypes = dtypes or [_input_dtype(tensor, nodes) for tensor in inputs]
     fixed = any(node.layer.needs_fixed_shape for node in nodes)
@@ -326,18 +335,17 @@ def assemble(
                 penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
                 places[tensor] = [add(f"{layer.name}_activity", penalty, [places[tensor]], []), 0]
 
-    ends: list[list[int]] = []
-    for output in outputs:
-        tensor = known[output]
+    returned: list[list[int]] = []
+    for tensor in ends:
         place = places[tensor]
         if tensor in inputs and dtypes[inputs.index(tensor)] == "int32":
             raise ValueError(f"the input {tensor.name!r} holds token ids, which cannot be an output of the model")
-        if place in ends:
+        if place in returned:
             # Each loss writes the gradient of an output of its own.
             linear = {"kind": "activation", "activation": {"kind": "linear"}}
             place = [add(f"{tensor.name}_again", linear, [place], []), 0]
-        ends.append(place)
-    graph = {"nodes": entries, "outputs": ends, "parameters": [weight.to_spec() for weight in weights]}
+        returned.append(place)
+    graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
     return Assembly(json.dumps(graph), list(weights), list(dtypes))
 
 

@@ -76,7 +76,11 @@ def unrecorded() -> Iterator[None]:
 
 def has_symbolic(inputs: Any) -> bool:
     """Whether a tensor, or a nest of arrays and tensors, holds a symbolic tensor."""
-    return any(isinstance(leaf, SymbolicTensor) for leaf in _nest.flatten(inputs))
+    if isinstance(inputs, Mapping):
+        inputs = list(inputs.values())
+    if isinstance(inputs, (list, tuple)):
+        return any(has_symbolic(item) for item in inputs)
+    return isinstance(inputs, SymbolicTensor)
 
 
 # Held while weights and graphs are made, so that the first use of a model from several threads makes them once.

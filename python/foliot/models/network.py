@@ -76,7 +76,7 @@ class Network(Layer):
         It is a new one if a layer's `trainable` has changed.
         """
         with BUILDING:
-            trainable = [entry.layer.trainable for entry in self.weight_entries()]
+            trainable = [layer.trainable for layer in self.graph.weighted]
             if trainable != self._trainable_when_compiled:
                 self._compiled_parts.clear()
                 self._trainable_when_compiled = trainable
