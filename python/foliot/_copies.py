@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliot import _core
 from foliot._arrays import Array
-from foliot._graph import Node, Shape, SymbolicTensor, nodes_between
+from foliot._graph import Graph, Node, Shape, SymbolicTensor, nodes_between
 
 if TYPE_CHECKING:
     from foliot.layers.base import Layer
@@ -28,39 +28,59 @@ def _parameter(name: str, value: Array) -> _core.Parameter:
 
 
 @dataclass(frozen=True)
+class FlatNode:
+    """A node without references to others."""
+
+    layer: Layer
+    #: The tensors that it reads, as (position of the node that gives it, index of its output).
+    reads: list[tuple[int, int]]
+    shapes: list[Shape]
+    training: bool | None
+    body: FlatGraph | None
+
+
+@dataclass(frozen=True)
 class FlatGraph:
     """The nodes between inputs and outputs, each after the ones that it reads."""
 
-    layers: list[Layer]
-    #: The tensors that each node reads, as (position of the node that gives it, index of its output).
-    reads: list[list[tuple[int, int]]]
-    #: The shapes of each node's outputs.
-    shapes: list[list[Shape]]
-    #: How many of the nodes, from the first, are the inputs.
-    inputs: int
+    nodes: list[FlatNode]
+    inputs: list[tuple[int, int]]
     outputs: list[tuple[int, int]]
 
 
 def flatten(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> FlatGraph:
     """The graph between tensors, without references from node to node."""
-    nodes = nodes_between(inputs, outputs)
+    between = nodes_between(inputs, outputs)
+    # A graph may begin at tensors that other nodes give: these nodes come without what they read.
+    begun = [node for node in dict.fromkeys(tensor.node for tensor in inputs) if node not in between]
+    nodes = [*begun, *between]
     places = {tensor: (position, tensor.index) for position, node in enumerate(nodes) for tensor in node.outputs}
+
+    def flat(node: Node) -> FlatNode:
+        reads = [] if node in begun else [places[tensor] for tensor in node.inputs]
+        body = None if node.body is None else flatten(node.body.inputs, node.body.outputs)
+        return FlatNode(node.layer, reads, [tensor.shape for tensor in node.outputs], node.training, body)
+
     return FlatGraph(
-        [node.layer for node in nodes],
-        [[places[tensor] for tensor in node.inputs] for node in nodes],
-        [[tensor.shape for tensor in node.outputs] for node in nodes],
-        len(inputs),
-        [places[tensor] for tensor in outputs],
+        [flat(node) for node in nodes], [places[tensor] for tensor in inputs], [places[tensor] for tensor in outputs]
     )
 
 
 def restore(graph: FlatGraph) -> tuple[list[SymbolicTensor], list[SymbolicTensor]]:
     """The inputs and outputs of a graph that `flatten` wrote."""
+    from foliot.layers.input import InputLayer
+
     nodes: list[Node] = []
-    for layer, reads, shapes in zip(graph.layers, graph.reads, graph.shapes, strict=True):
-        # An input layer has one node for life, which its `output` names.
-        own: SymbolicTensor | None = getattr(layer, "output", None) if len(nodes) < graph.inputs else None
-        read = [nodes[position].outputs[index] for position, index in reads]
-        nodes.append(Node(layer, read, shapes) if own is None else own.node)
-    outputs = [nodes[position].outputs[index] for position, index in graph.outputs]
-    return [node.outputs[0] for node in nodes[: graph.inputs]], outputs
+    for flat in graph.nodes:
+        if isinstance(flat.layer, InputLayer):
+            # It has one node for life.
+            nodes.append(flat.layer.output.node)
+            continue
+        body = None if flat.body is None else Graph(*restore(flat.body))
+        reads = [nodes[position].outputs[index] for position, index in flat.reads]
+        nodes.append(Node(flat.layer, reads, flat.shapes, flat.training, body))
+        flat.layer.record(nodes[-1])
+    inputs, outputs = (
+        [nodes[position].outputs[index] for position, index in places] for places in (graph.inputs, graph.outputs)
+    )
+    return inputs, outputs

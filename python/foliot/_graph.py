@@ -1,16 +1,18 @@
 """From connected layers to the graph that `foliot._core.Program` runs.
 
 Calling a layer on a `SymbolicTensor` records a `Node`; the tensors alone hold the graph, so a layer may appear in any
-number of nodes (shared weights) and of graphs. `assemble` puts the nodes between given inputs and outputs in order and
-writes them as the JSON of the native module, each parameter once.
+number of nodes (shared weights) and of graphs. A layer that is made of layers (a model inside a model) is one node with
+a graph of its own. `assemble` opens those, puts the nodes between given inputs and outputs in order and writes them as
+the JSON of the native module, each parameter once.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from foliot import _core
 from foliot._arrays import DType
@@ -20,26 +22,144 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 
+# Added to a layer's seed once for each further node of it, so that two uses of one layer drop different elements:
+# 2^64 over the golden ratio spreads the sums evenly.
+_SEED_STEP = 0x9E3779B97F4A7C15
+
 
 class Node:
-    """One application of a layer to tensors."""
+    """One application of a layer to tensors.
 
-    def __init__(self, layer: Layer, inputs: Sequence[SymbolicTensor], shapes: Sequence[Shape]) -> None:
+    Args:
+        layer: The layer.
+        inputs: What it reads.
+        shapes: The shapes of what it returns.
+        training: False if dropout is off in this application whatever the model does; None follows the model.
+        body: For a layer made of layers: the graph that it stands for.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        inputs: Sequence[SymbolicTensor],
+        shapes: Sequence[Shape],
+        training: bool | None = None,
+        body: Graph | None = None,
+    ) -> None:
         self.layer = layer
         self.inputs = tuple(inputs)
         self.outputs = tuple(SymbolicTensor(self, index, shape) for index, shape in enumerate(shapes))
+        self.training = training
+        self.body = body
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The outputs' shapes if the inputs have the given ones."""
+        return self.layer.infer(shapes) if self.body is None else self.body.infer(shapes)
 
 
 class SymbolicTensor:
-    """The result of a node before there are numbers: a shape with the batch axis first, None where any size goes."""
+    """The result of a node before there are numbers: a shape with the batch axis first, None where any size goes.
+
+    Layers take it; arithmetic, NumPy and `if` do not, and say so.
+    """
 
     def __init__(self, node: Node, index: int, shape: Shape) -> None:
         self.node = node
         self.index = index
         self.shape = shape
 
+    @property
+    def name(self) -> str:
+        """The name of the layer that gives it."""
+        return self.node.layer.name
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes, with the batch axis."""
+        return len(self.shape)
+
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape} from layer {self.node.layer.name!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        if other is None or isinstance(other, SymbolicTensor):
+            return self is other
+        return self._refuse("compared")
+
+    __hash__ = object.__hash__
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise TypeError(
+            f"{self!r} holds no numbers and cannot be {what}: between the inputs and the outputs of a model there are "
+            "layers only, of foliot.layers. Do it to the arrays before or after the model, or call the model on an "
+            "array to get numbers"
+        )
+
+    def mask(self) -> SymbolicMask | None:
+        """The mask that comes with the tensor, None if there is none."""
+        tensor = self
+        while tensor.index == 0 and tensor.node.layer.passes_mask and tensor.node.body is None:
+            tensor = tensor.node.inputs[0]
+        made = tensor.node.layer.compute_mask(tensor.node.inputs[0]) if tensor.node.layer.makes_mask else None
+        return made if isinstance(made, SymbolicMask) else None
+
+
+@dataclass(frozen=True)
+class SymbolicMask:
+    """The mask of token ids: False where the id is 0. It comes along with what layers make of the ids."""
+
+    tokens: SymbolicTensor
+
+
+_REFUSED = {
+    "used in arithmetic": "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod "
+    "rmod pow rpow matmul rmatmul neg pos abs and rand or ror xor rxor invert",
+    "compared": "ne lt le gt ge",
+    "asked for its truth (`if`, `while`, `and`, `not`)": "bool",
+    "turned into a number": "float int complex index round",
+    "indexed or sliced": "getitem setitem",
+    "gone through (`for`, `in`, `len`)": "iter len contains",
+    "turned into an array": "array array_ufunc array_function",
+}
+
+
+def _refusing(what: str) -> Callable[..., NoReturn]:
+    def method(self: SymbolicTensor, *_: object, **__: object) -> NoReturn:
+        self._refuse(what)
+
+    return method
+
+
+for _what, _names in _REFUSED.items():
+    for _name in _names.split():
+        setattr(SymbolicTensor, f"__{_name}__", _refusing(_what))
+
+
+class Graph:
+    """What comes in, what goes out, and the nodes between: in Keras's order, which is that of `model.layers`.
+
+    Raises:
+        ValueError: The outputs depend on an input that is not among the inputs.
+    """
+
+    def __init__(self, inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.nodes = nodes_between(inputs, outputs)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, input layers included, each once."""
+        return list(dict.fromkeys(node.layer for node in self.nodes))
+
+    @functools.cached_property
+    def weighted(self) -> list[Layer]:
+        """The layers that have weights of their own, those inside other layers included."""
+        return list(dict.fromkeys(entry.layer for layer in self.layers for entry in layer.weight_entries()))
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The outputs' shapes if the inputs have the given ones."""
+        return infer_shapes(self.nodes, shapes, self.outputs, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -58,55 +178,127 @@ class Assembly:
 
 
 def nodes_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[Node]:
-    """The input nodes in their order, then every other node after the ones that it reads."""
-    ordered = [tensor.node for tensor in inputs]
-    seen = set(ordered)
+    """All nodes from the inputs to the outputs, each after the ones that it reads.
+
+    The order is Keras's: by depth, which is the greatest number of steps to an output over all nodes of the layer, and
+    within a depth as the layers are met on the way back from the outputs.
+    """
+    finished: list[Node] = []
+    met: dict[Layer, int] = {}
+    given = set(inputs)
+    seen: set[Node] = set()
+
+    def meet(node: Node) -> tuple[Node, Iterator[SymbolicTensor]]:
+        seen.add(node)
+        met.setdefault(node.layer, len(met))
+        if not node.inputs:
+            raise ValueError(
+                f"the outputs depend on the input {node.layer.name!r}, which is not among the model's inputs"
+            )
+        return node, iter(node.inputs)
+
     for output in outputs:
         # Depth first without recursion: a deep model must not meet Python's recursion limit.
-        path: list[tuple[Node, Iterator[SymbolicTensor]]] = []
-        if output.node not in seen:
-            seen.add(output.node)
-            path.append((output.node, iter(output.node.inputs)))
+        path = [] if output in given or output.node in seen else [meet(output.node)]
         while path:
             node, pending = path[-1]
             tensor = next(pending, None)
-            if tensor is not None:
-                if tensor.node not in seen:
-                    seen.add(tensor.node)
-                    path.append((tensor.node, iter(tensor.node.inputs)))
-                continue
-            if not node.inputs:
-                raise ValueError(
-                    f"the outputs depend on the input {node.layer.name!r}, which is not among the model's inputs"
-                )
-            ordered.append(node)
-            path.pop()
-    return ordered
+            if tensor is None:
+                finished.append(node)
+                path.pop()
+            elif tensor in given:
+                met.setdefault(tensor.node.layer, len(met))
+            elif tensor.node not in seen:
+                path.append(meet(tensor.node))
+
+    depths: dict[Node, int] = {}
+    layer_depths: dict[Layer, int] = {}
+    entrances = dict.fromkeys(tensor.node for tensor in inputs if not tensor.node.inputs)
+    for node in [*reversed(finished), *entrances]:
+        depth = max(depths.get(node, 0), layer_depths.get(node.layer, 0))
+        depths[node] = layer_depths[node.layer] = depth
+        for tensor in node.inputs:
+            depths[tensor.node] = max(depth + 1, depths.get(tensor.node, 0))
+    # An input that nothing reads comes before what was met at its depth, as in Keras.
+    return sorted([*entrances, *finished], key=lambda node: (-depths[node], met.get(node.layer, -1)))
 
 
-def infer_shapes(nodes: Sequence[Node], inputs: Sequence[Shape], outputs: Sequence[SymbolicTensor]) -> list[Shape]:
-    """The outputs' shapes if the model's inputs have the given ones.
+def infer_shapes(
+    nodes: Sequence[Node],
+    shapes: Sequence[Shape],
+    outputs: Sequence[SymbolicTensor],
+    inputs: Sequence[SymbolicTensor] | None = None,
+) -> list[Shape]:
+    """The outputs' shapes if the inputs (by default the nodes without inputs, in order) have the given ones.
 
     Raises:
         ValueError: a layer cannot take such an input; the layer says why.
     """
-    known: dict[SymbolicTensor, Shape] = {}
-    for node, shape in zip(nodes, inputs, strict=False):
-        known[node.outputs[0]] = shape
-    for node in nodes[len(inputs) :]:
-        shapes = node.layer.infer([known[tensor] for tensor in node.inputs])
-        known.update(zip(node.outputs, shapes, strict=True))
+    if inputs is None:
+        inputs = [node.outputs[0] for node in nodes if not node.inputs]
+    known = dict(zip(inputs, shapes, strict=True))
+    for node in nodes:
+        if node.inputs:
+            known.update(zip(node.outputs, node.infer([known[tensor] for tensor in node.inputs]), strict=True))
     return [known[tensor] for tensor in outputs]
 
 
+def copy_between(
+    nodes: Sequence[Node],
+    known: dict[SymbolicTensor, SymbolicTensor],
+    training: bool | None = None,
+    *,
+    open_bodies: bool = True,
+) -> list[Node]:
+    """Copies of the nodes that read what `known` maps their inputs to; it learns where their outputs went.
+
+    Args:
+        nodes: The nodes, each after the ones that it reads.
+        known: From the tensors that the nodes read to those that the copies read.
+        training: What all copies have for `training`; None takes it from each node.
+        open_bodies: Put copies of its nodes in the place of a node with a graph of its own.
+    """
+    copies: list[Node] = []
+    for node in nodes:
+        if not node.inputs:
+            continue
+        read = [known[tensor] for tensor in node.inputs]
+        mode = node.training if training is None else training
+        if node.body is None or not open_bodies:
+            copy = Node(node.layer, read, node.infer([tensor.shape for tensor in read]), mode, node.body)
+            copies.append(copy)
+            results: Sequence[SymbolicTensor] = copy.outputs
+        else:
+            inner = dict(zip(node.body.inputs, read, strict=True))
+            copies += copy_between(node.body.nodes, inner, mode)
+            results = [inner[tensor] for tensor in node.body.outputs]
+        known.update(zip(node.outputs, results, strict=True))
+    return copies
+
+
 def assemble(
-    inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], masked: Sequence[bool] | None = None
+    inputs: Sequence[SymbolicTensor],
+    outputs: Sequence[SymbolicTensor],
+    masked: Sequence[bool] | None = None,
+    dtypes: Sequence[DType] | None = None,
 ) -> Assembly:
-    """Writes the graph between `inputs` and `outputs`; `masked` says for which inputs a mask will be passed."""
-    ordered = nodes_between(inputs, outputs)
+    """Writes the graph between `inputs` and `outputs`.
+
+    Args:
+        inputs: The tensors of input layers.
+        outputs: Tensors that depend on nothing else.
+        masked: For which inputs a mask will be passed.
+        dtypes: What the inputs hold; None takes it from the layers that read them.
+    """
+    nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
+    ends = list(outputs)
+    if any(node.body is not None for node in nodes):
+        known = {tensor: tensor for tensor in inputs}
+        nodes = copy_between(nodes, known)
+        ends = [known[tensor] for tensor in outputs]
     masked = masked or [False] * len(inputs)
-    dtypes = [_input_dtype(tensor, ordered) for tensor in inputs]
-    fixed = any(node.layer.needs_fixed_shape for node in ordered)
+    dtypes = dtypes or [_input_dtype(tensor, nodes) for tensor in inputs]
+    fixed = any(node.layer.needs_fixed_shape for node in nodes)
     entries: list[dict[str, Any]] = []
     places: dict[SymbolicTensor, list[int]] = {}
     weights: dict[Weight, int] = {}
@@ -124,32 +316,37 @@ def assemble(
         )
         return len(entries) - 1
 
-    for position, node in enumerate(ordered):
+    for tensor, dtype, with_mask in zip(inputs, dtypes, masked, strict=True):
+        shape = _input_shape(tensor.shape[1:], dtype, fixed)
+        spec = {"kind": "input", "dtype": dtype, "shape": shape, "masked": with_mask}
+        places[tensor] = [add(tensor.name, spec, [], []), 0]
+    uses: dict[Layer, int] = {}
+    for node in nodes:
         layer = node.layer
-        if position < len(inputs):
-            tensor = inputs[position]
-            spec = {
-                "kind": "input",
-                "dtype": dtypes[position],
-                "shape": _input_shape(tensor.shape[1:], dtypes[position], fixed),
-                "masked": masked[position],
-            }
-            places[tensor] = [add(layer.name, spec, [], []), 0]
-            continue
+        use = uses[layer] = uses.get(layer, -1) + 1
+        described = layer.to_spec() if node.training is None else layer.to_inference_spec()
+        if use and "seed" in described:
+            described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
-        index = add(layer.name, layer.to_spec(), [places[tensor] for tensor in node.inputs], parameters)
+        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
                 penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
                 places[tensor] = [add(f"{layer.name}_activity", penalty, [places[tensor]], []), 0]
 
-    graph = {
-        "nodes": entries,
-        "outputs": [places[tensor] for tensor in outputs],
-        "parameters": [weight.to_spec() for weight in weights],
-    }
-    return Assembly(json.dumps(graph), list(weights), dtypes)
+    returned: list[list[int]] = []
+    for tensor in ends:
+        place = places[tensor]
+        if tensor in inputs and dtypes[inputs.index(tensor)] == "int32":
+            raise ValueError(f"the input {tensor.name!r} holds token ids, which cannot be an output of the model")
+        if place in returned:
+            # Each loss writes the gradient of an output of its own.
+            linear = {"kind": "activation", "activation": {"kind": "linear"}}
+            place = [add(f"{tensor.name}_again", linear, [place], []), 0]
+        returned.append(place)
+    graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
+    return Assembly(json.dumps(graph), list(weights), list(dtypes))
 
 
 def _input_dtype(tensor: SymbolicTensor, nodes: Sequence[Node]) -> DType:

@@ -13,7 +13,8 @@ import foliot
 from foliot import activations, initializers, optimizers
 from foliot.callbacks import EarlyStopping
 from foliot.layers import GRU, LSTM, Dense, Dropout, Embedding, Input, SimpleRNN
-from foliot.models import Sequential
+from foliot.models import Model, Sequential
+from foliot.models.functional import Functional
 
 WAYS = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
@@ -178,3 +179,70 @@ def test_another_process_reads_it(model, tokens, tmp_path) -> None:
     result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == model.predict(x, verbose=0).tobytes().hex()
     assert foliot.Sequential is type(model)
+
+
+class Reader(Model):
+    """Made of layers, one of them shared and one of them a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Sequential([Input((4, 3)), GRU(2)])
+        self.write = Dense(1)
+
+    def call(self, inputs):
+        return {"sum": self.write(self.inner(inputs["a"])), "twice": self.write(self.inner(inputs["b"]))}
+
+
+def _several() -> Functional:
+    """Two inputs, shared layers, states, a nested model, a dict of outputs."""
+    question, answer = Input((None, 3), name="question"), Input((None, 3), name="answer")
+    read = LSTM(4, return_state=True, name="read")
+    _, h, c = read(question)
+    last, _, _ = read(answer, initial_state=[h, c])
+    inner_input = Input((4,))
+    inner = Model(inner_input, Dense(2)(Dropout(0.5)(inner_input)))
+    return Model([question, answer], {"score": inner(last), "state": inner(h, training=False)})
+
+
+def _middle() -> Functional:
+    """Begins at a tensor that a layer gives."""
+    x = Input((5,))
+    hidden = Dense(3)(x)
+    return Model(hidden, Dense(2)(hidden))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_model_of_any_graph(way) -> None:
+    random = np.random.default_rng(3)
+    data = {name: random.normal(size=(6, 4, 3)).astype(np.float32) for name in ("question", "answer")}
+    targets = {name: random.normal(size=(6, 2)).astype(np.float32) for name in ("score", "state")}
+    network = _several()
+    network.compile("adam", {"score": "mse", "state": "mae"}, loss_weights={"score": 1.0, "state": 0.5})
+    network.fit(data, targets, epochs=2, verbose=0)
+    other = way(network)
+    assert [layer.name for layer in other.layers] == [layer.name for layer in network.layers]
+    assert not {id(weight) for weight in network.weights} & {id(weight) for weight in other.weights}
+    assert len(other.get_layer("read").inbound_nodes) == 2
+    losses = [model.fit(data, targets, epochs=4, initial_epoch=2, verbose=0).history for model in (other, network)]
+    assert losses[0] == losses[1]
+    np.testing.assert_equal(other.predict(data, verbose=0), network.predict(data, verbose=0))
+    assert _bits(way(other).get_weights()) == _bits(network.get_weights())
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_model_from_the_middle_of_a_graph(way) -> None:
+    network = _middle()
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(way(network).predict(x, verbose=0), network.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_model_of_a_class_of_ones_own(way) -> None:
+    network = Reader()
+    x = {name: np.random.default_rng(4).normal(size=(2, 4, 3)).astype(np.float32) for name in "ab"}
+    unbuilt = way(network)
+    assert unbuilt.predict(x, verbose=0)["sum"].shape == (2, 1)
+    expected = network.predict(x, verbose=0)
+    other = way(network)
+    np.testing.assert_equal(other.predict(x, verbose=0), expected)
+    assert len(other.weights) == len(network.weights) == 5

@@ -1,5 +1,8 @@
 """The table of `summary`, compared with what Keras 3.15 prints."""
 
+import pytest
+
+from foliot import Model
 from foliot.layers import LSTM, Dense, Dropout, Embedding, Flatten, Input, SimpleRNN
 from foliot.models import Sequential
 
@@ -34,6 +37,95 @@ Model: "sequential"
  Trainable params: 0 (0.00 B)
  Non-trainable params: 0 (0.00 B)
 """
+
+
+# A model with two inputs, states, and a model inside that is called twice and shown with its layers.
+CONNECTED = """\
+Model: "functional"
+┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
+┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
+┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━┩
+│ input_layer         │ (None, None, 4)   │          0 │ -                 │
+│ (InputLayer)        │                   │            │                   │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ input_layer_1       │ (None, None, 5)   │          0 │ -                 │
+│ (InputLayer)        │                   │            │                   │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ lstm (LSTM)         │ [(None, 3),       │         96 │ input_layer[0][0] │
+│                     │ (None, 3), (None, │            │                   │
+│                     │ 3)]               │            │                   │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ lstm_1 (LSTM)       │ [(None, None, 3), │        108 │ input_layer_1[0]… │
+│                     │ (None, 3), (None, │            │ lstm[0][1],       │
+│                     │ 3)]               │            │ lstm[0][2]        │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ dense (Dense)       │ (None, None, 5)   │         20 │ lstm_1[0][0]      │
+└─────────────────────┴───────────────────┴────────────┴───────────────────┘
+ Total params: 224 (896.00 B)
+ Trainable params: 224 (896.00 B)
+ Non-trainable params: 0 (0.00 B)
+"""
+
+NESTED = [
+    "│ z (InputLayer)      │ (None, 3)         │          0 │ -                 │",
+    "│ seq (Sequential)    │ (None, 3)         │         12 │ z[0][0]           │",
+    "│    └ d0 (Dense)     │ (None, 3)         │         12 │ -                 │",
+    "│ inner (Functional)  │ [(None, 2),       │         11 │ seq[0][0],        │",
+    "│                     │ (None, 1)]        │            │ z[0][0]           │",
+    "│    └ a (InputLayer) │ (None, 3)         │          0 │ -                 │",
+    "│    └ sh (Dense)     │ (None, 2)         │          8 │ -                 │",
+    "│    └ p (Dense)      │ (None, 1)         │          3 │ -                 │",
+    "│ out (Dense)         │ (None, 1)         │          3 │ inner[0][0]       │",
+]
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_connections(capsys) -> None:
+    source, target = Input((None, 4)), Input((None, 5))
+    _, h, c = LSTM(3, return_state=True)(source)
+    decoder = LSTM(3, return_sequences=True, return_state=True)
+    outputs, _, _ = decoder(target, initial_state=[h, c])
+    model = Model([source, target], Dense(5, activation="softmax")(outputs))
+    model.summary()
+    assert capsys.readouterr().out == CONNECTED
+    # Another model with the same layers shows its own connections.
+    h, c = Input((3,)), Input((3,))
+    outputs, *_ = decoder(target, initial_state=[h, c])
+    lines: list[str] = []
+    Model([target, h, c], outputs).summary(110, print_fn=lines.append)
+    assert any("input_layer_2[0][0]" in line for line in lines)
+    assert any("input_layer_3[0][0]" in line for line in lines)
+
+
+def test_models_inside() -> None:
+    first = Input((3,), name="a")
+    hidden = Dense(2, name="sh")(first)
+    inner = Model(first, [hidden, Dense(1, name="p")(hidden)], name="inner")
+    entrance = Input((3,), name="z")
+    u, v = inner(Sequential([Dense(3, name="d0")], name="seq")(entrance))
+    model = Model(entrance, [Dense(1, name="out")(u), v, inner(entrance)[1]])
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, expand_nested=True)
+    assert [line for line in lines if line.startswith("│")] == NESTED
+    lines.clear()
+    model.summary(print_fn=lines.append)
+    assert [line for line in lines if line.startswith("│")] == [line for line in NESTED if "└" not in line]
+
+
+def test_a_functional_stack_needs_no_connections(capsys) -> None:
+    entrance = Input((5, 2))
+    Model(entrance, Dense(2)(LSTM(3)(entrance))).summary()
+    assert "Connected" not in capsys.readouterr().out
+    layer = Dense(2)
+    entrance = Input((2,))
+    Model(entrance, layer(layer(entrance))).summary()
+    text = capsys.readouterr().out
+    assert "input_layer_1[0]… │" in text
+    assert "dense_1[0][0]" in text
 
 
 def test_built(capsys) -> None:

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracle import losses
+from oracle.network import Network
+
 from .graphs import (
     ACTIVATIONS,
     MEAN_SQUARED_ERROR,
@@ -23,7 +26,7 @@ from .graphs import (
     sparse_categorical_crossentropy,
     training,
 )
-from .native import compare
+from .native import Native, compare
 from .problems import Problem, random_mask, random_weights
 
 SIZES = st.sampled_from([1, 7, 8, 9, 15, 16, 17, 31, 32, 33])
@@ -172,6 +175,42 @@ def test_shared_tensors_and_states() -> None:
     problem = finish(graph, [normal(7, 9, 5, 4)], 7, time=5)
     problem.training["loss_weights"] = [0.5, 2.0, 1.5]
     compare(problem)
+
+
+def test_each_output_has_a_loss_of_its_own() -> None:
+    """The means over unequal batches of the whole loss, then of each output's without its weight."""
+    graph = Graph()
+    ids = np.random.default_rng(3).integers(0, 5, size=(9, 6)).astype(np.int32)
+    (hidden,) = graph.add(embedding(5, 4, mask_zero=True), graph.input("ids", (None,), dtype="int32"))
+    steps, last, _ = graph.add(recurrent("lstm", 5, return_sequences=True, return_state=True), hidden)
+    kernel = {"regularizer": {"l1": 0.0, "l2": 0.1}}
+    graph.outputs = [*graph.add(dense(2), steps, kernel=kernel), *graph.add(dense(3), last)]
+    weights = [np.random.default_rng(4).uniform(0.5, 2, size=9).astype(np.float32) for _ in range(2)]
+    problem = finish(graph, [ids], 7, time=6, sample_weights=weights)
+    problem.training |= {"loss_weights": [0.5, 2.0], "metrics": [[], [{"kind": "mean_absolute_error"}]]}
+    native, oracle = Native(problem), Network(graph.to_dict(), problem.weights)
+    total = 0.0
+    expected = np.zeros(2)
+    for rows in (np.arange(5), np.arange(5, 9)):
+        reported = native.evaluate(rows)
+        outputs = oracle.forward([ids[rows]])
+        for index, output in enumerate(outputs):
+            spec, target = problem.training["losses"][index], problem.targets[index][rows]
+            mask = oracle.output_mask(index)
+            expected[index] += len(rows) / 9 * losses.evaluate(spec, target, output, weights[index][rows], mask)[0]
+        total += (
+            len(rows)
+            / 9
+            * oracle.loss(
+                problem.training,
+                [ids[rows]],
+                [target[rows] for target in problem.targets],
+                None,
+                [w[rows] for w in weights],
+            )
+        )
+    assert len(reported) == 4
+    np.testing.assert_allclose(reported[:3], [total, *expected], rtol=1e-5)
 
 
 LOSSES: list[Spec] = [

@@ -6,17 +6,18 @@ import itertools
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from foliot import _arrays, _copies, _core, _random, activations, constraints, initializers, regularizers
+from foliot import _arrays, _copies, _core, _nest, _random, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_text, type_error, unknown_keys, value_error
-from foliot._graph import Node, Shape, SymbolicTensor, assemble
+from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble
 from foliot._serialization import Configurable, serialize
 
 # What every layer's configuration holds besides its own arguments.
@@ -52,6 +53,47 @@ def clear_names() -> None:
 # By type, so that a weight that several objects share stays one: `pickle` and `copy` remember what they have met.
 copyreg.pickle(_core.Parameter, _copies.reduce_parameter)
 
+
+class Phase:
+    """Whether a step trains: what `training` is while a `call` is traced, for the graph serves both."""
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "`training` cannot decide an `if` in `call`, which runs once for training and prediction together: pass it "
+            "on to the layers, as in self.dropout(x, training=training)"
+        )
+
+
+#: The only one.
+PHASE = Phase()
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Inside, the nodes that are made are not kept by their layers: answers to arrays leave nothing behind."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def drops(training: bool | None) -> bool:
+    """Whether a call on arrays applies dropout, from its `training` argument."""
+    return training is not None and check_flag("training", training)
+
+
+def has_symbolic(inputs: Any) -> bool:
+    """Whether a tensor, or a nest of arrays and tensors, holds a symbolic tensor."""
+    if isinstance(inputs, Mapping):
+        inputs = list(inputs.values())
+    if isinstance(inputs, (list, tuple)):
+        return any(has_symbolic(item) for item in inputs)
+    return isinstance(inputs, SymbolicTensor)
+
+
 # Held while weights and graphs are made, so that the first use of a model from several threads makes them once.
 BUILDING = threading.RLock()
 
@@ -84,6 +126,21 @@ class Layer(Configurable):
         **kwargs: Keras's older `input_shape`, `batch_input_shape`, `input_dim`, `input_length` and `weights`.
 
     A layer called on an array answers at once, outside any model, and returns a NumPy array.
+
+    A subclass may be made of layers: its `__init__` keeps them as attributes and its `call` applies them. It has their
+    weights, and its `call` runs with symbolic tensors, as that of a `Model` does.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import GRU, Dense, Layer
+        >>> class Summary(Layer):
+        ...     def __init__(self, units):
+        ...         super().__init__()
+        ...         self.read, self.write = GRU(units), Dense(units, activation="tanh")
+        ...     def call(self, inputs):
+        ...         return self.write(self.read(inputs))
+        >>> Summary(4)(np.ones((2, 5, 3))).shape
+        (2, 4)
     """
 
     #: The batch shape that `input_shape=` and the like declared.
@@ -96,6 +153,10 @@ class Layer(Configurable):
     ranks: ClassVar[tuple[int, float]] = (1, math.inf)
     #: True if the layer's output depends on the length of axes that are free otherwise.
     needs_fixed_shape: ClassVar[bool] = False
+    #: Whether the input's mask is also that of the (first) output.
+    passes_mask: bool = False
+    #: Whether the layer makes a mask of its input, by `compute_mask`.
+    makes_mask: bool = False
 
     def __init__(
         self,
@@ -119,6 +180,8 @@ class Layer(Configurable):
         self.built = False
         self._trainable = check_flag("trainable", trainable)
         self._entries: list[Weight] = []
+        self._nodes: list[Node] = []
+        self._in_own_build = False
         self._eager: tuple[str, _core.Program] | None = None
         self._eager_step = 0
 
@@ -128,8 +191,8 @@ class Layer(Configurable):
     # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the native program, which the copy makes when it first needs one."""
-        return self.__dict__ | {"_eager": None}
+        """All but the native program, which the copy makes when it first needs one, and the graphs that it is in."""
+        return self.__dict__ | {"_eager": None, "_nodes": []}
 
     def __copy__(self) -> Self:
         """A copy with weights of its own, as in Keras: two layers that share some share all, by being one layer."""
@@ -150,10 +213,19 @@ class Layer(Configurable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = check_flag("trainable", value)
+        for layer in self.sublayers():
+            layer.trainable = value
+
+    def sublayers(self) -> list["Layer"]:
+        """The layers that this one is made of: those among the attributes of a class with a `call` of its own."""
+        return layers_in(vars(self)) if self.is_traced() else []
 
     def weight_entries(self) -> list[Weight]:
-        """The weights with their regularizers and constraints."""
-        return self._entries
+        """The weights with their regularizers and constraints; one that several layers share counts once."""
+        inner = self.sublayers()
+        if not inner:
+            return self._entries
+        return list(dict.fromkeys([*self._entries, *(entry for layer in inner for entry in layer.weight_entries())]))
 
     @property
     def weights(self) -> list[_core.Parameter]:
@@ -244,6 +316,12 @@ class Layer(Configurable):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates the weights for inputs of the given shape (batch axis first)."""
+        if self.is_traced():
+            from foliot.layers.tracing import build_traced
+
+            if not self._in_own_build:
+                build_traced(self, input_shape)
+            return
         shape = tuple(input_shape)
         self.check_input(shape)
         with BUILDING:
@@ -259,6 +337,15 @@ class Layer(Configurable):
         """Drops the weights, so that the layer can be built for another shape."""
         self._entries.clear()
         self.built = False
+        for layer in self.sublayers():
+            layer.unbuild()
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: a class of yours can be made of layers, but has no weights of its own."""
+        raise TypeError(
+            f"{self.label} cannot add a weight: what is computed with it would have to run inside a training step, "
+            "where there are foliot's layers only. Make the class of layers, such as Dense(units, use_bias=False)"
+        )
 
     def _build(self, input_shape: Shape) -> None:
         """Creates the weights. The shape has been checked."""
@@ -285,6 +372,8 @@ class Layer(Configurable):
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes of all outputs for the shapes of all inputs, checked."""
+        if len(shapes) != 1:
+            raise ValueError(f"`inputs`: expected one tensor for {self.label}; received {len(shapes)}")
         self.check_input(shapes[0])
         return self._output_shapes(shapes[0])
 
@@ -294,35 +383,106 @@ class Layer(Configurable):
         """The layer as the native graph writes it, without its weights."""
         raise NotImplementedError(f"{type(self).__name__} has no native form")
 
-    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
+    def to_inference_spec(self) -> dict[str, Any]:
+        """`to_spec` of the layer with dropout off, for calls with `training=False` inside a model."""
+        return self.to_spec()
+
+    def is_traced(self) -> bool:
+        """Whether the class defines `call`, which says of which layers it is made."""
+        return hasattr(type(self), "call")
+
+    def check_begun(self) -> None:
+        """Refuses an object of a class whose `__init__` did not call that of its base."""
+        if "_entries" not in vars(self):
+            raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() before anything else")
+
+    def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         """Applies the layer to symbolic tensors, building it if need be."""
+        if self.is_traced():
+            from foliot.layers.tracing import call_traced
+
+            return tuple(_nest.flatten(call_traced(self, tuple(inputs), {}, training)))
         if not self.built:
             self.build(inputs[0].shape)
-        return Node(self, inputs, self.infer([tensor.shape for tensor in inputs])).outputs
+        return self.record(Node(self, inputs, self.infer([tensor.shape for tensor in inputs]), training))
 
-    def __call__(self, inputs: Any, /, *, mask: Any = None, training: bool | None = None) -> Any:
+    def record(self, node: Node) -> tuple[SymbolicTensor, ...]:
+        """Keeps a node as one of this layer's own, and returns its outputs."""
+        if _recording.get():
+            self._nodes.append(node)
+        return node.outputs
+
+    @property
+    def inbound_nodes(self) -> list[Node]:
+        """The applications of this layer to symbolic tensors, in their order."""
+        return list(self._nodes)
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first applied to: a symbolic tensor, or a list of them."""
+        return _nest.simplify(list(self._first_node("input").inputs))
+
+    @property
+    def output(self) -> Any:
+        """The result of the layer's first application: a symbolic tensor, or a list of them."""
+        return _nest.simplify(list(self._first_node("output").outputs))
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(f"{self.label} has no {what} yet: it was not called on a symbolic tensor")
+        return self._nodes[0]
+
+    def __call__(
+        self, inputs: Any, /, *args: Any, mask: Any = None, training: bool | None = None, **kwargs: Any
+    ) -> Any:
         """Applies the layer: to an array at once, to a symbolic tensor as a step of a model.
 
         Args:
             inputs: An array, or the tensor that `Input` or another layer returned.
-            mask: `(batch, time)`, False (or 0) where a time step is padding. Arrays only.
-            training: True to apply dropout; None is False.
+            *args: Further arguments of the `call` of a class of yours.
+            mask: `(batch, time)`, False where a time step is padding. In a model masks come along by themselves; the
+                one that the input carries may be passed.
+            training: True to apply dropout; None is False. In a model None follows the model and False turns dropout
+                off.
+            **kwargs: See `*args`.
         """
-        return self._apply([inputs], mask, training)
+        self.check_begun()
+        if self.is_traced():
+            from foliot.layers.tracing import call_traced
 
-    def _apply(self, inputs: list[Any], mask: Any, training: bool | None) -> Any:
-        dropping = training is not None and check_flag("training", training)
+            return call_traced(self, (inputs, *args), kwargs | ({} if mask is None else {"mask": mask}), training)
+        if args or kwargs:
+            received = f"{len(args)} further arguments" if args else ", ".join(sorted(kwargs))
+            raise TypeError(f"{self.label} expects inputs, mask and training; received {received}")
+        return self._apply(inputs if has_symbolic(inputs) else [inputs], mask, training)
+
+    def _apply(self, inputs: Any, mask: Any, training: bool | None) -> Any:
+        inputs = inputs if isinstance(inputs, list) else _nest.flatten(inputs)
         if all(isinstance(value, SymbolicTensor) for value in inputs):
-            if mask is not None:
-                raise ValueError(
-                    f"`mask` of {self.name!r} goes with arrays; in a model masks come from Embedding(mask_zero=True)"
-                )
-            outputs: Sequence[Any] = self.connect(inputs)
+            if mask is not None and not (isinstance(mask, SymbolicMask) and mask == inputs[0].mask()):
+                expected = "None or, in a model, the mask that the input carries: Embedding(mask_zero=True) makes it"
+                raise value_error("mask", expected, mask)
+            outputs: Sequence[Any] = self.connect(inputs, self.mode_in_model(training))
         elif any(isinstance(value, SymbolicTensor) for value in inputs):
             raise TypeError(f"{self.name!r} was called on a mixture of arrays and symbolic tensors")
         else:
-            outputs = self._run(inputs, mask, dropping)
+            outputs = self._run(inputs, mask, drops(training))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output, for an input with the given mask."""
+        return previous_mask if self.passes_mask else None
+
+    def mode_in_model(self, training: Any) -> bool | None:
+        """`training` as a node keeps it: None to follow the model, or False."""
+        if training is None or training is PHASE:
+            return None
+        if check_flag("training", training):
+            raise ValueError(
+                f"`training`: expected None or False in a model, where {self.label} drops in training and nowhere "
+                "else; received True"
+            )
+        return False
 
     def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
         """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
@@ -339,8 +499,15 @@ class Layer(Configurable):
             InputLayer(batch_shape=array.shape, name=f"input_{position}").output
             for position, array in enumerate(arrays)
         ]
-        outputs = self.connect(tensors)
+        with unrecorded():
+            outputs = self.connect(tensors)
         assembly = assemble(tensors, outputs, [value is not None for value in masks])
+        return self.run_assembly(assembly, arrays, masks, training)
+
+    def run_assembly(
+        self, assembly: Assembly, arrays: list[Array], masks: list[Array | None], training: bool
+    ) -> list[Array]:
+        """Takes arrays through a graph whose program is kept for the next call with the same one."""
         if self._eager is None or self._eager[0] != assembly.graph:
             self._eager = assembly.graph, assembly.program()
         if training:
@@ -361,10 +528,23 @@ class Layer(Configurable):
 
     def seeds(self) -> dict[str, int]:
         """The seeds that this layer drew, by name: a saved model continues with them."""
-        return {}
+        return {f"{layer.name}/{name}": seed for layer in self.sublayers() for name, seed in layer.seeds().items()}
 
     def set_seeds(self, seeds: Mapping[str, int]) -> None:
         """Takes over the seeds of a saved layer."""
+        for layer in self.sublayers():
+            prefix = f"{layer.name}/"
+            own = {name.removeprefix(prefix): seed for name, seed in seeds.items() if name.startswith(prefix)}
+            if own:
+                layer.set_seeds(own)
+
+
+def layers_in(nest: Any) -> list[Layer]:
+    """The layers in lists, tuples and dicts, each once."""
+    if isinstance(nest, Layer):
+        return [nest]
+    items = nest.values() if isinstance(nest, Mapping) else nest if isinstance(nest, (list, tuple)) else ()
+    return list(dict.fromkeys(layer for item in items for layer in layers_in(item)))
 
 
 def draw_seed(seed: Any) -> int:

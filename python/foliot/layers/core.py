@@ -23,6 +23,8 @@ class Activation(Layer):
         [[0.0, 2.0]]
     """
 
+    passes_mask = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation, "activation")
@@ -49,6 +51,8 @@ class Dropout(Layer):
         training: True to drop; `fit` does.
     """
 
+    passes_mask = True
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
@@ -61,6 +65,9 @@ class Dropout(Layer):
     def to_spec(self) -> dict[str, Any]:
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {"kind": "dropout", "rate": self.rate, "seed": self._seed, "noise_shape": shape}
+
+    def to_inference_spec(self) -> dict[str, Any]:
+        return self.to_spec() | {"rate": 0.0}
 
     def seeds(self) -> dict[str, int]:
         return {"dropout": self._seed}

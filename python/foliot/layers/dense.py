@@ -36,6 +36,7 @@ class Dense(Layer):
 
     axes = "(batch, features)"
     ranks = (2, float("inf"))
+    passes_mask = True
 
     def __init__(
         self,

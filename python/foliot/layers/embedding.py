@@ -4,7 +4,7 @@ from typing import Any
 
 from foliot._arrays import Array, numeric
 from foliot._checks import check_flag, check_integer
-from foliot._graph import Shape
+from foliot._graph import Shape, SymbolicMask, SymbolicTensor
 from foliot.layers.base import Layer, set_weight_options
 
 
@@ -31,6 +31,7 @@ class Embedding(Layer):
     """
 
     input_dtype = "int32"
+    makes_mask = True
     axes = "(batch, time) token ids"
 
     def __init__(
@@ -60,9 +61,11 @@ class Embedding(Layer):
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
         return [(*input_shape, self.output_dim)]
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array | None:
-        """True where the id is not 0, or None without `mask_zero`."""
-        return numeric("inputs", inputs) != 0 if self.mask_zero else None
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array | SymbolicMask | None:
+        """True where the id is not 0, or None without `mask_zero`; for a symbolic tensor the same as a symbol."""
+        if not self.mask_zero:
+            return None
+        return SymbolicMask(inputs) if isinstance(inputs, SymbolicTensor) else numeric("inputs", inputs) != 0
 
     def to_spec(self) -> dict[str, Any]:
         return {

@@ -49,7 +49,16 @@ class InputLayer(Layer):
             raise value_error("shape", "a tuple such as (10, 3), without the batch axis", shape)
         self.declared_shape = self.batch_shape
         self.built = True
-        self.output: SymbolicTensor = Node(self, (), [self.batch_shape]).outputs[0]
+        # Kept always: this node is what the layer is.
+        self._nodes.append(Node(self, (), [self.batch_shape]))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._nodes = [Node(self, (), [self.batch_shape])]
+
+    @property
+    def output(self) -> SymbolicTensor:
+        return self._nodes[0].outputs[0]
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:

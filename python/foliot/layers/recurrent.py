@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from foliot import activations, initializers
+from foliot import _nest, activations, initializers
 from foliot._checks import check_choice, check_flag, check_integer, check_number
 from foliot._graph import Shape
-from foliot.layers.base import Layer, draw_seed, set_weight_options
+from foliot.layers.base import Layer, draw_seed, has_symbolic, set_weight_options
 
 _FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "unroll")
 
@@ -69,6 +69,7 @@ class Recurrent(Layer):
             self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
         for name in _FLAGS:
             setattr(self, name, check_flag(name, own[name]))
+        self.passes_mask = self.return_sequences
         self.zero_output_for_mask = check_flag("zero_output_for_mask", own.get("zero_output_for_mask", False))
         self.stateful = False
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
@@ -118,10 +119,11 @@ class Recurrent(Layer):
         return [output] + [state] * (self.states if self.return_state else 0)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        outputs = super().infer(shapes)
+        outputs = super().infer(shapes[:1])
         if len(shapes) not in (1, 1 + self.states):
             raise ValueError(
-                f"`initial_state`: expected {self.states} arrays for {self.label}; received {len(shapes) - 1}"
+                f"`initial_state`: expected {self.states} array{'s'[: self.states - 1]} for {self.label}; "
+                f"received {len(shapes) - 1}"
             )
         batch = shapes[0][0]
         for position, shape in enumerate(shapes[1:]):
@@ -132,7 +134,7 @@ class Recurrent(Layer):
                 )
         return outputs
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # Keras has the states second
         self, sequences: Any, /, initial_state: Any = None, mask: Any = None, training: bool | None = None
     ) -> Any:
         """Runs the layer over whole sequences.
@@ -140,8 +142,9 @@ class Recurrent(Layer):
         Args:
             sequences: `(batch, time, features)`.
             initial_state: The states to start from, `(batch, units)` or a list of such arrays; zeros if None.
-            mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged.
-            training: True to apply dropout.
+            mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged. In a model
+                masks come along by themselves, with an initial state too; the one that the input carries may be passed.
+            training: True to apply dropout. In a model None follows the model and False turns dropout off.
 
         Returns:
             The last output, or all with `return_sequences`; a tuple of it and the final states with `return_state`.
@@ -149,7 +152,8 @@ class Recurrent(Layer):
         states = [] if initial_state is None else initial_state
         if not isinstance(states, (list, tuple)):
             states = [states]
-        return self._apply([sequences, *states], mask, training)
+        inputs = _nest.flatten(sequences) if has_symbolic(sequences) else [sequences]
+        return self._apply([*inputs, *states], mask, training)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask goes on with a sequence of outputs, and ends with the last output."""
@@ -178,6 +182,9 @@ class Recurrent(Layer):
         if self.gates > 1:
             spec["recurrent_activation"] = activations.spec_of(self.recurrent_activation)
         return spec
+
+    def to_inference_spec(self) -> dict[str, Any]:
+        return self.to_spec() | {"dropout": 0.0, "recurrent_dropout": 0.0}
 
     def seeds(self) -> dict[str, int]:
         return {"dropout": self._seed}

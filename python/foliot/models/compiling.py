@@ -53,6 +53,15 @@ class Compilation:
             "weighted_metrics": _plain(self.weighted_metrics),
         }
 
+    def judged(self, outputs: Sequence[str]) -> list[int]:
+        """The positions of the outputs that have a loss: the others are neither trained nor measured."""
+        positions = [
+            position for position, loss in enumerate(_per_output("loss", self.loss, outputs)) if loss is not None
+        ]
+        if not positions:
+            raise value_error("loss", "a loss for an output at least, in compile(loss=...)", self.loss)
+        return positions
+
     def resolve(
         self, outputs: Sequence[str], predicted: Sequence[Shape], targets: Sequence[tuple[int, ...]]
     ) -> Resolved:
@@ -60,36 +69,58 @@ class Compilation:
 
         Args:
             outputs: The names of the model's outputs.
-            predicted: The outputs' shapes.
-            targets: The shapes of the targets as they were passed.
+            predicted: The shapes of the outputs that are judged.
+            targets: The shapes of their targets as they were passed.
         """
+        judged = self.judged(outputs)
+        identifiers = _per_output("loss", self.loss, outputs)
         chosen: list[losses.Loss] = []
-        for identifier, output, target in zip(_per_output("loss", self.loss, outputs), predicted, targets, strict=True):
-            loss = losses.resolve(identifier, output, target, "loss")
+        for position, output, target in zip(judged, predicted, targets, strict=True):
+            loss = losses.resolve(identifiers[position], output, target, "loss")
             if loss is None:
-                raise value_error("loss", "a loss for every output, in compile(loss=...)", None)
+                raise value_error("loss", "a loss", identifiers[position])
             chosen.append(loss)
 
-        names, directions = ["loss"], {"loss": "min"}
+        directions = {"loss": "min"}
+        for position in judged if len(judged) > 1 else ():
+            # Numbered where two outputs come from one layer; Keras shows the last of such under the one name.
+            directions[_unused(f"{outputs[position]}_loss", directions)] = "min"
         specs: dict[str, list[list[dict[str, Any]]]] = {"metrics": [], "weighted_metrics": []}
         for argument, given in (("metrics", self.metrics), ("weighted_metrics", self.weighted_metrics)):
-            entries = _per_output(argument, _as_one_output(given) if len(outputs) == 1 else given, outputs)
-            for entry, name, output, target, loss in zip(entries, outputs, predicted, targets, chosen, strict=True):
-                found = [metrics.resolve(identifier, output, target, loss, argument) for identifier in _leaves(entry)]
+            entries = _metrics_per_output(argument, given, outputs)
+            for position, entry in enumerate(entries):
+                if position not in judged and _leaves(entry):
+                    expected = f"none for the output {outputs[position]!r}, which has no loss"
+                    raise value_error(argument, expected, entry)
+            for position, output, target, loss in zip(judged, predicted, targets, chosen, strict=True):
+                found = [
+                    metrics.resolve(identifier, output, target, loss, argument)
+                    for identifier in _leaves(entries[position])
+                ]
                 specs[argument].append([metric.to_spec() for metric in found])
+                prefix = "" if len(outputs) == 1 else f"{outputs[position]}_"
                 for metric in found:
-                    label = metric.name if len(outputs) == 1 else f"{name}_{metric.name}"
-                    unique, count = label, 1
-                    while unique in directions:
-                        unique, count = f"{label}_{count}", count + 1
-                    names.append(unique)
-                    directions[unique] = "max" if metric.to_spec()["kind"].endswith("accuracy") else "min"
+                    label = f"{prefix}{metric.name}"
+                    if argument == "weighted_metrics" and label in directions:
+                        label = f"{prefix}weighted_{metric.name}"
+                    kind = metric.to_spec()["kind"]
+                    directions[_unused(label, directions)] = "max" if kind.endswith("accuracy") else "min"
 
         weights = self.loss_weights
         if weights is not None:
-            weights = [check_number("loss_weights", weight) for weight in _per_output("loss_weights", weights, outputs)]
+            given = _per_output("loss_weights", weights, outputs)
+            weights = [check_number("loss_weights", given[position]) for position in judged]
         training = {"losses": [loss.to_training_spec() for loss in chosen], "loss_weights": weights, **specs}
-        return Resolved(json.dumps(training), names, chosen, directions)
+        return Resolved(json.dumps(training), list(directions), chosen, directions)
+
+
+def _unused(label: str, used: Mapping[str, Any]) -> str:
+    """The label with the first number that makes it new, as Keras counts: `acc`, `acc_1`, `acc_2`."""
+    unique, count = label, 0
+    while unique in used:
+        count += 1
+        unique = f"{label}_{count}"
+    return unique
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -103,18 +134,30 @@ def _leaves(value: Any) -> list[Any]:
     return [value]
 
 
-def _as_one_output(given: Any) -> Any:
-    """For a model with one output a flat list holds that output's metrics."""
-    nested = isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], (list, tuple))
-    return [given] if isinstance(given, (list, tuple)) and not nested else given
+def _metrics_per_output(argument: str, given: Any, outputs: Sequence[str]) -> list[Any]:
+    """The metrics of each output: for a model with one output all that are given, however they are nested."""
+    if len(outputs) == 1:
+        if isinstance(given, Mapping) and "class_name" not in given and not set(given) <= set(outputs):
+            raise value_error(argument, f"a dict with keys among {list(outputs)}", sorted(map(str, given)))
+        return [given]
+    if given is None or (isinstance(given, (list, tuple)) and not given):
+        return [None] * len(outputs)
+    if isinstance(given, Mapping) and "class_name" not in given:
+        if set(given) <= set(outputs):
+            return [given.get(name) for name in outputs]
+    elif isinstance(given, (list, tuple)) and len(given) == len(outputs):
+        return list(given)
+    expected = f"a list with one entry (a metric, a list or None) for each of the outputs {list(outputs)}, or a dict"
+    raise value_error(argument, expected, given)
 
 
 def _per_output(argument: str, value: Any, outputs: Sequence[str]) -> list[Any]:
     """One value per output, from a value for all, a list, or a dict by output name."""
     if isinstance(value, Mapping) and "class_name" not in value:
-        if not set(value) <= set(outputs):
-            raise value_error(argument, f"a dict with keys among {list(outputs)}", sorted(map(str, value)))
-        return [value.get(name) for name in outputs]
+        if set(value) != set(outputs):
+            expected = f"a dict with the keys {list(outputs)} (None for an output without a loss)"
+            raise value_error(argument, expected, sorted(map(str, value)))
+        return [value[name] for name in outputs]
     if isinstance(value, (list, tuple)):
         if len(value) != len(outputs):
             raise value_error(argument, f"one entry per output, {len(outputs)}", value)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from foliot import _arrays, _core
+from foliot import _arrays, _core, _nest
 from foliot._arrays import Array
 from foliot._checks import describe, value_error
-from foliot._graph import Shape
+from foliot._graph import Shape, SymbolicTensor
 from foliot.losses import CategoricalCrossentropy, Loss
 
 
@@ -27,28 +27,67 @@ class Data:
         return len(self.inputs[0])
 
 
-def split_by_name(
-    argument: str, value: Any, names: Sequence[str], is_one: Callable[[Any], bool]
+def split(
+    argument: str, value: Any, form: Any, names: Sequence[str], is_one: Callable[[Any], bool]
 ) -> list[tuple[str, Any]]:
-    """What a user passed for several named inputs or outputs, as (name for messages, value) in their order.
+    """What a user passed for several inputs or outputs, as (name for messages, value) in their order.
 
     Args:
         argument: What messages call the whole.
         value: A value (for one name), a list of values, or a dict by name.
+        form: The nest in which the model has its inputs or outputs.
         names: The inputs' or outputs' names.
         is_one: For a single name: whether the only item of a list is meant, and not the list as an array.
     """
-    if isinstance(value, Mapping):
-        if set(value) != set(names):
-            raise value_error(argument, f"a dict with the keys {list(names)}", sorted(map(str, value)))
-        return [(f"{argument}[{name!r}]", value[name]) for name in names]
-    if len(names) == 1:
-        if isinstance(value, (list, tuple)) and len(value) == 1 and hasattr(value[0], "__array__") and is_one(value[0]):
-            value = value[0]
-        return [(argument, value)]
-    if not isinstance(value, (list, tuple)) or len(value) != len(names):
-        raise value_error(argument, f"a list of {len(names)} arrays, for {', '.join(names)}", value)
-    return [(f"{argument}[{position}]", item) for position, item in enumerate(value)]
+    form = _nest.simplify(form)
+    if _nest.is_nest(form) or isinstance(value, Mapping):
+        return _nest.match(argument, value, form, names)
+    if isinstance(value, (list, tuple)) and len(value) == 1 and hasattr(value[0], "__array__") and is_one(value[0]):
+        value = value[0]
+    return [(argument, value)]
+
+
+def split_targets(
+    argument: str,
+    value: Any,
+    form: Any,
+    names: Sequence[str],
+    judged: Sequence[int],
+    is_one: Callable[[Any], bool],
+) -> list[tuple[str, Any]]:
+    """The targets (or sample weights) of the outputs that have a loss; those of the others may be left out or be None.
+
+    Args:
+        argument: What messages call the whole.
+        value: What the user passed.
+        form: The nest of the model's outputs.
+        names: The outputs' names.
+        judged: The positions of the outputs that have a loss.
+        is_one: See `split`.
+    """
+    if len(judged) < len(names):
+        if isinstance(value, Mapping) and set(value) <= set(names):
+            value = {**dict.fromkeys(names), **value}
+        elif not isinstance(value, (list, tuple)) or len(value) != len(names) or len(judged) == 1 == len(value):
+            wanted = [names[position] for position in judged]
+            return split(argument, value, list(wanted), wanted, is_one)
+    found = split(argument, value, form, names, is_one)
+    return [found[position] for position in judged]
+
+
+def split_sample_weight(
+    argument: str, value: Any, form: Any, names: Sequence[str], judged: Sequence[int], rows: int
+) -> list[tuple[str, Any]]:
+    """The sample weights of each output that has a loss: one array serves all, and None or a missing key means 1."""
+    if len(judged) > 1 and not isinstance(value, Mapping):
+        several = isinstance(value, (list, tuple)) and any(
+            item is None or hasattr(item, "__array__") or isinstance(item, (list, tuple, Mapping)) for item in value
+        )
+        if not several:
+            return [(argument, value)] * len(judged)
+    if isinstance(value, Mapping) and set(value) <= set(names):
+        value = {**dict.fromkeys(names), **value}
+    return split_targets(argument, value, form, names, judged, lambda item: len(item) == rows)
 
 
 def adjust_rank(array: Array, expected: Shape) -> Array:
@@ -58,6 +97,16 @@ def adjust_rank(array: Array, expected: Shape) -> Array:
     if array.ndim == len(expected) + 1 and array.shape[-1] == 1:
         return array[..., 0]
     return array
+
+
+def check_input_shape(argument: str, shape: Shape, tensor: SymbolicTensor, dtype: _arrays.DType) -> None:
+    """Refuses an array that does not fit an input: its rank, and its features unless it holds token ids."""
+    expected = tensor.shape
+    features = None if dtype == "int32" else expected[-1]
+    if len(shape) != len(expected) or features not in (None, shape[-1]):
+        raise ValueError(
+            f"`{argument}`: expected shape {expected} for the input {tensor.name!r}; received shape {shape}"
+        )
 
 
 def check_same_length(arrays: Sequence[tuple[str, Array]]) -> None:

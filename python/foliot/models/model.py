@@ -1,58 +1,191 @@
 """The structure of a model: its layers, weights, configuration, table and file."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-from foliot._checks import check_flag, check_integer, value_error
-from foliot._graph import Shape, SymbolicTensor
-from foliot.layers import LAYERS, Layer
-from foliot.layers.base import Weight
+from foliot import _nest
+from foliot._checks import check_flag, check_integer, type_error, value_error
+from foliot._graph import Shape, SymbolicTensor, copy_between, nodes_between
+from foliot.layers import InputLayer, Layer
+from foliot.layers.base import BUILDING, layers_in
+from foliot.layers.tracing import form_of, split_shapes, trace
 from foliot.models import saving
 from foliot.models.summary import print_summary
 from foliot.models.trainer import Trainer
 
 
 class Model(Trainer):
-    """Base of models: a graph of layers from `inputs` to `outputs` with Keras's methods. `Sequential` is one."""
+    """A network of layers with training, evaluation, prediction and files.
+
+    There are three ways to make one: `Sequential` for a stack; `Model(inputs, outputs)` for any graph, out of symbolic
+    tensors that layers were called on; and a subclass whose `__init__` makes layers and whose `call(self, inputs)`
+    applies them. `call` runs once, on symbolic tensors, when data come or in `build`; with `training` among its
+    arguments it gets something to pass on to the layers.
+
+    Args:
+        inputs: What the model takes: a symbolic tensor, or a list or dict of such. Usually they come from `Input`; with
+            others the model begins in the middle of a graph.
+        outputs: What it returns: likewise.
+        name: The model's name; None numbers it.
+        trainable: Whether training changes the weights.
+        **kwargs: `dtype` and `activity_regularizer` of any layer.
+
+    Raises:
+        TypeError: An input or output is no symbolic tensor.
+        ValueError: An output depends on something that is not among the inputs, two layers have one name, or an input
+            is there twice.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot import Input, Model
+        >>> from foliot.layers import LSTM, Dense
+        >>> question, answer = Input((None, 3)), Input((None, 3))
+        >>> read = LSTM(8, return_state=True)
+        >>> _, h, c = read(question)
+        >>> last, _, _ = read(answer, initial_state=[h, c])
+        >>> model = Model([question, answer], Dense(1)(last))
+        >>> model.predict([np.zeros((2, 5, 3)), np.zeros((2, 7, 3))], verbose=0).shape
+        (2, 1)
+
+        >>> class Classifier(Model):
+        ...     def __init__(self, classes):
+        ...         super().__init__()
+        ...         self.read, self.choose = LSTM(8), Dense(classes, activation="softmax")
+        ...     def call(self, inputs):
+        ...         return self.choose(self.read(inputs))
+        >>> Classifier(4).predict(np.zeros((2, 5, 3)), verbose=0).shape
+        (2, 4)
+    """
+
+    #: Whether inputs and outputs must be given.
+    is_functional: ClassVar[bool] = False
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        if cls is not Model:
+            return super().__new__(cls)
+        from foliot.models.functional import Functional
+
+        made: Any = super().__new__(Functional)
+        return made  # type: ignore[no-any-return]  # a Functional is a Model
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, **kwargs)
+        if inputs is None and outputs is None and not self.is_functional:
+            return  # data, or layers that are added, decide
+        if self.is_traced():
+            raise type_error("inputs", f"None, for {type(self).__name__} has a `call` that makes its graph", inputs)
+        for argument, nest in (("inputs", inputs), ("outputs", outputs)):
+            _nest.check_keys(argument, nest)
+            leaves = _nest.flatten(nest)
+            if not leaves:
+                raise value_error(argument, "a symbolic tensor at least", nest)
+            for leaf in leaves:
+                if not isinstance(leaf, SymbolicTensor):
+                    raise type_error(argument, "symbolic tensors, which Input and layers called on such return", leaf)
+        if len(set(_nest.flatten(inputs))) != len(_nest.flatten(inputs)):
+            raise value_error("inputs", "each tensor once", inputs)
+        self._set_graph(*_begun(inputs, outputs))
+        names = [layer.name for layer in self.graph.layers]
+        for repeated in names:
+            if names.count(repeated) > 1:
+                raise ValueError(
+                    f"`outputs`: expected layers with names of their own; received {names.count(repeated)} of the name "
+                    f"{repeated!r}: pass name=... to them"
+                )
+        self.built = True
+        if not trainable:
+            self.trainable = False
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in order, without the input."""
-        raise NotImplementedError(f"{type(self).__name__} has no layers: use Sequential")
+        """The layers in order: input layers too if the model was made from inputs and outputs."""
+        in_graph = [] if self.is_traced() or not self.inputs else self.graph.layers
+        return list(dict.fromkeys([*in_graph, *layers_in(vars(self))]))
+
+    def sublayers(self) -> list[Layer]:
+        return self.layers
+
+    @property
+    def input(self) -> Any:
+        """The inputs in the form that the model takes."""
+        return _known("input", self, self._input_form)
+
+    @property
+    def output(self) -> Any:
+        """The outputs in the form that the model returns."""
+        return _known("output", self, self._output_form)
 
     @property
     def input_shape(self) -> Any:
         """The input's shape with the batch axis, a list for several inputs."""
-        return _one_or_all("input_shape", self, self.inputs)
+        _known("input_shape", self, self._input_form)
+        return _nest.simplify([tensor.shape for tensor in self.inputs])
 
     @property
     def output_shape(self) -> Any:
         """The output's shape with the batch axis, a list for several outputs."""
-        return _one_or_all("output_shape", self, self.outputs)
+        _known("output_shape", self, self._output_form)
+        return _nest.simplify([tensor.shape for tensor in self.outputs])
 
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights; setting it sets it for all layers."""
-        return self._trainable
+    # Building
 
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = check_flag("trainable", value)
-        for layer in self.layers:
-            layer.trainable = value
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the weights of a model that data would build, for inputs of the given shape.
 
-    def weight_entries(self) -> list[Weight]:
-        entries = [entry for layer in self.layers for entry in layer.weight_entries()]
-        return list(dict.fromkeys(entries))  # a shared layer's weights count once
+        Args:
+            input_shape: A shape with the batch axis first, such as `(None, 50)`, or a list or dict of shapes. Not
+                needed for a model made from inputs and outputs.
+        """
+        if not self.inputs and not self._in_own_build:
+            self._build_for(*split_shapes("input_shape", input_shape))
+
+    def _form_for(self, x: Any) -> Any:
+        return _nest.simplify(form_of(x))
+
+    def _build_for(self, form: Any, shapes: Sequence[Shape]) -> None:
+        if not self.is_traced():
+            raise NotImplementedError(
+                f"{type(self).__name__} has no graph: define call(self, inputs), or use Sequential or "
+                "Model(inputs, outputs)"
+            )
+        with BUILDING:
+            if self.inputs:
+                return
+            names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
+            tensors = [
+                InputLayer(batch_shape=(None, *shape[1:]), name=name or None).output
+                for name, shape in zip(names, shapes, strict=True)
+            ]
+            fresh = [layer for layer in self.layers if not layer.built]
+            inputs = _nest.pack(form, tensors)
+            try:
+                outputs = trace(self, [[inputs], {}])
+                nodes_between(tensors, _nest.flatten(outputs))
+            except (ValueError, TypeError):
+                # A second attempt with a right shape must start afresh, not with weights for the wrong one.
+                for layer in fresh:
+                    layer.unbuild()
+                self.built = False
+                raise
+            self._set_graph(inputs, outputs)
+
+    def unbuild(self) -> None:
+        super().unbuild()
+        if self.is_traced():
+            self._clear_graph()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its position.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is none, or both are given.
         """
         layers = self.layers
+        if index is not None and name is not None:
+            raise value_error("name", "a name or an index", (name, index))
         if index is not None:
             position = check_integer("index", index)
             if not -len(layers) <= position < len(layers):
@@ -64,17 +197,26 @@ class Model(Trainer):
         raise value_error("name", f"one of {', '.join(repr(layer.name) for layer in layers)}", name)
 
     def layer_output_shapes(self, layer: Layer) -> list[Shape] | None:
-        """The shapes of a layer's outputs in this model, None while it is not built."""
-        raise NotImplementedError
+        """The shapes of a layer's outputs, of the last call where there are several; None while it is not built."""
+        if not layer.inbound_nodes:
+            return None
+        return [tensor.shape for tensor in layer.inbound_nodes[-1].outputs]
 
-    def summary(self, line_length: int | None = None, *, print_fn: Callable[[str], object] | None = None) -> None:
-        """Prints a table of the layers.
+    def summary(
+        self,
+        line_length: int | None = None,
+        *,
+        print_fn: Callable[[str], object] | None = None,
+        expand_nested: bool = False,
+    ) -> None:
+        """Prints a table of the layers; where they do not follow one another, with what each is connected to.
 
         Args:
-            line_length: Width of the table.
+            line_length: Width of the table; None takes what the terminal has, and no more than is needed.
             print_fn: Called with each line instead of `print`.
+            expand_nested: Show the layers of models inside the model, too.
         """
-        print_summary(self, line_length, print_fn)
+        print_summary(self, line_length, print_fn, check_flag("expand_nested", expand_nested))
 
     def reset_states(self) -> None:
         """Accepted for Keras's scripts; every batch starts from zero states here."""
@@ -115,34 +257,47 @@ class Model(Trainer):
         """The arguments of `compile` as plain data, None if the model is not compiled."""
         return saving.compile_config(self)
 
+    def get_config(self) -> dict[str, Any]:
+        """Refused for a class of yours: only Sequential and functional models are plain data."""
+        raise ValueError(f"{self.label} is of a class of yours, which a configuration cannot hold: use save_weights")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A model of the graph in a functional model's configuration, with new weights."""
+        if cls is not Model:
+            return super().from_config(config)
+        from foliot.models.functional import Functional
+
+        made: Any = Functional.from_config(config)
+        return made  # type: ignore[no-any-return]  # a Functional is a Model
+
     def seeds(self) -> dict[str, int]:
-        named = {f"{layer.name}/{name}": seed for layer in self.layers for name, seed in layer.seeds().items()}
-        return named | {"shuffle": self._shuffle_seed}
+        return super().seeds() | {"shuffle": self._shuffle_seed}
 
     def set_seeds(self, seeds: Mapping[str, int]) -> None:
         if set(seeds) != set(self.seeds()):
             raise value_error("seeds", f"those of {sorted(self.seeds())}", sorted(seeds))
         for seed in seeds.values():
             check_integer("seeds", seed, minimum=0, maximum=2**64 - 1)
-        for layer in self.layers:
-            prefix = f"{layer.name}/"
-            own = {name.removeprefix(prefix): seed for name, seed in seeds.items() if name.startswith(prefix)}
-            if own:
-                layer.set_seeds(own)
+        super().set_seeds(seeds)
         self._shuffle_seed = seeds["shuffle"]
 
 
-def layer_from_config(config: Mapping[str, Any]) -> Layer:
-    """A layer, or a nested model, of a serialized configuration."""
-    from foliot.models.sequential import Sequential
+def _begun(inputs: Any, outputs: Any) -> tuple[Any, Any]:
+    """Inputs and outputs such that all inputs are input layers': the graph is copied from where others cut it."""
+    tensors = _nest.flatten(inputs)
+    if not any(tensor.node.inputs for tensor in tensors):
+        return inputs, outputs
+    known = {
+        tensor: InputLayer(batch_shape=tensor.shape).output if tensor.node.inputs else tensor for tensor in tensors
+    }
+    nodes = nodes_between(tensors, _nest.flatten(outputs))
+    for copy in copy_between(nodes, known, open_bodies=False):
+        copy.layer.record(copy)
+    return _nest.transform(inputs, known.__getitem__), _nest.transform(outputs, known.__getitem__)
 
-    if isinstance(config, Mapping) and config.get("class_name") == "Sequential":
-        return Sequential.from_config(config.get("config", {}))
-    return LAYERS.deserialize(config)
 
-
-def _one_or_all(what: str, model: Model, tensors: list[SymbolicTensor]) -> Any:
-    if not tensors:
+def _known(what: str, model: Model, form: Any) -> Any:
+    if not model.inputs:
         raise AttributeError(f"{model.name!r} has no {what} yet: it is built when data come, or by build(input_shape)")
-    shapes = [tensor.shape for tensor in tensors]
-    return shapes[0] if len(shapes) == 1 else shapes
+    return form

@@ -26,6 +26,8 @@ _DESCRIPTION_KEYS = {"model", "compile", "optimizer", "seeds", "shuffles"}
 
 def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
     """See `Model.save`."""
+    from foliot.models.configs import serialize_layer
+
     path = _checked_path(filepath, overwrite)
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
@@ -33,7 +35,7 @@ def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool
         for slot, arrays in state.pop("slots").items():
             tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(arrays)}
     description = {
-        "model": serialize(model),
+        "model": serialize_layer(model),
         "compile": compile_config(model),
         "optimizer": state,
         "seeds": model.seeds(),
@@ -84,8 +86,8 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model
 
 
 def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], compile: bool) -> "Model":  # noqa: A002
-    from foliot.models.model import layer_from_config
-    from foliot.models.sequential import Sequential
+    from foliot.models.configs import layer_from_config
+    from foliot.models.model import Model
 
     if set(description) != _DESCRIPTION_KEYS:
         raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
@@ -96,8 +98,8 @@ def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], comp
     finally:
         weight_source.reset(token)
     stored.check_all_used()
-    if not isinstance(model, Sequential):
-        raise type_error("model", "a Sequential", model)
+    if not isinstance(model, Model):
+        raise type_error("model", "a model", model)
     model.restore_randomness(description["seeds"], description["shuffles"])
     if compile and description["compile"] is not None:
         model.compile_from_config(description["compile"])
@@ -146,10 +148,14 @@ def _weight_tensors(model: "Model") -> dict[str, Array]:
         raise ValueError(
             f"{model.name!r} has no weights to save yet: it is built when data come, or by build(input_shape)"
         )
-    tensors = {}
+    tensors: dict[str, Array] = {}
+    written: set[_core.Parameter] = set()
     for position, layer in enumerate(model.layers):
         for number, parameter in enumerate(layer.weights):
-            tensors[f"layers/{position}/{number}/{parameter.name}"] = parameter.numpy()
+            # One that layers share is written where it comes first.
+            if parameter not in written:
+                written.add(parameter)
+                tensors[f"layers/{position}/{number}/{parameter.name}"] = parameter.numpy()
     return tensors
 
 

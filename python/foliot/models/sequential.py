@@ -5,10 +5,10 @@ from typing import Any, Self
 
 from foliot._checks import type_error, value_error
 from foliot._graph import Shape, SymbolicTensor
-from foliot._serialization import serialize
 from foliot.layers import InputLayer, Layer
 from foliot.layers.base import BUILDING
-from foliot.models.model import Model, layer_from_config
+from foliot.models.configs import layer_from_config, serialize_layer, sharing
+from foliot.models.model import Model
 
 
 class Sequential(Model):
@@ -32,7 +32,6 @@ class Sequential(Model):
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
         self._layers: list[Layer] = []
-        self._shapes: list[list[Shape]] = []
         if isinstance(layers, (str, Mapping)):
             raise type_error("layers", "a list of layers", layers)
         for layer in layers or ():
@@ -46,7 +45,7 @@ class Sequential(Model):
         """Puts a layer on top.
 
         Args:
-            layer: A layer, an `Input` (first only) or a built or unbuilt `Sequential`.
+            layer: A layer, an `Input` (first only) or a model with one input and one output.
             rebuild: Accepted for Keras's scripts.
         """
         if isinstance(layer, SymbolicTensor):
@@ -90,26 +89,21 @@ class Sequential(Model):
         return layer
 
     def _reset(self) -> None:
-        self.inputs, self.outputs, self._shapes = [], [], []
+        self._clear_graph()
         self.built = False
-        self._resolved = None
-        self._forget_graph()
 
     def _connect_layer(self, layer: Layer) -> None:
         """Extends the graph by a layer, if it has begun."""
         if isinstance(layer, InputLayer):
-            self.inputs = self.outputs = [layer.output]
+            self._set_graph(layer.output, layer.output)
         elif self.outputs:
             outputs = layer.connect(self.outputs)
             if len(outputs) != 1:
                 raise ValueError(
                     f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: leave return_state off"
                 )
-            self.outputs = list(outputs)
-            self._shapes.append([outputs[0].shape])
+            self._set_graph(self._input_form, outputs[0])
             self.built = True
-        self._resolved = None
-        self._forget_graph()
 
     def unbuild(self) -> None:
         for layer in self.layers:
@@ -148,7 +142,10 @@ class Sequential(Model):
                 self._reset()
                 raise
 
-    def _build_for(self, shapes: Sequence[Shape]) -> None:
+    def _form_for(self, x: Any) -> Any:
+        return None
+
+    def _build_for(self, form: Any, shapes: Sequence[Shape]) -> None:
         if self._layers:
             # With the size of the batch, so that the message shows the shape that the user knows.
             self._layers[0].check_input(shapes[0])
@@ -158,32 +155,19 @@ class Sequential(Model):
         if self._layers:
             self._layers[0].check_input(shape)
 
-    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
-        """Inside another model the layers are applied one by one, with the weights that they have."""
-        if len(inputs) != 1:
-            raise ValueError(f"Sequential {self.name!r} takes one input; received {len(inputs)}")
-        if not self.inputs:
-            self.build(inputs[0].shape)
-        outputs = tuple(inputs)
-        for layer in self.layers:
-            outputs = layer.connect(outputs)
-        return outputs
-
-    def layer_output_shapes(self, layer: Layer) -> list[Shape] | None:
-        position = self.layers.index(layer)
-        return self._shapes[position] if position < len(self._shapes) else None
-
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
         return ("name", "trainable", "layers", "build_input_shape")
 
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations, and the input's shape if data decided it."""
+        with sharing():
+            layers = [serialize_layer(layer) for layer in self._layers]
         deferred = bool(self.inputs) and not isinstance(self._layers[0], InputLayer)
         return {
             "name": self.name,
             "trainable": self._trainable,
-            "layers": [serialize(layer) for layer in self._layers],
+            "layers": layers,
             "build_input_shape": list(self.inputs[0].shape) if deferred else None,
         }
 
@@ -201,13 +185,14 @@ class Sequential(Model):
         shape = config.get("build_input_shape")
         if shape is not None:
             model._enter(shape)
-        for layer in config["layers"]:
-            model.add(layer_from_config(layer))
+        with sharing():
+            for layer in config["layers"]:
+                model.add(layer_from_config(layer))
         return model
 
 
 def first_shape(layer: Layer) -> Shape | None:
     """The batch shape that a first layer declares: by `input_shape=` and the like, or as a model with an Input."""
-    if isinstance(layer, Sequential):
+    if isinstance(layer, Model):
         return layer.inputs[0].shape if layer.inputs else None
     return layer.declared_shape

@@ -1,6 +1,8 @@
 """The table that `model.summary()` prints, in Keras 3's layout."""
 
+import itertools
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -12,34 +14,41 @@ if TYPE_CHECKING:
     from foliot.layers import Layer
     from foliot.models.model import Model
 
-# Column widths of Keras's table in 80 columns, without the four borders.
-_WIDTHS = (33, 24, 15)
-_HEADER = ("Layer (type)", "Output Shape", "Param #")
+# Where Keras's columns end as parts of the table's width, and how wide the table is where there is room.
+_STACK = ((0.45, 0.8, 1.0), 88)
+_GRAPH = ((0.3, 0.56, 0.74, 1.0), 108)
+_HEADER = ("Layer (type)", "Output Shape", "Param #", "Connected to")
+# The column of numbers, which stand on the right.
+_NUMBERS = 2
 
 
-def print_summary(model: "Model", line_length: int | None, print_fn: Callable[[str], object] | None) -> None:
+def print_summary(
+    model: "Model", line_length: int | None, print_fn: Callable[[str], object] | None, expand_nested: bool
+) -> None:
     """Prints the table line by line."""
     show = print_fn or print
-    for line in summary_lines(model, line_length):
+    for line in summary_lines(model, line_length, expand_nested=expand_nested):
         show(line)
 
 
-def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
+def summary_lines(model: "Model", line_length: int | None = None, *, expand_nested: bool = False) -> list[str]:
     """The lines of the summary."""
-    widths = _WIDTHS
-    if line_length is not None:
-        inner = check_integer("line_length", line_length, minimum=40) - 4
-        widths = (inner * 33 // 72, inner * 24 // 72, inner - inner * 33 // 72 - inner * 24 // 72)
+    positions, widest = _STACK if is_stack(model) else _GRAPH
+    if line_length is None:
+        # Four columns less than the terminal has, as Keras leaves them.
+        line_length = max(min(widest, shutil.get_terminal_size().columns - 4), 40)
+    widths = _widths(positions, check_integer("line_length", line_length, minimum=40))
     lines = [
         f'Model: "{model.name}"',
         _rule("┏━┳━┓", widths),
-        *_row(_HEADER, widths, "┃"),
+        *_row(_HEADER[: len(widths)], widths, "┃"),
         _rule("┡━╇━┩", widths),
     ]
-    for position, layer in enumerate(model.layers):
+    rows = [cells for layer in model.layers for cells in _rows(model, layer, expand_nested)]
+    for position, cells in enumerate(rows):
         if position:
             lines.append(_rule("├─┼─┤", widths))
-        lines += _row(_cells(model, layer), widths, "│")
+        lines += _row(cells[: len(widths)], widths, "│")
     lines.append(_rule("└─┴─┘", widths))
 
     trainable = sum(math.prod(parameter.shape) for parameter in model.trainable_weights)
@@ -55,10 +64,46 @@ def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
     return lines
 
 
-def _cells(model: "Model", layer: "Layer") -> tuple[str, str, str]:
+def is_stack(model: "Model") -> bool:
+    """Whether the layers of a model follow one another, so that nothing needs to be said about what they read."""
+    if not model.inputs or model.is_traced():
+        return True
+    nodes = model.graph.nodes
+    chained = all([tensor.node for tensor in node.inputs] == [before] for before, node in itertools.pairwise(nodes))
+    return chained and len({node.layer for node in nodes}) == len(nodes)
+
+
+def _widths(positions: Sequence[float], line_length: int) -> list[int]:
+    """The columns' widths, borders left out: Keras's, cut by what the borders and spaces take as its table does it."""
+    ends = [int(position * line_length) for position in positions]
+    widths = [end - start + 2 for start, end in zip([0, *ends], ends, strict=False)]
+    excess = sum(widths) + len(widths) + 1 - line_length
+    for column in range(len(widths)):
+        share = round(excess / (len(widths) - column))
+        widths[column] -= share
+        excess -= share
+    return widths
+
+
+def _rows(model: "Model", layer: "Layer", expand: bool, level: int = 0) -> list[tuple[str, str, str, str]]:
     shapes = model.layer_output_shapes(layer)
     count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
-    return f"{layer.name} ({type(layer).__name__})", _shape(shapes), count
+    name = f"{'   ' * level}{'└ ' if level else ''}{layer.name} ({type(layer).__name__})"
+    rows = [(name, _shape(shapes), count, _connections(model, layer))]
+    if expand:
+        for inner in getattr(layer, "layers", []):
+            rows += _rows(model, inner, expand, level + 1)
+    return rows
+
+
+def _connections(model: "Model", layer: "Layer") -> str:
+    """`lstm[0][1]`: output 1 of the call 0 of the layer `lstm`, for each tensor that the layer reads in the model."""
+    if is_stack(model):
+        return "-"
+    read = [tensor for node in model.graph.nodes if node.layer is layer for tensor in node.inputs]
+    calls = (tensor.node.layer.inbound_nodes.index(tensor.node) for tensor in read)
+    texts = [f"{tensor.name}[{call}][{tensor.index}]" for tensor, call in zip(read, calls, strict=True)]
+    return ", ".join(texts) or "-"
 
 
 def _shape(shapes: Sequence[Shape] | None) -> str:
@@ -73,14 +118,21 @@ def _rule(pieces: str, widths: Sequence[int]) -> str:
 
 def _row(cells: Sequence[str], widths: Sequence[int], border: str) -> list[str]:
     """The cells of a row, long ones wrapped over several lines; numbers on the right."""
-    wrapped = [textwrap.wrap(cell, width - 2) or [""] for cell, width in zip(cells, widths, strict=True)]
+    wrapped = [_wrap(cell, width - 2) for cell, width in zip(cells, widths, strict=True)]
     lines = []
     for index in range(max(map(len, wrapped))):
-        texts = [rows[index] if index < len(rows) else "" for rows in wrapped]
-        padded = [f" {text:<{width - 2}} " for text, width in zip(texts[:-1], widths[:-1], strict=True)]
-        padded.append(f" {texts[-1]:>{widths[-1] - 2}} ")
+        padded = []
+        for column, (texts, width) in enumerate(zip(wrapped, widths, strict=True)):
+            text = texts[index] if index < len(texts) else ""
+            padded.append(f" {text:{'>' if column == _NUMBERS else '<'}{width - 2}} ")
         lines.append(border + border.join(padded) + border)
     return lines
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """The text in lines, broken at spaces only; a word that is too long ends in `…`."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
 
 
 def _size(count: int) -> str:

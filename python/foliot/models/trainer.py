@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from foliot import _arrays, _copies, _core, _random, optimizers
+from foliot import _arrays, _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
-from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, infer_shapes, nodes_between
+from foliot._graph import Shape
 from foliot.callbacks import Callback, CallbackList, History
-from foliot.layers.base import BUILDING, Layer
+from foliot.layers.base import BUILDING
 from foliot.models import data as datasets
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
+from foliot.models.network import Network
 from foliot.models.progress import ProgressLine, resolve_verbose
 
 if TYPE_CHECKING:
@@ -27,15 +28,11 @@ _BATCH_SIZE = 32
 _PREDICT_BATCH_SIZE = 256
 
 
-class Trainer(Layer):
+class Trainer(Network):
     """What a model can do once its graph of layers is known. `Model` adds the structure."""
-
-    inputs: list[SymbolicTensor]
-    outputs: list[SymbolicTensor]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.inputs, self.outputs = [], []
         self.stop_training = False
         self.history: History | None = None
         self.optimizer: optimizers.Optimizer | None = None
@@ -46,105 +43,46 @@ class Trainer(Layer):
         self._shuffles = 0
         # The programs of series of batches that run: one, or more where a callback evaluates.
         self._measuring: list[_core.Program] = []
-        self._forget_graph()
-
-    # The graph
 
     def _forget_graph(self) -> None:
-        """Called when layers are added or removed."""
-        self._nodes: list[Node] = []
-        self._assembly: Assembly | None = None
-        self._trainable_when_assembled: list[bool] = []
-        self._native: _core.Program | None = None
-        self._native_training: str | None = None
+        super()._forget_graph()
+        self._resolved = None
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        graph = _copies.flatten(state.pop("inputs"), state.pop("outputs")) if self.inputs else None
-        for name in ("_nodes", "_assembly", "_native", "_native_training"):
-            del state[name]
-        return state | {"graph": graph, "_measuring": []}
+        return super().__getstate__() | {"_measuring": []}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        graph = state.pop("graph")
-        self.__dict__.update(state)
-        self.inputs, self.outputs = ([], []) if graph is None else _copies.restore(graph)
-        self._forget_graph()
-
-    def _assembled(self) -> Assembly:
-        """The graph; a new one if a layer's `trainable` has changed."""
-        with BUILDING:
-            if not self._nodes:
-                self._nodes = nodes_between(self.inputs, self.outputs)
-            trainable = [node.layer.trainable for node in self._nodes]
-            if self._assembly is None or trainable != self._trainable_when_assembled:
-                self._assembly = assemble(self.inputs, self.outputs)
-                self._trainable_when_assembled = trainable
-                self._native = None
-                self._native_training = None
-            return self._assembly
-
-    def _program(self) -> _core.Program:
-        """The native program of the graph."""
-        with BUILDING:
-            assembly = self._assembled()
-            if self._native is None:
-                self._native = assembly.program()
-            return self._native
-
-    def _compiled_program(self) -> _core.Program:
-        """The native program with the losses and metrics of the last data."""
-        with BUILDING:
-            program = self._program()
-            if self._resolved is not None and self._native_training != self._resolved.training:
-                program.compile(self._resolved.training)
-                self._native_training = self._resolved.training
-            return program
+    # Means
 
     @contextmanager
     def _means(self) -> Iterator[_core.Program]:
         """A program whose losses and metrics begin anew, for a series of batches.
 
-        Meanwhile the model has no program: where a callback evaluates, it makes one of its own, with the same weights,
-        and the means of the series go on. (In Keras they begin anew too.)
+        Meanwhile the model does not have it: where a callback evaluates, the model makes another one, with the same
+        weights, and the means of the series go on. (In Keras they begin anew too.)
         """
+        positions = self._judged_positions()
         with BUILDING:
-            program, resolved = self._compiled_program(), self._resolved
-            assembly, training = self._assembly, self._native_training
-            self._native = self._native_training = None
-            self._measuring.append(program)
-        program.reset_metrics()
+            part, resolved = self._part(positions), self._resolved
+            known = self._trainable_when_compiled
+            del self._compiled_parts[positions]
+            self._measuring.append(part.program)
+        part.program.reset_metrics()
         try:
-            yield program
+            yield part.program
         finally:
             with BUILDING:
-                self._measuring.remove(program)
+                self._measuring.remove(part.program)
                 # Unless layers were added or frozen in between.
-                if self._assembly is assembly:
-                    self._native, self._native_training, self._resolved = program, training, resolved
+                if self._trainable_when_compiled is known:
+                    self._compiled_parts[positions], self._resolved = part, resolved
 
     def reset_metrics(self) -> None:
         """Lets the means of losses and metrics begin anew, also those of an epoch that runs.
 
         `fit`, `evaluate` and the like do so by themselves.
         """
-        for program in (self._native, *self._measuring):
-            if program is not None:
-                program.reset_metrics()
-
-    def _build_for(self, shapes: Sequence[Shape]) -> None:
-        """Builds a model whose input was not declared for arrays of the given shapes."""
-        raise NotImplementedError
-
-    @property
-    def input_names(self) -> list[str]:
-        """The names of the inputs."""
-        return [tensor.node.layer.name for tensor in self.inputs] or ["input"]
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the layers that give the outputs."""
-        return [tensor.node.layer.name for tensor in self.outputs] or ["output"]
+        for program in (*(part.program for part in self._compiled_parts.values()), *self._measuring):
+            program.reset_metrics()
 
     # compile
 
@@ -164,9 +102,11 @@ class Trainer(Layer):
 
         Args:
             optimizer: Name, optimizer or configuration.
-            loss: Name or loss object; a list or a dict by output name for several outputs.
-            loss_weights: Factors of the outputs' losses.
-            metrics: Names or metric objects, shown and returned under the name that you pass: `["acc"]`.
+            loss: Name or loss object; for several outputs one for all, a list, or a dict by output name. None for an
+                output leaves it out of training.
+            loss_weights: Factors of the outputs' losses: a number, a list, or a dict by output name.
+            metrics: Names or metric objects, shown and returned under the name that you pass: `["acc"]`; for several
+                outputs a list with a list for each, or a dict by output name.
             weighted_metrics: Metrics that sample weights apply to.
             run_eagerly: Accepted for Keras's scripts, as are the following: every step is one native call.
             steps_per_execution: See `run_eagerly`.
@@ -185,17 +125,21 @@ class Trainer(Layer):
         self._compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer = chosen
         self._resolved = None
-        self._native_training = None
 
     def _compiled(self) -> tuple[Compilation, optimizers.Optimizer]:
         if self._compilation is None or self.optimizer is None:
             raise RuntimeError("the model has no loss and optimizer: call model.compile(optimizer=..., loss=...) first")
         return self._compilation, self.optimizer
 
+    def _judged_positions(self) -> tuple[int, ...]:
+        """The positions of the outputs that have a loss."""
+        compilation, _ = self._compiled()
+        return tuple(compilation.judged(self.output_names))
+
     def _prepared_optimizer(self) -> _core.Optimizer:
         """The native optimizer, with its state for the trainable weights."""
         _, optimizer = self._compiled()
-        return optimizer.build(self._assembled().trainable_parameters())
+        return optimizer.build(self._part(self._judged_positions()).assembly.trainable_parameters())
 
     def optimizer_size(self) -> int:
         """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
@@ -211,11 +155,9 @@ class Trainer(Layer):
             return list(self._resolved.names)
         if self._compilation is None:
             return []
-        resolved = self._compilation.resolve(
-            self.output_names,
-            [tensor.shape for tensor in self.outputs] or [(None, 1)],
-            [(1,)] * max(len(self.outputs), 1),
-        )
+        shapes: list[Shape] = [tensor.shape for tensor in self.outputs] or [(None, 1)]
+        predicted = [shapes[position] for position in self._compilation.judged(self.output_names)]
+        resolved = self._compilation.resolve(self.output_names, predicted, [(1,)] * len(predicted))
         return resolved.names
 
     def metric_direction(self, name: str) -> str | None:
@@ -262,28 +204,6 @@ class Trainer(Layer):
 
     # Arrays
 
-    def _input_arrays(self, argument: str, x: Any) -> tuple[list[tuple[str, Array]], list[Shape]]:
-        """The converted inputs with their names for messages, and the shapes of the outputs."""
-        rank = len(self.inputs[0].shape) if self.inputs else 2
-        named = [
-            (name, _arrays.numeric(name, value))
-            for name, value in datasets.split_by_name(argument, x, self.input_names, lambda item: np.ndim(item) >= rank)
-        ]
-        datasets.check_same_length(named)
-        if not self.inputs:
-            self._build_for([array.shape for _, array in named])
-        dtypes = self._assembled().input_dtypes
-        named = [
-            (name, datasets.adjust_rank(array, tensor.shape))
-            for (name, array), tensor in zip(named, self.inputs, strict=True)
-        ]
-        shapes: list[Shape] = [array.shape for _, array in named]
-        outputs = infer_shapes(self._nodes, shapes, self.outputs)
-        converted = [
-            (name, _arrays.convert(name, array, dtype)) for (name, array), dtype in zip(named, dtypes, strict=True)
-        ]
-        return converted, outputs
-
     def _data(
         self,
         x: Any,
@@ -299,12 +219,15 @@ class Trainer(Layer):
         rows = len(inputs[0][1])
         if y is None:
             raise value_error(prefix[1], "the targets, an array with one row per row of x", y)
+        names, form = self.output_names, self._output_form
+        judged = compilation.judged(names)
+        predicted = [predicted[position] for position in judged]
         raw = [
             (name, _arrays.numeric(name, value))
-            for name, value in datasets.split_by_name(prefix[1], y, self.output_names, lambda item: len(item) == rows)
+            for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
         ]
         datasets.check_same_length([*inputs, *raw])
-        resolved = compilation.resolve(self.output_names, predicted, [array.shape for _, array in raw])
+        resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
         targets = [
             datasets.convert_target(name, array, shape, loss)
             for (name, array), shape, loss in zip(raw, predicted, resolved.losses, strict=True)
@@ -313,15 +236,17 @@ class Trainer(Layer):
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("`class_weight`: expected None together with `sample_weight`; received both")
+            if len(names) > 1:
+                raise value_error("class_weight", "None for a model with several outputs", class_weight)
             weights = [datasets.class_weights_by_row(class_weight, target) for target in targets]
         elif sample_weight is not None:
-            given = datasets.split_by_name(prefix[2], sample_weight, self.output_names, lambda item: len(item) == rows)
+            given = datasets.split_sample_weight(prefix[2], sample_weight, form, names, judged, rows)
             weights = [
                 None if value is None else datasets.convert_sample_weight(name, value, target)
                 for (name, value), target in zip(given, targets, strict=True)
             ]
         self._resolved = resolved
-        self._compiled_program()
+        self._part(judged).set_training(resolved.training)
         return Data([array for _, array in inputs], targets, weights)
 
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
@@ -354,8 +279,9 @@ class Trainer(Layer):
         """Trains the model.
 
         Args:
-            x: The inputs: an array, a list, a pandas column or frame.
-            y: The targets, as many rows as `x`.
+            x: The inputs: an array, a list, a pandas column or frame; for several inputs a list of such, or a dict by
+                the inputs' names.
+            y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names.
             batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
             epochs: The epoch to stop at.
             verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
@@ -365,7 +291,7 @@ class Trainer(Layer):
             validation_data: `(x, y)` or `(x, y, sample_weight)` to validate on after each epoch.
             shuffle: Put the rows in a new random order in every epoch.
             class_weight: Weights of the classes by class index.
-            sample_weight: Weights of the rows.
+            sample_weight: Weights of the rows; for several outputs one array for all, a list, or a dict by output name.
             initial_epoch: The epoch to start at, for training that goes on.
             steps_per_epoch: Batches per epoch; None is one pass over the data.
             validation_steps: Batches of validation; None is all.
@@ -455,8 +381,8 @@ class Trainer(Layer):
 
     def _train_epoch(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
         logs: dict[str, float] = {}
+        optimizer = self._prepared_optimizer()
         with self._means() as program:
-            optimizer = self._prepared_optimizer()
             for step, rows in enumerate(batches.epoch()):
                 hooks.on_train_batch_begin(step)
                 logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
@@ -547,14 +473,14 @@ class Trainer(Layer):
             callbacks: Callbacks to run.
 
         Returns:
-            A float32 array, or a list of them if the model has several outputs.
+            A float32 array, or a list or dict of them as the model's outputs are.
         """
         batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         shown = resolve_verbose(verbose, without_terminal=0)
         named, shapes = self._input_arrays("x", x)
         inputs = [array for _, array in named]
-        program = self._program()
+        program = self._part().program
         masks: list[Array | None] = [None] * len(inputs)
         batches = Batches(0, len(inputs[0]), batch_size, steps)
         parts: list[list[Array]] = []
@@ -573,16 +499,7 @@ class Trainer(Layer):
             joined = parts[0]
         else:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        return joined[0] if len(joined) == 1 else joined
-
-    def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
-        """The model called on arrays."""
-        if mask is not None:
-            raise value_error("mask", "None for a model, whose masks come from Embedding(mask_zero=True)", mask)
-        named, _ = self._input_arrays("inputs", inputs if len(inputs) > 1 else inputs[0])
-        arrays = [array for _, array in named]
-        self._eager_step += training
-        return self._program().forward(arrays, [None] * len(arrays), None, training, self._eager_step)
+        return self._pack(joined)
 
     # Single batches
 
@@ -601,8 +518,8 @@ class Trainer(Layer):
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, class_weight)
+        optimizer = self._prepared_optimizer()
         with self._means() as program:
-            optimizer = self._prepared_optimizer()
             values = program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, None)
         return self._answer(self._logs(values), return_dict)
 
@@ -622,8 +539,7 @@ class Trainer(Layer):
         """The outputs for one batch: `predict` without its loop."""
         named, _ = self._input_arrays("x", x)
         inputs = [array for _, array in named]
-        outputs = self._program().forward(inputs, [None] * len(inputs), None, training=False, step=0)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return self._pack(self._part().program.forward(inputs, [None] * len(inputs), None, training=False, step=0))
 
 
 def _check_batch_size(argument: str, value: Any, default: int = _BATCH_SIZE) -> int:

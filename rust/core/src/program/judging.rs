@@ -24,6 +24,7 @@ impl Program {
         }
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
         let mut total = penalty;
+        let mut losses: Vec<f64> = Vec::with_capacity(outputs);
         let mut means: Vec<Mean> = Vec::with_capacity(self.metrics.len());
         let mut weighted_means: Vec<Mean> = Vec::new();
         for (position, output) in self.graph.outputs.iter().enumerate() {
@@ -45,7 +46,8 @@ impl Program {
                     let sum = loss_weights.as_ref().map_or(count as f32, |weights| weights.iter().sum());
                     if sum == 0.0 { 0.0 } else { 1.0 / sum }
                 }
-            } * training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
+            };
+            let factor = training.loss_weights.as_ref().map_or(1.0, |weights| weights[position]);
             let job = |gradient, weights| LossJob {
                 prediction: tensor.value,
                 gradient,
@@ -53,10 +55,11 @@ impl Program {
                 rows: count,
                 features: tensor.shape.features(),
                 weights,
-                scale,
+                scale: scale * factor,
             };
             let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
-            total += sum * f64::from(scale);
+            losses.push(sum * f64::from(scale));
+            total += sum * f64::from(scale * factor);
             for metric in &training.metrics[position] {
                 let (sum, weight) = self.backend.metric(metric, &job(None, mask.as_deref()))?;
                 means.push(Mean { sum, weight });
@@ -72,8 +75,12 @@ impl Program {
                 total += regularizer.penalty(&parameter.read());
             }
         }
-        self.loss.sum += total * batch as f64;
-        self.loss.weight += batch as f64;
+        for (mean, loss) in
+            std::iter::once(&mut self.loss).chain(&mut self.losses).zip(std::iter::once(total).chain(losses))
+        {
+            mean.sum += loss * batch as f64;
+            mean.weight += batch as f64;
+        }
         for (mean, part) in self.metrics.iter_mut().zip(means.into_iter().chain(weighted_means)) {
             mean.sum += part.sum;
             mean.weight += part.weight;

@@ -123,6 +123,8 @@ pub struct Program {
     plans: Vec<Plan>,
     training: Option<Training>,
     loss: Mean,
+    /// The loss of each output by itself, without its weight; none for a single output, whose loss is the whole one.
+    losses: Vec<Mean>,
     metrics: Vec<Mean>,
 }
 
@@ -149,8 +151,9 @@ impl Program {
         if let Some(node) = graph.nodes.iter().find(|node| !backend.supports(&node.layer)) {
             return Err(crate::backend::unsupported(&node.name, "CPU", &node.layer));
         }
-        let (loss, metrics) = (Mean::default(), Vec::new());
-        Ok(Self { graph, parameters, backend, plans: Vec::new(), training: None, loss, metrics })
+        let loss = Mean::default();
+        let (plans, losses, metrics) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { graph, parameters, backend, plans, training: None, loss, losses, metrics })
     }
 
     /// The shapes of the outputs; `None` where the data decide.
@@ -183,6 +186,7 @@ impl Program {
         training.metrics.iter().chain(&training.weighted_metrics).flatten().try_for_each(Metric::validate)?;
         let count = training.metrics.iter().chain(&training.weighted_metrics).map(Vec::len).sum();
         self.metrics = vec![Mean::default(); count];
+        self.losses = vec![Mean::default(); if outputs > 1 { outputs } else { 0 }];
         self.loss = Mean::default();
         self.training = Some(training);
         Ok(())
@@ -191,6 +195,7 @@ impl Program {
     /// Starts loss and metrics anew.
     pub fn reset_metrics(&mut self) {
         self.loss = Mean::default();
+        self.losses.fill(Mean::default());
         self.metrics.fill(Mean::default());
     }
 
@@ -206,7 +211,8 @@ impl Program {
         outputs.map(|tensor| self.read_out(&tensor.shape, tensor.value)).collect()
     }
 
-    /// One step of training. Returns the means of the loss and the metrics since [`Program::reset_metrics`].
+    /// One step of training. Returns the means since [`Program::reset_metrics`]: the loss, the losses of the outputs where
+    /// there are several, the metrics.
     ///
     /// # Errors
     /// When the arrays do not fit the network or the losses; no weight has changed then.
@@ -264,7 +270,7 @@ impl Program {
     }
 
     fn results(&self) -> Vec<f64> {
-        std::iter::once(self.loss).chain(self.metrics.iter().copied()).map(Mean::result).collect()
+        [self.loss].iter().chain(&self.losses).chain(&self.metrics).map(|mean| mean.result()).collect()
     }
 
     /// Copies a tensor out of the backend, batch first.
