@@ -20,20 +20,33 @@ IDS = [f"{module.__name__.split('.')[-1]}.{cls.__name__}" for module, cls in CLA
 CHANGED: dict[str, Any] = {
     "amsgrad": True,
     "axis": 1,
+    "beta": 0.5,
     "beta_1": 0.8,
-    "beta_2": 0.99,
+    "beta_2": 0.98,
+    "beta_2_decay": -0.5,
     "centered": True,
+    "clip_threshold": 2.0,
     "clipnorm": 2.0,
     "decay": 0.01,
     "distribution": "uniform",
     "dtype": "float32",
+    "ema_momentum": 0.9,
+    "ema_overwrite_frequency": 5,
     "epsilon": 1e-5,
+    "epsilon_1": 1e-20,
+    "epsilon_2": 0.01,
     "from_logits": True,
     "gain": 2.0,
+    "gradient_accumulation_steps": 4,
+    "initial_accumulator_value": 0.25,
     "l1": 0.25,
+    "l1_regularization_strength": 0.25,
     "l2": 0.125,
+    "l2_regularization_strength": 0.125,
+    "l2_shrinkage_regularization_strength": 0.5,
     "label_smoothing": 0.1,
     "learning_rate": 0.5,
+    "learning_rate_power": -0.25,
     "max_value": 3.0,
     "maxval": 2.0,
     "mean": 1.0,
@@ -45,26 +58,24 @@ CHANGED: dict[str, Any] = {
     "nesterov": True,
     "rate": 0.5,
     "reduction": "sum",
+    "relative_step": False,
     "rho": 0.8,
     "scale": 2.0,
     "seed": 7,
     "stddev": 0.5,
     "threshold": 0.25,
+    "use_ema": True,
     "value": 4.0,
     "weight_decay": 0.01,
 }
 # Arguments that only their default is accepted for, and limits of which only one may be set.
 FIXED = {
     "clipvalue",
-    "ema_momentum",
-    "ema_overwrite_frequency",
     "global_clipnorm",
-    "gradient_accumulation_steps",
     "ignore_class",
     "input_axes",
     "loss_scale_factor",
     "output_axes",
-    "use_ema",
 }
 
 
@@ -103,7 +114,7 @@ class TestEveryClass:
         spec: dict[str, Any] = cls(**changed_arguments(cls)).to_spec()  # type: ignore[attr-defined]
         assert json.loads(json.dumps(spec, allow_nan=False)) == spec
         numbers = {**spec, **spec.get("loss", {})}
-        unseen = {"dtype", "name", "reduction", "seed"}
+        unseen = {"dtype", "name", "reduction", "relative_step", "seed", "use_ema"}
         for name, value in changed_arguments(cls).items():
             if name not in unseen:
                 assert numbers[name] == value
@@ -227,7 +238,7 @@ BAD_VALUES = [
     (metrics.SparseCategoricalCrossentropy, "axis", 0),
     *[
         (cls, name, value)
-        for cls in (optimizers.SGD, optimizers.RMSprop, optimizers.Adam)
+        for cls in optimizers._REGISTRY.classes
         for name, value in [
             ("learning_rate", -0.1),
             ("lr", math.nan),
@@ -236,11 +247,10 @@ BAD_VALUES = [
             ("clipnorm", -1.0),
             ("clipvalue", math.inf),
             ("global_clipnorm", -1.0),
-            ("use_ema", True),
-            ("ema_momentum", 0.9),
-            ("ema_overwrite_frequency", 10),
+            ("ema_momentum", 1.5),
+            ("ema_overwrite_frequency", 0),
             ("loss_scale_factor", 2.0),
-            ("gradient_accumulation_steps", 2),
+            ("gradient_accumulation_steps", 1),
             ("name", ""),
         ]
     ],
@@ -251,6 +261,14 @@ BAD_VALUES = [
     (optimizers.Adam, "beta_1", 1.0),
     (optimizers.Adam, "beta_2", -0.1),
     (optimizers.Adam, "epsilon", math.inf),
+    (optimizers.AdamW, "weight_decay", None),
+    (optimizers.Adagrad, "initial_accumulator_value", -0.1),
+    (optimizers.Adadelta, "rho", 1.5),
+    (optimizers.Ftrl, "learning_rate_power", 0.5),
+    (optimizers.Ftrl, "l1_regularization_strength", -1.0),
+    (optimizers.Lion, "beta_1", 0.0),
+    (optimizers.Adafactor, "beta_2_decay", 0.5),
+    (optimizers.Adafactor, "clip_threshold", 0.0),
 ]
 BAD_TYPES = [
     (regularizers.L2, "l2", "0.01"),

@@ -1,5 +1,6 @@
 """Optimizers: old spellings, limits, the learning rate and the state in the core."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from foliot import optimizers
 from foliot._core import Parameter
+from foliot._serialization import snake_case
+from foliot.optimizers import schedules
 
-CLASSES = [optimizers.SGD, optimizers.RMSprop, optimizers.Adam]
+CLASSES = optimizers._REGISTRY.classes
 ADAM = {
     "kind": "adam",
     "learning_rate": 0.001,
@@ -21,12 +24,17 @@ ADAM = {
     "clipnorm": None,
     "clipvalue": None,
     "global_clipnorm": None,
+    "schedule": None,
+    "ema_momentum": None,
+    "ema_overwrite_frequency": None,
+    "gradient_accumulation_steps": None,
 }
 
 
 def test_specs() -> None:
     assert optimizers.Adam().to_spec() == ADAM
-    common = {name: ADAM[name] for name in ("decay", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")}
+    own = ("kind", "learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad")
+    common = {name: value for name, value in ADAM.items() if name not in own}
     assert optimizers.SGD().to_spec() == {
         "kind": "sgd",
         "learning_rate": 0.01,
@@ -65,7 +73,7 @@ class TestEach:
         assert cls(0.5, lr=None).learning_rate == 0.5  # type: ignore[call-arg]
 
     def test_name(self, cls: type[optimizers.Optimizer]) -> None:
-        assert cls().name == cls.__name__.lower()  # type: ignore[call-arg]
+        assert cls().name == snake_case(cls.__name__)  # type: ignore[call-arg]
 
     def test_zero_limits_are_off_as_in_keras(self, cls: type[optimizers.Optimizer]) -> None:
         for name in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"):
@@ -112,9 +120,12 @@ class TestEach:
         assert optimizer.built
         slots = optimizer.get_slots()
         assert len(slots) == len(optimizer.slot_names()) >= 1
-        for arrays in slots:
-            assert [array.shape for array in arrays] == shapes
-            assert not any(array.any() for array in arrays)
+        for name, arrays in zip(optimizer.slot_names(), slots, strict=True):
+            if cls is not optimizers.Adafactor:
+                assert [array.shape for array in arrays] == shapes
+            begin = 0.1 if name == "accumulator" else 0.0
+            assert all((array == np.float32(begin)).all() for array in arrays)
+        assert optimizer.native.size() == sum(array.size for arrays in slots for array in arrays)
         changed = [[array + 1 + index for index, array in enumerate(arrays)] for arrays in slots]
         optimizer.set_slots(changed)
         optimizer.build(parameters)  # the same weights: nothing is reset
@@ -128,7 +139,9 @@ class TestEach:
 
 
 def test_epsilon_none_is_kerass_default() -> None:
-    for cls in (optimizers.RMSprop, optimizers.Adam):
+    for cls in CLASSES:
+        if "epsilon" not in cls.argument_names():
+            continue
         assert cls(epsilon=None).get_config()["epsilon"] == 1e-7
 
 
@@ -148,3 +161,81 @@ def test_numpy_numbers(value: Any) -> None:
 def test_misspelt_argument_is_suggested() -> None:
     with pytest.raises(TypeError, match="did you mean 'learning_rate'"):
         optimizers.Adam(learning_rte=0.1)  # type: ignore[call-arg]
+
+
+SCHEDULE = schedules.ExponentialDecay(0.5, 2, 0.25)
+
+
+class TestSchedules:
+    def test_the_learning_rate_is_the_schedules_at_the_iteration(self) -> None:
+        optimizer = optimizers.SGD(SCHEDULE)
+        assert optimizer.learning_rate == 0.5
+        optimizer.iterations = 2
+        assert optimizer.learning_rate == optimizer.native.learning_rate == 0.125
+
+    def test_configuration(self) -> None:
+        optimizer = optimizers.Adam(SCHEDULE)
+        config = json.loads(json.dumps(optimizers.serialize(optimizer)))
+        assert config["config"]["learning_rate"] == schedules.serialize(SCHEDULE)
+        again = optimizers.deserialize(config)
+        assert again.get_config() == optimizer.get_config()
+        assert again.learning_rate == 0.5
+
+    def test_a_number_after_a_schedule_is_refused_as_in_keras(self) -> None:
+        optimizer = optimizers.SGD(SCHEDULE)
+        with pytest.raises(TypeError, match="`learning_rate`: expected a schedule"):
+            optimizer.learning_rate = 0.1
+
+    def test_a_schedule_after_a_number(self) -> None:
+        optimizer = optimizers.SGD(0.1)
+        assert optimizer.native.learning_rate == np.float32(0.1)
+        optimizer.learning_rate = SCHEDULE
+        assert optimizer.learning_rate == optimizer.native.learning_rate == 0.5
+
+    def test_no_schedule(self) -> None:
+        for wrong in ("exponential_decay", [0.1]):
+            with pytest.raises(TypeError, match="`learning_rate`"):
+                optimizers.SGD(wrong)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("cls", schedules._REGISTRY.classes)
+    def test_every_class_survives_json(self, cls: Any) -> None:
+        first = {"boundaries": [1, 5.0], "values": [0.5, 0.25, 0.125]}
+        given = {"initial_learning_rate": 0.5, "decay_steps": 7, "first_decay_steps": 3, "decay_rate": 0.25, **first}
+        given |= {"end_learning_rate": 0.01, "power": 2.0, "cycle": True, "staircase": True, "alpha": 0.25}
+        given |= {"warmup_target": 2.0, "warmup_steps": 4, "t_mul": 3.0, "m_mul": 0.5, "name": "mine"}
+        arguments = {name: given[name] for name in cls.argument_names()}
+        schedule = cls(**arguments)
+        again = schedules.deserialize(json.loads(json.dumps(schedules.serialize(schedule))))
+        assert again == schedule
+        assert again.get_config() == arguments
+        assert [again(step) for step in range(20)] == [schedule(step) for step in range(20)]
+
+    @pytest.mark.parametrize(
+        ("make", "named"),
+        [
+            (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps"),
+            (lambda: schedules.PolynomialDecay(-0.1, 5), "initial_learning_rate"),
+            (lambda: schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.2]), "boundaries"),
+            (lambda: schedules.PiecewiseConstantDecay([2, 1], [0.1, 0.2, 0.3]), "boundaries"),
+            (lambda: schedules.CosineDecayRestarts(0.1, 5, t_mul=0.5), "t_mul"),
+            (lambda: schedules.CosineDecay(0.1, 5, warmup_steps=-1), "warmup_steps"),
+            (lambda: SCHEDULE(-1), "step"),
+        ],
+    )
+    def test_bad_numbers(self, make: Any, named: str) -> None:
+        with pytest.raises(ValueError, match=f"`{named}`"):
+            make()
+
+
+def test_weights_that_do_not_decay() -> None:
+    kernel, bias = Parameter("kernel", np.ones(2, np.float32)), Parameter("bias", np.ones(2, np.float32))
+    optimizer = optimizers.SGD(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.build([kernel, bias])
+    assert optimizer.state() == {"iterations": 0, "undecayed": [1]}
+    with pytest.raises(ValueError, match="before training"):
+        optimizer.exclude_from_weight_decay(var_list=[kernel])
+    other = optimizers.SGD(weight_decay=0.5)
+    other.exclude_from_weight_decay(var_list=[kernel])
+    other.build([kernel, bias])
+    assert other.state()["undecayed"] == [0]

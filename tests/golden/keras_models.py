@@ -130,7 +130,8 @@ def loss(spec: Spec) -> keras.losses.Loss:
 def optimizer(spec: Spec) -> keras.optimizers.Optimizer:
     """An optimizer's dictionary as a Keras optimizer; the legacy `decay` as the schedule that it stands for."""
     options = dict(spec)
-    made = {"sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
+    made = {cls.__name__.lower(): cls for cls in vars(keras.optimizers).values() if isinstance(cls, type)}
+    options["use_ema"] = options.get("ema_momentum") is not None
     decay = options.pop("decay")
     if decay:
         options["learning_rate"] = keras.optimizers.schedules.InverseTimeDecay(options["learning_rate"], 1, decay)

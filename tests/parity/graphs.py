@@ -218,5 +218,20 @@ def optimizer(kind: str, learning_rate: float, **options: Any) -> Spec:
         "sgd": {"momentum": 0.0, "nesterov": False},
         "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
         "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+        "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7},
+        "adadelta": {"rho": 0.95, "epsilon": 1e-7},
+        "adamax": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "ftrl": {
+            "learning_rate_power": -0.5,
+            "initial_accumulator_value": 0.1,
+            "l1_regularization_strength": 0.0,
+            "l2_regularization_strength": 0.0,
+            "l2_shrinkage_regularization_strength": 0.0,
+            "beta": 0.0,
+        },
+        "lion": {"beta_1": 0.9, "beta_2": 0.99},
+        "lamb": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "adafactor": {"beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0},
     }[kind]
     return {"kind": kind, "learning_rate": learning_rate} | own | _TAIL | options

@@ -62,6 +62,9 @@ def text_problem(
 
 TAIL: dict[str, st.SearchStrategy[Any]] = {
     "weight_decay": st.sampled_from([None, 0.05]),
+    "ema_momentum": st.sampled_from([None, 0.5]),
+    "ema_overwrite_frequency": st.sampled_from([None, 2]),
+    "gradient_accumulation_steps": st.sampled_from([None, None, 2]),
     "decay": st.sampled_from([0.0, 0.2]),
     "clip": st.sampled_from(
         [
@@ -80,6 +83,27 @@ def with_tail(kind: str, learning_rate: float, clip: Spec, **options: Any) -> Sp
     """Keras allows one kind of clipping at a time."""
     return optimizer(kind, learning_rate, **clip, **options)
 
+
+SOME_EPSILON = st.sampled_from([1e-4, 1e-2])
+OTHERS: list[tuple[str, float, dict[str, st.SearchStrategy[Any]]]] = [
+    ("adagrad", 0.05, {"initial_accumulator_value": st.sampled_from([0.1, 0.001]), "epsilon": SOME_EPSILON}),
+    ("adadelta", 1.0, {"rho": st.sampled_from([0.95, 0.5]), "epsilon": SOME_EPSILON}),
+    ("adamax", 0.01, {"beta_1": st.sampled_from([0.9, 0.3]), "epsilon": SOME_EPSILON}),
+    ("nadam", 0.01, {"beta_1": st.sampled_from([0.9, 0.3]), "epsilon": SOME_EPSILON}),
+    ("lamb", 0.01, {"beta_2": st.sampled_from([0.999, 0.7]), "epsilon": SOME_EPSILON}),
+    ("adafactor", 0.01, {"clip_threshold": st.sampled_from([1.0, 0.3]), "epsilon_1": st.sampled_from([1e-4, 1e-6])}),
+    (
+        "ftrl",
+        0.05,
+        {
+            "learning_rate_power": st.sampled_from([-0.5, -0.3, -1.0]),
+            "l1_regularization_strength": st.sampled_from([0.0, 0.001]),
+            "l2_regularization_strength": st.sampled_from([0.0, 0.1]),
+            "l2_shrinkage_regularization_strength": st.sampled_from([0.0, 0.02]),
+            "beta": st.sampled_from([0.0, 0.01]),
+        },
+    ),
+]
 
 # An epsilon well above the rounding of gradients keeps quotients such as g / sqrt(g^2 + epsilon) from hanging on that
 # rounding.
@@ -105,6 +129,12 @@ OPTIMIZERS = st.one_of(
             **TAIL,
         }
     ).map(lambda options: with_tail("adam", 0.01, **options)),
+    *(
+        st.fixed_dictionaries({**own, **TAIL}).map(
+            lambda options, kind=kind, rate=rate: with_tail(kind, rate, **options)
+        )
+        for kind, rate, own in OTHERS
+    ),
 )
 
 
@@ -201,6 +231,22 @@ def test_evaluation_changes_no_weight() -> None:
         optimizer("sgd", 0.1, momentum=0.5),
         optimizer("rmsprop", 0.01, momentum=0.5, centered=True),
         optimizer("adam", 0.01, amsgrad=True),
+        optimizer("adam", 0.01, ema_momentum=0.5, ema_overwrite_frequency=2, gradient_accumulation_steps=2),
+        *(
+            optimizer(kind, 0.01)
+            for kind in ("adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion", "lamb", "adafactor")
+        ),
+        optimizer(
+            "sgd",
+            0.0,
+            schedule={
+                "kind": "exponential_decay",
+                "initial_learning_rate": 0.1,
+                "decay_steps": 2.0,
+                "decay_rate": 0.5,
+                "staircase": False,
+            },
+        ),
     ],
     ids=lambda spec: spec["kind"],
 )

@@ -122,6 +122,26 @@ OPTIMIZERS = [
     optimizer("rmsprop", 0.01, epsilon=1e-3, centered=True, momentum=0.4, weight_decay=0.01),
     optimizer("adam", 0.01, epsilon=1e-3, clipvalue=0.05),
     optimizer("adam", 0.01, epsilon=1e-3, amsgrad=True, weight_decay=0.02),
+    optimizer("adagrad", 0.05, epsilon=1e-3, clipnorm=0.1),
+    optimizer("adagrad", 0.05, initial_accumulator_value=0.01, weight_decay=0.02),
+    optimizer("adadelta", 1.0, epsilon=1e-3, rho=0.8),
+    optimizer("adamax", 0.01, epsilon=1e-3, weight_decay=0.02),
+    optimizer("nadam", 0.01, epsilon=1e-3, global_clipnorm=0.5),
+    optimizer("nadam", 0.01, epsilon=1e-3, beta_1=0.5, gradient_accumulation_steps=3),
+    optimizer("ftrl", 0.05, l1_regularization_strength=0.001, weight_decay=0.02),
+    optimizer(
+        "ftrl",
+        0.05,
+        learning_rate_power=-0.3,
+        l2_regularization_strength=0.1,
+        l2_shrinkage_regularization_strength=0.02,
+        beta=0.01,
+    ),
+    optimizer("lamb", 0.01, epsilon=1e-3, weight_decay=0.02),
+    optimizer("adafactor", 0.01, epsilon_1=1e-6),
+    optimizer("adafactor", 0.01, epsilon_1=1e-6, clip_threshold=0.5, weight_decay=0.02),
+    optimizer("adam", 0.01, epsilon=1e-3, ema_momentum=0.6, ema_overwrite_frequency=4, gradient_accumulation_steps=2),
+    optimizer("sgd", 0.1, momentum=0.5, ema_momentum=0.9, ema_overwrite_frequency=3, weight_decay=0.1, clipnorm=0.1),
 ]
 
 
@@ -182,6 +202,10 @@ def test_models(problem: Problem) -> None:
 @few
 @given(problem=models(), spec=st.sampled_from(OPTIMIZERS))
 def test_training(problem: Problem, spec: Spec) -> None:
+    check_training(problem, spec)
+
+
+def check_training(problem: Problem, spec: Spec) -> None:
     """Losses of ten steps on batches in turn; weights after the first and the last."""
     graph = problem.graph.to_dict()
     native = Native(problem)

@@ -145,8 +145,7 @@ class Trainer(Network):
         """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
         if self.optimizer is None or not self.optimizer.built:
             return 0
-        trained = sum(math.prod(weight.shape) for weight in self.optimizer.parameters)
-        return 2 + len(self.optimizer.slot_names()) * trained
+        return 2 + self.optimizer.native.size()
 
     @property
     def metrics_names(self) -> list[str]:
@@ -186,18 +185,22 @@ class Trainer(Network):
         self._shuffles = check_integer("shuffles", shuffles, minimum=0)
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """The optimizer's iteration and its slots by name, None before training."""
+        """The optimizer's iteration, its undecayed weights and its slots by name, None before training."""
         if self.optimizer is None or not self.optimizer.built:
             return None
         slots = dict(zip(self.optimizer.slot_names(), self.optimizer.get_slots(), strict=True))
-        return {"iterations": self.optimizer.iterations, "slots": slots}
+        return {**self.optimizer.state(), "slots": slots}
 
     def restore_optimizer(self, state: Mapping[str, Any], slots: Mapping[str, list[Array]]) -> None:
         """Sets the optimizer to what `optimizer_state` returned."""
-        self._prepared_optimizer()
         _, optimizer = self._compiled()
+        parameters = self._assembled().trainable_parameters()
+        # Files of earlier versions do not have it.
+        undecayed = state.get("undecayed", [])
+        optimizer.exclude_from_weight_decay([parameters[position] for position in undecayed])
+        optimizer.build(parameters)
         names = optimizer.slot_names()
-        if set(state) != {"iterations"} or not set(slots) <= set(names):
+        if set(state) - {"undecayed"} != {"iterations"} or not set(slots) <= set(names):
             raise value_error("optimizer", f"iterations and the slots {names}", [*state, *slots])
         optimizer.set_slots([slots.get(name, []) for name in names])
         optimizer.iterations = state["iterations"]
@@ -355,6 +358,7 @@ class Trainer(Network):
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            self._compiled()[1].finalize_variable_values()
             hooks.on_train_end(logs)
         return history
 

@@ -3,7 +3,7 @@
 use crate::layers::Layer;
 use crate::losses::{Loss, Targets};
 use crate::metrics::Metric;
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, WeightState};
 use crate::parameter::Parameter;
 use crate::tensor::{Shape, Span};
 use crate::{Error, Result};
@@ -138,7 +138,7 @@ pub trait Backend {
     /// # Errors
     /// As [`Backend::loss`].
     fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<(f64, f64)>;
-    /// Clips the gradients, updates the weights and their slots, enforces the constraints.
+    /// Accumulates and clips the gradients, updates the weights, their slots and means, enforces the constraints.
     ///
     /// # Errors
     /// When a constraint names an axis that a weight does not have.
@@ -183,8 +183,8 @@ pub struct UpdateParameter<'a> {
     pub parameter: &'a Parameter,
     /// Its gradient.
     pub gradient: Span,
-    /// The optimizer's arrays for it.
-    pub slots: &'a mut [Vec<f32>],
+    /// What the optimizer keeps for it.
+    pub state: WeightState<'a>,
     /// A penalty whose gradient is added.
     pub regularizer: Option<&'a crate::regularizers::Regularizer>,
     /// What is enforced afterwards.

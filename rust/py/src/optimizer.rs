@@ -2,7 +2,7 @@
 
 use crate::arrays::to_numpy;
 use crate::errors::to_python;
-use foliot_core::optimizers::OptimizerState;
+use foliot_core::optimizers::{OptimizerState, parse_schedule};
 use foliot_core::parameter;
 use numpy::{AllowTypeChange, PyArrayDyn, PyArrayLikeDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Parameter>()?;
-    module.add_class::<Optimizer>()
+    module.add_class::<Optimizer>()?;
+    module.add_function(wrap_pyfunction!(scheduled_rate, module)?)
 }
 
 /// An array of any number type and layout, as NumPy converts it.
@@ -80,12 +81,16 @@ impl Optimizer {
 
     #[getter]
     fn learning_rate(&self, py: Python<'_>) -> f32 {
-        py.detach(|| self.lock().learning_rate)
+        py.detach(|| self.lock().learning_rate())
     }
 
     #[setter]
     fn set_learning_rate(&self, py: Python<'_>, value: f32) {
-        py.detach(|| self.lock().learning_rate = value);
+        py.detach(|| self.lock().set_learning_rate(value));
+    }
+
+    fn set_schedule(&self, py: Python<'_>, spec: &str) -> PyResult<()> {
+        py.detach(|| self.lock().set_schedule(spec)).map_err(to_python)
     }
 
     #[getter]
@@ -98,9 +103,18 @@ impl Optimizer {
         py.detach(|| self.lock().iterations = value);
     }
 
-    fn build(&self, py: Python<'_>, parameters: Vec<PyRef<'_, Parameter>>) {
+    #[pyo3(signature = (parameters, undecayed=Vec::new()))]
+    fn build(&self, py: Python<'_>, parameters: Vec<PyRef<'_, Parameter>>, undecayed: Vec<usize>) {
         let parameters = shared(&parameters);
-        py.detach(|| self.lock().build(&parameters));
+        py.detach(|| self.lock().build(&parameters, &undecayed));
+    }
+
+    fn take_averages(&self, py: Python<'_>) {
+        py.detach(|| self.lock().take_averages());
+    }
+
+    fn size(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().size())
     }
 
     fn slot_names(&self, py: Python<'_>) -> Vec<&'static str> {
@@ -118,4 +132,10 @@ impl Optimizer {
         let slots = slots.iter().map(|slot| slot.iter().map(values).collect()).collect();
         py.detach(|| self.lock().set_slots(slots)).map_err(to_python)
     }
+}
+
+/// The learning rate of a schedule when so many steps have been made.
+#[pyfunction]
+fn scheduled_rate(spec: &str, steps: f64) -> PyResult<f64> {
+    Ok(parse_schedule(spec).map_err(to_python)?.at(steps))
 }

@@ -9,6 +9,7 @@ use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
 use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
+use crate::optimizers::{Optimizer, Part};
 use crate::tensor::{Buffer, Span};
 use crate::threads;
 use crate::{Error, Result};
@@ -258,10 +259,31 @@ impl Backend for Cpu {
             rest = tail;
             gradients.push(gradient);
         }
-        optimizer.clip(&mut gradients);
+        for (entry, gradient) in parameters.iter_mut().zip(&mut gradients) {
+            optimizer.accumulate(iteration, gradient, entry.state.slots);
+        }
+        let moves = optimizer.is_update(iteration);
+        if moves {
+            optimizer.clip(&mut gradients);
+        }
         for (entry, gradient) in parameters.iter_mut().zip(gradients) {
             let mut weight = entry.parameter.write();
-            update_one(self.level, optimizer, learning_rate, iteration, &mut weight, gradient, entry.slots);
+            if moves {
+                let (shape, decays) = (entry.parameter.shape(), entry.state.decays);
+                let slots = &mut entry.state.slots[..optimizer.rule_slots()];
+                update_one(
+                    self.level,
+                    optimizer,
+                    learning_rate,
+                    iteration,
+                    shape,
+                    decays,
+                    &mut weight,
+                    gradient,
+                    slots,
+                );
+            }
+            optimizer.average(iteration, &mut weight, entry.state.slots);
             if let Some(constraint) = entry.constraint {
                 constraint.apply(&mut weight, entry.parameter.shape())?;
             }
@@ -272,16 +294,23 @@ impl Backend for Cpu {
     fn synchronize(&mut self) {}
 }
 
-/// Updates one weight, in parts that the threads share; the formulas are element-wise, so the cuts change no bits.
+/// Updates one weight, in parts that the threads share where the formula is element-wise, so that the cuts change no bits.
 fn update_one(
     level: Level,
-    optimizer: &crate::optimizers::Optimizer,
+    optimizer: &Optimizer,
     learning_rate: f32,
     iteration: u64,
+    shape: &[usize],
+    decays: bool,
     weight: &mut [f32],
     gradient: &[f32],
     slots: &mut [Vec<f32>],
 ) {
+    if optimizer.needs_whole() {
+        let slots = &mut slots.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>();
+        let part = Part { shape, decays, weight, gradient, slots };
+        return optimizer.update(level, learning_rate, iteration, part);
+    }
     let len = weight.len();
     let weight = Parts(weight.as_mut_ptr());
     let slot_parts: Vec<Parts> = slots.iter_mut().map(|slot| Parts(slot.as_mut_ptr())).collect();
@@ -293,7 +322,8 @@ fn update_one(
             let slots: Vec<&mut [f32]> = slot_parts.iter().map(|slot| slot.part(start, count)).collect();
             (weight.part(start, count), slots)
         };
-        optimizer.update(level, learning_rate, iteration, weight, &gradient[start..start + count], &mut slots);
+        let gradient = &gradient[start..start + count];
+        optimizer.update(level, learning_rate, iteration, Part { shape, decays, weight, gradient, slots: &mut slots });
     });
 }
 

@@ -12,10 +12,11 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Formula, Moment, Slot, correction};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
-/// Keras's `Adam`.
+/// Keras's `Adam`, and its `AdamW`, which is Adam with a weight decay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adam {
@@ -29,36 +30,35 @@ pub struct Adam {
     pub amsgrad: bool,
 }
 
-impl Adam {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Formula for Adam {
+    fn validate(&self) -> Result<()> {
         check::below_one("beta_1", self.beta_1)?;
         check::below_one("beta_2", self.beta_2)?;
         check::non_negative("epsilon", self.epsilon)
     }
 
-    pub(super) fn slot_names(&self) -> Vec<&'static str> {
-        let mut names = vec!["momentum", "velocity"];
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = vec![Slot::zeros("momentum"), Slot::zeros("velocity")];
         if self.amsgrad {
-            names.push("velocity_hat");
+            slots.push(Slot::zeros("velocity_hat"));
         }
-        names
+        slots
     }
 
-    pub(super) fn update(&self, sweep: Sweep, iteration: u64) {
+    fn update(&self, moment: Moment, sweep: Sweep) {
         let rate = sweep.learning_rate;
         if self.amsgrad {
-            sweep.run(&self.vectors::<true>(rate, iteration));
+            sweep.run(&self.vectors::<true>(rate, moment.iteration));
         } else {
-            sweep.run(&self.vectors::<false>(rate, iteration));
+            sweep.run(&self.vectors::<false>(rate, moment.iteration));
         }
     }
+}
 
+impl Adam {
     fn vectors<const AMSGRAD: bool>(&self, learning_rate: f32, iteration: u64) -> Vectors<AMSGRAD> {
-        // 1 - beta^t, with Keras's roundings: beta, the power and the difference are f32 there, and for the 0.999 of a
-        // first step that shows in the sixth digit.
-        let correction = |beta: f64| 1.0 - f64::from(beta as f32).powf(iteration as f64) as f32;
         Vectors {
-            rate: learning_rate * correction(self.beta_2).sqrt() / correction(self.beta_1),
+            rate: learning_rate * correction(self.beta_2, iteration).sqrt() / correction(self.beta_1, iteration),
             rest_1: (1.0 - self.beta_1) as f32,
             rest_2: (1.0 - self.beta_2) as f32,
             epsilon: self.epsilon as f32,

@@ -1,10 +1,21 @@
 //! Optimizers in Keras's formulas, with its clipping, decoupled weight decay and the older time-based learning rate decay.
 //!
-//! One step is: [`Optimizer::clip`] on all gradients together, then [`Optimizer::update`] on every weight. An update treats
-//! each element by itself, so a weight may be cut anywhere and its parts updated in any order, with the same bits.
+//! One step is: [`Optimizer::accumulate`], [`Optimizer::clip`] on all gradients together, [`Optimizer::update`] and
+//! [`Optimizer::average`] on every weight. Unless [`Optimizer::needs_whole`], an update treats each element by itself, so
+//! a weight may be cut anywhere and its parts updated in any order, with the same bits.
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
+mod adamax;
+mod formula;
+mod ftrl;
+mod lamb;
+mod lion;
+mod nadam;
 mod rmsprop;
+mod schedule;
 mod sgd;
 mod state;
 mod sweep;
@@ -14,13 +25,23 @@ mod tests;
 use foliot_simd::Level;
 use serde::{Deserialize, Serialize};
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
+pub use ftrl::Ftrl;
+pub use lamb::Lamb;
+pub use lion::Lion;
+pub use nadam::Nadam;
 pub use rmsprop::Rmsprop;
+pub use schedule::Schedule;
 pub use sgd::Sgd;
-pub use state::OptimizerState;
+pub use state::{OptimizerState, WeightState, parse_schedule};
 
 use crate::regularizers::sum_of_squares;
 use crate::{Error, Result, check};
+use formula::{Formula, Moment, Slot};
 use sweep::Sweep;
 
 /// An optimizer and all its hyper-parameters. They are f64, as written in Python, and become f32 where Keras's do.
@@ -28,6 +49,9 @@ use sweep::Sweep;
 pub struct Optimizer {
     /// The step size, before any decay.
     pub learning_rate: f64,
+    /// What gives the step size instead, from the number of steps that were made.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
     /// Keras 2's decay: step `t` (from 1) uses `learning_rate / (1 + decay * (t - 1))`.
     pub decay: f64,
     /// Each step takes `weight * weight_decay * learning_rate` off every weight, before the update.
@@ -38,6 +62,15 @@ pub struct Optimizer {
     pub clipvalue: Option<f64>,
     /// The largest norm of all gradients together.
     pub global_clipnorm: Option<f64>,
+    /// Running means of the weights are kept; this much of them at each step.
+    #[serde(default)]
+    pub ema_momentum: Option<f64>,
+    /// Every so many steps the weights take the values of their running means.
+    #[serde(default)]
+    pub ema_overwrite_frequency: Option<u64>,
+    /// The mean of the gradients of so many batches makes one step.
+    #[serde(default)]
+    pub gradient_accumulation_steps: Option<u64>,
     /// The update itself. Being flattened, it sees every key that is none of the above, and refuses those it does not know.
     #[serde(flatten)]
     pub rule: Rule,
@@ -53,6 +86,54 @@ pub enum Rule {
     Rmsprop(Rmsprop),
     /// Running means of gradients and their squares, corrected for their start at zero.
     Adam(Adam),
+    /// Gradients divided by the root of the sum of their squares.
+    Adagrad(Adagrad),
+    /// Steps as long as the root mean square of the steps before.
+    Adadelta(Adadelta),
+    /// Adam with a decaying maximum.
+    Adamax(Adamax),
+    /// Adam with Nesterov's momentum.
+    Nadam(Nadam),
+    /// Follow the regularized leader.
+    Ftrl(Ftrl),
+    /// The sign of a running mean.
+    Lion(Lion),
+    /// Adam with steps in proportion to the weight.
+    Lamb(Lamb),
+    /// Squares of gradients by rows and columns.
+    Adafactor(Adafactor),
+}
+
+impl Rule {
+    fn formula(&self) -> &dyn Formula {
+        match self {
+            Self::Sgd(rule) => rule,
+            Self::Rmsprop(rule) => rule,
+            Self::Adam(rule) => rule,
+            Self::Adagrad(rule) => rule,
+            Self::Adadelta(rule) => rule,
+            Self::Adamax(rule) => rule,
+            Self::Nadam(rule) => rule,
+            Self::Ftrl(rule) => rule,
+            Self::Lion(rule) => rule,
+            Self::Lamb(rule) => rule,
+            Self::Adafactor(rule) => rule,
+        }
+    }
+}
+
+/// A weight, or a part of one, in a step.
+pub struct Part<'a, 'b> {
+    /// The whole weight's axes.
+    pub shape: &'a [usize],
+    /// Whether `weight_decay` applies to it.
+    pub decays: bool,
+    /// Its values.
+    pub weight: &'a mut [f32],
+    /// Its gradient.
+    pub gradient: &'a [f32],
+    /// The arrays of the rule: the first [`Optimizer::rule_slots`] of those that are kept for it.
+    pub slots: &'a mut [&'b mut [f32]],
 }
 
 impl Optimizer {
@@ -80,20 +161,93 @@ impl Optimizer {
             let expected = "at most one of `clipnorm`, `clipvalue` and `global_clipnorm`";
             return Err(Error::value("clipnorm", expected, received.join(", ")));
         }
-        match &self.rule {
-            Rule::Sgd(rule) => rule.validate(),
-            Rule::Rmsprop(rule) => rule.validate(),
-            Rule::Adam(rule) => rule.validate(),
+        if let Some(momentum) = self.ema_momentum {
+            check::fraction("ema_momentum", momentum)?;
+        }
+        if self.ema_overwrite_frequency == Some(0) {
+            return Err(Error::value("ema_overwrite_frequency", "an integer >= 1", "0"));
+        }
+        if let Some(steps @ 0..=1) = self.gradient_accumulation_steps {
+            return Err(Error::value("gradient_accumulation_steps", "an integer >= 2", steps.to_string()));
+        }
+        self.schedule.as_ref().map_or(Ok(()), Schedule::validate)?;
+        self.rule.formula().validate()
+    }
+
+    /// The arrays that each weight has beside it: the rule's in Keras's order, sums of gradients, running means.
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = self.rule.formula().slots();
+        if self.gradient_accumulation_steps.is_some() {
+            slots.push(Slot::zeros("gradient_accumulator"));
+        }
+        if self.ema_momentum.is_some() {
+            slots.push(Slot::zeros("average"));
+        }
+        slots
+    }
+
+    /// The names of the state that each weight has beside it.
+    #[must_use]
+    pub fn slot_names(&self) -> Vec<&'static str> {
+        self.slots().iter().map(|slot| slot.name).collect()
+    }
+
+    /// How many of [`Self::slot_names`] are the rule's own; they come first.
+    #[must_use]
+    pub fn rule_slots(&self) -> usize {
+        self.rule.formula().slots().len()
+    }
+
+    /// Whether a weight may not be cut.
+    #[must_use]
+    pub fn needs_whole(&self) -> bool {
+        self.rule.formula().needs_whole()
+    }
+
+    /// The shapes and initial values of the state of a weight.
+    #[must_use]
+    pub fn initial_slots(&self, shape: &[usize]) -> Vec<(Vec<usize>, Vec<f32>)> {
+        let slot = |slot: &Slot| {
+            let shape = slot.shape_for(shape);
+            let values = vec![slot.initial; shape.iter().product()];
+            (shape, values)
+        };
+        self.slots().iter().map(slot).collect()
+    }
+
+    /// Whether weights change in step `iteration`, counted from 1.
+    #[must_use]
+    pub fn is_update(&self, iteration: u64) -> bool {
+        self.gradient_accumulation_steps.is_none_or(|steps| iteration.is_multiple_of(steps))
+    }
+
+    /// Adds a gradient to the sum of those before; where [`Self::is_update`] it becomes their mean, and the sum 0.
+    pub fn accumulate(&self, iteration: u64, gradient: &mut [f32], slots: &mut [Vec<f32>]) {
+        let Some(steps) = self.gradient_accumulation_steps else { return };
+        let Some(sums) = slots.get_mut(self.rule_slots()) else { return };
+        if self.is_update(iteration) {
+            for (g, sum) in gradient.iter_mut().zip(sums) {
+                *g = (*g + *sum) / steps as f32;
+                *sum = 0.0;
+            }
+        } else {
+            for (g, sum) in gradient.iter().zip(sums) {
+                *sum += *g;
+            }
         }
     }
 
-    /// The state that each weight has beside it, in Keras's order. All of it starts as zeros of the weight's shape.
-    #[must_use]
-    pub fn slot_names(&self) -> Vec<&'static str> {
-        match &self.rule {
-            Rule::Sgd(rule) => rule.slot_names(),
-            Rule::Rmsprop(rule) => rule.slot_names(),
-            Rule::Adam(rule) => rule.slot_names(),
+    /// Takes a weight into its running mean, which is the first weight at first, and the mean into the weight where
+    /// `ema_overwrite_frequency` wants it. As in Keras this happens in steps that only accumulate, too.
+    pub fn average(&self, iteration: u64, weight: &mut [f32], slots: &mut [Vec<f32>]) {
+        let (Some(momentum), Some(means)) = (self.ema_momentum, slots.last_mut()) else { return };
+        let momentum = if iteration <= 1 { 0.0 } else { momentum as f32 };
+        let rest = 1.0 - momentum;
+        for (mean, w) in means.iter_mut().zip(weight.iter()) {
+            *mean = if momentum == 0.0 { *w } else { momentum * *mean + rest * *w };
+        }
+        if self.ema_overwrite_frequency.is_some_and(|every| iteration.is_multiple_of(every)) {
+            weight.copy_from_slice(means);
         }
     }
 
@@ -131,29 +285,20 @@ impl Optimizer {
         }
     }
 
-    /// One step of one weight, or of any part of it, in place.
+    /// One step of one weight, or of any part of it unless [`Self::needs_whole`], in place.
     ///
-    /// `learning_rate` is the one before decay; `iteration` counts from 1; `slots` are those of [`Self::slot_names`].
+    /// `learning_rate` is the one before decay; `iteration` counts from 1.
     ///
     /// # Panics
-    /// When lengths differ or the number of slots is not that of [`Self::slot_names`]; both are the caller's mistake.
-    pub fn update(
-        &self,
-        level: Level,
-        learning_rate: f32,
-        iteration: u64,
-        weight: &mut [f32],
-        gradient: &[f32],
-        slots: &mut [&mut [f32]],
-    ) {
+    /// When lengths differ or the number of slots is not [`Self::rule_slots`]; both are the caller's mistake.
+    pub fn update(&self, level: Level, learning_rate: f32, iteration: u64, part: Part<'_, '_>) {
+        let Part { shape, decays, weight, gradient, slots } = part;
         let learning_rate = self.learning_rate_at(learning_rate, iteration);
-        let weight_decay = self.weight_decay.map(|decay| decay as f32);
-        let sweep = Sweep { level, learning_rate, weight_decay, weight, gradient, slots };
-        match &self.rule {
-            Rule::Sgd(rule) => rule.update(sweep),
-            Rule::Rmsprop(rule) => rule.update(sweep),
-            Rule::Adam(rule) => rule.update(sweep, iteration),
-        }
+        let weight_decay = self.weight_decay.filter(|_| decays).map(|decay| decay as f32);
+        let moment = Moment { iteration, accumulation: self.gradient_accumulation_steps.unwrap_or(1) };
+        self.rule
+            .formula()
+            .update(moment, Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape });
     }
 }
 

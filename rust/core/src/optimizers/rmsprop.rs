@@ -10,6 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Formula, Moment, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -27,25 +28,25 @@ pub struct Rmsprop {
     pub centered: bool,
 }
 
-impl Rmsprop {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Formula for Rmsprop {
+    fn validate(&self) -> Result<()> {
         check::fraction("rho", self.rho)?;
         check::fraction("momentum", self.momentum)?;
         check::non_negative("epsilon", self.epsilon)
     }
 
-    pub(super) fn slot_names(&self) -> Vec<&'static str> {
-        let mut names = vec!["velocity"];
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = vec![Slot::zeros("velocity")];
         if self.momentum > 0.0 {
-            names.push("momentum");
+            slots.push(Slot::zeros("momentum"));
         }
         if self.centered {
-            names.push("average_gradient");
+            slots.push(Slot::zeros("average_gradient"));
         }
-        names
+        slots
     }
 
-    pub(super) fn update(&self, sweep: Sweep) {
+    fn update(&self, _: Moment, sweep: Sweep) {
         let rate = sweep.learning_rate;
         match (self.momentum > 0.0, self.centered) {
             (false, false) => sweep.run(&self.vectors::<false, false>(rate)),
@@ -54,7 +55,9 @@ impl Rmsprop {
             (true, true) => sweep.run(&self.vectors::<true, true>(rate)),
         }
     }
+}
 
+impl Rmsprop {
     fn vectors<const MOMENTUM: bool, const CENTERED: bool>(&self, learning_rate: f32) -> Vectors<MOMENTUM, CENTERED> {
         Vectors {
             learning_rate,

@@ -10,6 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Formula, Moment, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -23,16 +24,16 @@ pub struct Sgd {
     pub nesterov: bool,
 }
 
-impl Sgd {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Formula for Sgd {
+    fn validate(&self) -> Result<()> {
         check::fraction("momentum", self.momentum)
     }
 
-    pub(super) fn slot_names(&self) -> Vec<&'static str> {
-        if self.momentum == 0.0 { vec![] } else { vec!["momentum"] }
+    fn slots(&self) -> Vec<Slot> {
+        if self.momentum == 0.0 { vec![] } else { vec![Slot::zeros("momentum")] }
     }
 
-    pub(super) fn update(&self, sweep: Sweep) {
+    fn update(&self, _: Moment, sweep: Sweep) {
         let learning_rate = sweep.learning_rate;
         let momentum = self.momentum as f32;
         if self.momentum == 0.0 {

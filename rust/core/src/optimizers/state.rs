@@ -1,6 +1,6 @@
 //! What an optimizer remembers between steps.
 
-use super::Optimizer;
+use super::{Optimizer, Schedule};
 use crate::parameter::Parameter;
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use std::sync::Arc;
 /// An optimizer with its arrays for each weight.
 pub struct OptimizerState {
     optimizer: Optimizer,
-    /// The step size of the next step; schedules and callbacks change it.
-    pub learning_rate: f32,
+    learning_rate: f32,
     /// Steps that have been made.
     pub iterations: u64,
     entries: Vec<Entry>,
@@ -17,7 +16,17 @@ pub struct OptimizerState {
 
 struct Entry {
     parameter: Arc<Parameter>,
+    decays: bool,
+    shapes: Vec<Vec<usize>>,
     slots: Vec<Vec<f32>>,
+}
+
+/// What belongs to one weight.
+pub struct WeightState<'a> {
+    /// Whether the weight decays.
+    pub decays: bool,
+    /// The arrays that are kept for it.
+    pub slots: &'a mut [Vec<f32>],
 }
 
 impl OptimizerState {
@@ -38,13 +47,37 @@ impl OptimizerState {
         &self.optimizer
     }
 
-    /// Makes the arrays for weights that have none yet.
-    pub fn build(&mut self, parameters: &[Arc<Parameter>]) {
-        let names = self.optimizer.slot_names().len();
-        for parameter in parameters {
+    /// The step size of the next step.
+    #[must_use]
+    pub fn learning_rate(&self) -> f32 {
+        self.optimizer
+            .schedule
+            .as_ref()
+            .map_or(self.learning_rate, |schedule| schedule.at(self.iterations as f64) as f32)
+    }
+
+    /// Sets the step size of all steps that follow, in place of any schedule.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) {
+        self.learning_rate = learning_rate;
+        self.optimizer.schedule = None;
+    }
+
+    /// Sets what gives the step size of the steps that follow.
+    ///
+    /// # Errors
+    /// When the description is not that of a schedule, or a number in it cannot be used.
+    pub fn set_schedule(&mut self, json: &str) -> Result<()> {
+        self.optimizer.schedule = Some(parse_schedule(json)?);
+        Ok(())
+    }
+
+    /// Makes the arrays for weights that have none yet. Weights that are not in `undecayed`, by position, decay.
+    pub fn build(&mut self, parameters: &[Arc<Parameter>], undecayed: &[usize]) {
+        for (position, parameter) in parameters.iter().enumerate() {
             if self.position(parameter).is_none() {
-                let len: usize = parameter.shape().iter().product();
-                self.entries.push(Entry { parameter: parameter.clone(), slots: vec![vec![0.0; len]; names] });
+                let (shapes, slots) = self.optimizer.initial_slots(parameter.shape()).into_iter().unzip();
+                let decays = !undecayed.contains(&position);
+                self.entries.push(Entry { parameter: parameter.clone(), decays, shapes, slots });
             }
         }
     }
@@ -53,23 +86,41 @@ impl OptimizerState {
         self.entries.iter().position(|entry| Arc::ptr_eq(&entry.parameter, parameter))
     }
 
-    /// The arrays of the given weights, each weight once.
-    pub fn slots_of<'a>(&'a mut self, parameters: &[Arc<Parameter>]) -> Vec<&'a mut [Vec<f32>]> {
-        self.build(parameters);
+    /// The state of the given weights, each weight once.
+    pub fn state_of<'a>(&'a mut self, parameters: &[Arc<Parameter>]) -> Vec<WeightState<'a>> {
+        self.build(parameters, &[]);
         let mut order: Vec<Option<usize>> = vec![None; self.entries.len()];
         for (index, parameter) in parameters.iter().enumerate() {
             if let Some(position) = self.position(parameter) {
                 order[position] = Some(index);
             }
         }
-        let mut picked: Vec<(usize, &mut [Vec<f32>])> = Vec::with_capacity(parameters.len());
+        let mut picked: Vec<(usize, WeightState)> = Vec::with_capacity(parameters.len());
         for (entry, index) in self.entries.iter_mut().zip(order) {
             if let Some(index) = index {
-                picked.push((index, &mut entry.slots));
+                picked.push((index, WeightState { decays: entry.decays, slots: &mut entry.slots }));
             }
         }
         picked.sort_by_key(|(index, _)| *index);
-        picked.into_iter().map(|(_, slots)| slots).collect()
+        picked.into_iter().map(|(_, state)| state).collect()
+    }
+
+    /// Gives every weight the value of its running mean, if such are kept and a step was made.
+    pub fn take_averages(&mut self) {
+        if self.optimizer.ema_momentum.is_none() || self.iterations == 0 {
+            return;
+        }
+        for entry in &self.entries {
+            if let Some(mean) = entry.slots.last() {
+                entry.parameter.write().copy_from_slice(mean);
+            }
+        }
+    }
+
+    /// How many numbers the arrays hold.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.entries.iter().flat_map(|entry| &entry.slots).map(Vec::len).sum()
     }
 
     /// For each slot name and weight: the shape and the values.
@@ -77,10 +128,7 @@ impl OptimizerState {
     pub fn slots(&self) -> Vec<Vec<(Vec<usize>, Vec<f32>)>> {
         let names = self.optimizer.slot_names().len();
         let slot = |slot: usize| {
-            self.entries
-                .iter()
-                .map(move |entry| (entry.parameter.shape().to_vec(), entry.slots[slot].clone()))
-                .collect()
+            self.entries.iter().map(move |entry| (entry.shapes[slot].clone(), entry.slots[slot].clone())).collect()
         };
         (0..names).map(slot).collect()
     }
@@ -92,12 +140,9 @@ impl OptimizerState {
     pub fn set_slots(&mut self, slots: Vec<Vec<Vec<f32>>>) -> Result<()> {
         let names = self.optimizer.slot_names();
         let fits = slots.len() == names.len()
-            && slots.iter().all(|values| {
+            && slots.iter().enumerate().all(|(slot, values)| {
                 values.len() == self.entries.len()
-                    && values
-                        .iter()
-                        .zip(&self.entries)
-                        .all(|(value, entry)| value.len() == entry.parameter.shape().iter().product::<usize>())
+                    && values.iter().zip(&self.entries).all(|(value, entry)| value.len() == entry.slots[slot].len())
             });
         if !fits {
             let expected = format!("{} slots ({}) of {} weights", names.len(), names.join(", "), self.entries.len());
@@ -111,4 +156,15 @@ impl OptimizerState {
         }
         Ok(())
     }
+}
+
+/// A schedule from its JSON.
+///
+/// # Errors
+/// When the description is not that of a schedule, or a number in it cannot be used.
+pub fn parse_schedule(json: &str) -> Result<Schedule> {
+    let schedule: Schedule = serde_json::from_str(json)
+        .map_err(|error| Error::value("learning_rate", "a description of a schedule", error.to_string()))?;
+    schedule.validate()?;
+    Ok(schedule)
 }

@@ -22,6 +22,8 @@ pub(super) struct Sweep<'a, 'b> {
     pub(super) weight: &'a mut [f32],
     pub(super) gradient: &'a [f32],
     pub(super) slots: &'a mut [&'b mut [f32]],
+    /// The whole weight's.
+    pub(super) shape: &'a [usize],
 }
 
 impl Sweep<'_, '_> {

@@ -421,14 +421,15 @@ impl Program {
         let trained: Vec<usize> =
             (0..self.parameters.len()).filter(|&index| plan.parameter_gradients[index].is_some()).collect();
         let weights: Vec<Arc<Parameter>> = trained.iter().map(|&index| self.parameters[index].clone()).collect();
+        let learning_rate = state.learning_rate();
         state.iterations += 1;
-        let (optimizer, learning_rate, iteration) = (state.optimizer().clone(), state.learning_rate, state.iterations);
-        let slots = state.slots_of(&weights);
-        let entries = trained.iter().zip(&weights).zip(slots).filter_map(|((&index, parameter), slots)| {
+        let (optimizer, learning_rate, iteration) = (state.optimizer().clone(), learning_rate, state.iterations);
+        let states = state.state_of(&weights);
+        let entries = trained.iter().zip(&weights).zip(states).filter_map(|((&index, parameter), state)| {
             Some(UpdateParameter {
                 parameter,
                 gradient: plan.parameter_gradients[index]?,
-                slots,
+                state,
                 regularizer: self.graph.regularizer(index),
                 constraint: self.graph.parameters[index].constraint.as_ref(),
             })
