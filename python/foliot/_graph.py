@@ -171,7 +171,7 @@ class Assembly:
     input_dtypes: list[DType]
 
     def trainable_parameters(self) -> list[_core.Parameter]:
-        return [weight.parameter for weight in self.weights if weight.layer.trainable]
+        return [weight.parameter for weight in self.weights if weight.trainable]
 
     def program(self) -> _core.Program:
         return _core.Program(self.graph, [weight.parameter for weight in self.weights])

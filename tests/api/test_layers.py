@@ -7,17 +7,50 @@ import numpy as np
 import pytest
 
 from foliot import activations, constraints, initializers, layers, regularizers
-from foliot.layers import GRU, LSTM, Activation, Dense, Dropout, Embedding, Flatten, Input, InputLayer, SimpleRNN
+from foliot.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    BatchNormalization,
+    Cropping1D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Input,
+    InputLayer,
+    LayerNormalization,
+    Masking,
+    Permute,
+    RepeatVector,
+    Reshape,
+    RMSNormalization,
+    SimpleRNN,
+    SpatialDropout1D,
+    UnitNormalization,
+    ZeroPadding1D,
+)
 
 RECURRENT = (SimpleRNN, LSTM, GRU)
 SAMPLES = {
     Activation: {"activation": "relu"},
+    BatchNormalization: {"momentum": 0.5, "epsilon": 0.01, "scale": False, "moving_mean_initializer": "ones"},
+    Cropping1D: {"cropping": (1, 0)},
     Dense: {"units": 3, "activation": "tanh", "kernel_regularizer": regularizers.L2(0.1), "use_bias": False},
     Dropout: {"rate": 0.25, "noise_shape": (None, 1, 4), "seed": 5},
     Embedding: {"input_dim": 10, "output_dim": 4, "embeddings_initializer": "normal", "mask_zero": True},
     Flatten: {"data_format": "channels_last"},
     GRU: {"units": 2, "reset_after": False, "use_cudnn": False, "dropout": 0.5, "go_backwards": True},
     InputLayer: {"shape": (None, 4)},
+    LayerNormalization: {"axis": [-1], "epsilon": 0.1, "center": False, "gamma_initializer": "zeros"},
+    Masking: {"mask_value": -1.0},
+    Permute: {"dims": (2, 1)},
+    RMSNormalization: {"axis": -1, "epsilon": 0.5},
+    RepeatVector: {"n": 3},
+    Reshape: {"target_shape": (2, -1)},
+    SpatialDropout1D: {"rate": 0.5, "seed": 3},
+    UnitNormalization: {"axis": [-1]},
+    ZeroPadding1D: {"padding": (2, 1)},
     LSTM: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
 }
@@ -30,6 +63,20 @@ SIGNATURES = {
     Embedding: "input_dim output_dim embeddings_initializer embeddings_regularizer embeddings_constraint mask_zero "
     "weights",
     Dropout: "rate noise_shape seed",
+    SpatialDropout1D: "rate seed",
+    Masking: "mask_value",
+    Reshape: "target_shape",
+    Permute: "dims",
+    RepeatVector: "n",
+    Cropping1D: "cropping",
+    ZeroPadding1D: "padding data_format",
+    LayerNormalization: "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer "
+    "gamma_regularizer beta_constraint gamma_constraint rms_scaling",
+    RMSNormalization: "axis epsilon",
+    UnitNormalization: "axis",
+    BatchNormalization: "axis momentum epsilon center scale beta_initializer gamma_initializer "
+    "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer beta_constraint "
+    "gamma_constraint renorm renorm_clipping renorm_momentum synchronized",
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "

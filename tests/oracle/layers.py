@@ -1,42 +1,15 @@
-"""Layers: outputs, the mask that goes on, and the way back.
-
-A layer is built from its dictionary and its weights. `forward` takes the inputs and their masks and keeps what
-`backward` needs.
-"""
+"""Layers: outputs, the mask that goes on, and the way back."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from . import activations
-from .activations import Array, Spec
+from . import activations, normalization, shapes
+from .activations import Array
+from .base import Layer, Mask
 from .cells import CELLS, Dropout, Scan, Weights
 from .dropout import factors
-
-Mask = Array | None
-
-
-class Layer:
-    """Inputs, outputs, masks and gradients are lists, because a recurrent layer has several."""
-
-    def __init__(self, spec: Spec, weights: Sequence[Array], step: int | None) -> None:
-        """`step` is the step of training, which decides what dropout drops; None outside training."""
-        self.spec = spec
-        self.weights = list(weights)
-        self.step = step
-
-    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
-        """The outputs and their masks."""
-        raise NotImplementedError
-
-    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
-        """dL/d(inputs) and dL/d(weights)."""
-        raise NotImplementedError
-
-    def loss(self) -> float:
-        """What the layer itself adds to the loss."""
-        return 0.0
 
 
 class Embedding(Layer):
@@ -82,17 +55,6 @@ class Activation(Layer):
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
         return [activations.backward(self.spec["activation"], self.x, self.y, d_outputs[0])], []
-
-
-class Flatten(Layer):
-    """(B, ...) to (B, product of the rest). Keras's Flatten ends a mask."""
-
-    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
-        self.shape = inputs[0].shape
-        return [inputs[0].reshape(self.shape[0], int(np.prod(self.shape[1:])))], [None]
-
-    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
-        return [d_outputs[0].reshape(self.shape)], []
 
 
 class ActivityRegularization(Layer):
@@ -194,12 +156,13 @@ LAYERS: dict[str, type[Layer]] = {
     "embedding": Embedding,
     "dense": Dense,
     "activation": Activation,
-    "flatten": Flatten,
     "activity_regularization": ActivityRegularization,
     "dropout": DropoutLayer,
     "simple_rnn": Recurrent,
     "lstm": Recurrent,
     "gru": Recurrent,
+    **shapes.LAYERS,
+    **normalization.LAYERS,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import layers, losses, metrics, regularization
+from . import base, layers, losses, metrics, regularization
 from .activations import Array, Spec
 from .optimizers import Optimizer
 
@@ -29,8 +29,8 @@ class Network:
     ) -> list[Array]:
         """The outputs; everything that the way back needs is kept. With a `step` of training, dropout is on."""
         given = iter(zip(inputs, masks or [None] * len(inputs), strict=True))
-        self.tensors: dict[tuple[int, int], tuple[Array, layers.Mask]] = {}
-        self.layers: list[layers.Layer | None] = []
+        self.tensors: dict[tuple[int, int], tuple[Array, base.Mask]] = {}
+        self.layers: list[base.Layer | None] = []
         for index, node in enumerate(self.graph["nodes"]):
             if node["layer"]["kind"] == "input":
                 value, mask = next(given)
@@ -64,7 +64,7 @@ class Network:
         d_inputs = [reaching[i, 0] for i, layer in enumerate(self.layers) if layer is None]
         return gradients, d_inputs
 
-    def output_mask(self, output: int) -> layers.Mask:
+    def output_mask(self, output: int) -> base.Mask:
         """The mask that reached an output."""
         return self.tensors[tuple(self.graph["outputs"][output])][1]
 

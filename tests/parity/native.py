@@ -94,20 +94,23 @@ def make_optimizer(spec: Spec, native: Native) -> Any:
     return optimizer
 
 
-def compare(problem: Problem) -> None:
-    """Outputs, loss, every gradient by name and those of the inputs: native against oracle."""
+def compare(problem: Problem, step: int | None = None) -> None:
+    """Outputs, loss, every gradient by name and those of the inputs: native against oracle. With a `step`, in
+    training."""
+    training = step is not None
     native = Native(problem)
     oracle = Network(problem.graph.to_dict(), problem.weights)
-    expected_outputs = oracle.forward(problem.inputs, problem.masks)
-    outputs = native.forward()
+    expected_outputs = oracle.forward(problem.inputs, problem.masks, step)
+    outputs = native.forward(training, step or 0)
     assert len(outputs) == len(expected_outputs)
     for index, (actual, expected) in enumerate(zip(outputs, expected_outputs, strict=True)):
         assert actual.dtype == np.float32
         assert_outputs_close(actual, expected, f"output {index}")
     expected_loss, expected_gradients, expected_d_inputs = oracle.loss_and_gradients(
-        problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights
+        problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights, step
     )
-    loss, gradients, d_inputs = native.all_gradients()
+    native = Native(problem)  # a forward pass in training moves weights such as moving means
+    loss, gradients, d_inputs = native.all_gradients(training, step or 0)
     assert abs(loss - expected_loss) <= FORWARD * max(1.0, abs(expected_loss)), (loss, expected_loss)
     for name, gradient, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(gradient, expected, name)

@@ -21,7 +21,9 @@ def test_the_chosen_instruction_set_is_used() -> None:
 @pytest.fixture(scope="module")
 def runs() -> dict[str, "subprocess.Popen[str]"]:
     """One process per other instruction set, all started at once."""
-    files = [str(HERE / f"test_parity_{name}.py") for name in ("cells", "folding", "layers", "golden", "isa")]
+    files = [
+        str(HERE / f"test_parity_{name}.py") for name in ("cells", "folding", "layers", "layer_table", "golden", "isa")
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *files]
     started = {}
     for name in OTHERS:

@@ -2,16 +2,20 @@
 
 from foliot._serialization import Registry
 from foliot.layers.base import Layer
-from foliot.layers.core import Activation, Dropout, Flatten
+from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
+from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
 
 __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "BatchNormalization",
+    "Cropping1D",
     "Dense",
     "Dropout",
     "Embedding",
@@ -19,9 +23,41 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
+    "Masking",
+    "Permute",
+    "RMSNormalization",
+    "RepeatVector",
+    "Reshape",
     "SimpleRNN",
+    "SpatialDropout1D",
+    "UnitNormalization",
+    "ZeroPadding1D",
 ]
 
 LAYERS: Registry[Layer] = Registry(
-    "layer", Layer, (Activation, Dense, Dropout, Embedding, Flatten, GRU, InputLayer, LSTM, SimpleRNN)
+    "layer",
+    Layer,
+    (
+        Activation,
+        BatchNormalization,
+        Cropping1D,
+        Dense,
+        Dropout,
+        Embedding,
+        Flatten,
+        GRU,
+        InputLayer,
+        LSTM,
+        LayerNormalization,
+        Masking,
+        Permute,
+        RMSNormalization,
+        RepeatVector,
+        Reshape,
+        SimpleRNN,
+        SpatialDropout1D,
+        UnitNormalization,
+        ZeroPadding1D,
+    ),
 )

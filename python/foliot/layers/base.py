@@ -4,6 +4,7 @@ import copy
 import copyreg
 import itertools
 import math
+import numbers
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,10 +107,16 @@ class Weight:
     parameter: _core.Parameter
     regularizer: regularizers.Regularizer | None
     constraint: constraints.Constraint | None
+    learned: bool = True  # False for what a layer counts for itself, such as moving means
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the optimizer changes it."""
+        return self.learned and self.layer.trainable
 
     def to_spec(self) -> dict[str, Any]:
         return {
-            "trainable": self.layer.trainable,
+            "trainable": self.trainable,
             "regularizer": None if self.regularizer is None else self.regularizer.to_spec(),
             "constraint": None if self.constraint is None else self.constraint.to_spec(),
         }
@@ -235,12 +242,12 @@ class Layer(Configurable):
     @property
     def trainable_weights(self) -> list[_core.Parameter]:
         """The weights that training changes."""
-        return [entry.parameter for entry in self.weight_entries() if entry.layer.trainable]
+        return [entry.parameter for entry in self.weight_entries() if entry.trainable]
 
     @property
     def non_trainable_weights(self) -> list[_core.Parameter]:
         """The weights that training leaves alone."""
-        return [entry.parameter for entry in self.weight_entries() if not entry.layer.trainable]
+        return [entry.parameter for entry in self.weight_entries() if not entry.trainable]
 
     def get_weights(self) -> list[Array]:
         """Copies of the weights as NumPy arrays, in Keras's order and shapes."""
@@ -285,8 +292,10 @@ class Layer(Configurable):
         """The number of weights, counted by element."""
         return sum(math.prod(parameter.shape) for parameter in self.weights)
 
-    def _add_weight(self, name: str, shape: tuple[int, ...], options: str, initializer: Any = None) -> _core.Parameter:
-        """A new weight under the layer's `<options>_initializer`, `_regularizer` and `_constraint`."""
+    def _add_weight(
+        self, name: str, shape: tuple[int, ...], options: str, initializer: Any = None, *, learned: bool = True
+    ) -> _core.Parameter:
+        """A new weight under the layer's `<options>_initializer`, `_regularizer`, `_constraint` if it has them."""
         source = weight_source.get()
         if source is None:
             self._check_fits_memory(name, shape)
@@ -296,8 +305,9 @@ class Layer(Configurable):
         else:
             value = source(name, shape)
         parameter = _core.Parameter(name, value)
-        regularizer, constraint = getattr(self, f"{options}_regularizer"), getattr(self, f"{options}_constraint")
-        self._entries.append(Weight(self, parameter, regularizer, constraint))
+        regularizer = getattr(self, f"{options}_regularizer", None)
+        constraint = getattr(self, f"{options}_constraint", None)
+        self._entries.append(Weight(self, parameter, regularizer, constraint, learned))
         return parameter
 
     def _check_fits_memory(self, name: str, shape: tuple[int, ...]) -> None:
@@ -565,6 +575,23 @@ def check_shape(argument: str, shape: Any) -> Shape:
     if not isinstance(shape, Sequence) or isinstance(shape, str):
         raise value_error(argument, "a tuple such as (10, 3)", shape)
     return tuple(None if size is None else check_integer(argument, size, minimum=0) for size in shape)
+
+
+def check_pair(argument: str, value: Any) -> tuple[int, int]:
+    """Two integers of at least 0; one stands for both."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        first, second = (check_integer(argument, number, minimum=0) for number in value)
+        return first, second
+    if isinstance(value, (Sequence, bool)) or not isinstance(value, numbers.Integral):
+        raise value_error(argument, "an integer or two, each at least 0", value)
+    return (check_integer(argument, value, minimum=0),) * 2
+
+
+def check_data_format(value: Any) -> str | None:
+    """`data_format`, of which foliot has Keras's default only: (batch, time, features)."""
+    if value not in (None, "channels_last"):
+        raise value_error("data_format", "None or 'channels_last'", value)
+    return None if value is None else "channels_last"
 
 
 def _plain(value: Any) -> Any:

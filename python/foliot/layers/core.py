@@ -1,12 +1,14 @@
-"""Layers without weights."""
+"""Activation, dropout and masking: layers without weights that keep their input's shape."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from foliot import activations
-from foliot._checks import check_number, value_error
-from foliot._graph import Shape
+from foliot._arrays import Array, convert, numeric
+from foliot._checks import check_number
 from foliot.layers.base import Layer, check_shape, draw_seed
 
 
@@ -76,31 +78,67 @@ class Dropout(Layer):
         self._seed = seeds["dropout"]
 
 
-class Flatten(Layer):
-    """Joins all axes but the batch into one.
+class SpatialDropout1D(Dropout):
+    """Dropout of whole features: a feature of a sample is dropped at all time steps or at none.
 
     Args:
-        data_format: Accepted for Keras's scripts; None or `'channels_last'`.
+        rate: The part to drop, in `[0, 1]`.
+        seed: Seed of the mask; None draws one.
         **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`.
+        training: True to drop; `fit` does.
+
+    The method is Tompson et al., "Efficient object localization using convolutional networks" (2015).
 
     Example:
         >>> import numpy as np
-        >>> from foliot.layers import Flatten
-        >>> Flatten()(np.zeros((2, 3, 4))).shape
-        (2, 12)
+        >>> from foliot.layers import SpatialDropout1D
+        >>> y = SpatialDropout1D(0.5, seed=1)(np.ones((2, 3, 4)), training=True)
+        >>> bool((y == y[:, :1]).all())
+        True
     """
 
-    needs_fixed_shape = True
+    axes = "(batch, time, features)"
+    ranks = (3, 3)
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, noise_shape=(None, 1, None), seed=seed, **kwargs)
+
+
+class Masking(Layer):
+    """Makes a mask: a time step whose features all equal `mask_value` is padding, which later layers skip.
+
+    Args:
+        mask_value: The value that stands for padding.
+        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`, or any other number of axes from two on.
+
+    The features of padding come out as 0. A mask that the inputs had is replaced, as in Keras.
+
+    Example:
+        >>> from foliot.layers import Masking
+        >>> layer = Masking(mask_value=-1.0)
+        >>> layer.compute_mask([[[1.0, -1.0], [-1.0, -1.0]]]).tolist()
+        [[True, False]]
+        >>> layer([[[1.0, -1.0], [-1.0, -1.0]]]).tolist()
+        [[[1.0, -1.0], [0.0, 0.0]]]
+    """
+
+    axes = "(batch, time, features)"
+    ranks = (2, math.inf)
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_last"):
-            raise value_error("data_format", "None or 'channels_last'", data_format)
-        self.data_format = data_format
+        self.mask_value = check_number("mask_value", mask_value)
 
-    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
-        sizes = [size for size in input_shape[1:] if size is not None]
-        return [(input_shape[0], math.prod(sizes) if len(sizes) == len(input_shape) - 1 else None)]
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array:
+        """True where a time step has a value other than `mask_value`."""
+        array = convert("inputs", numeric("inputs", inputs), "float32")
+        return np.asarray((array != np.float32(self.mask_value)).any(axis=-1))
 
     def to_spec(self) -> dict[str, Any]:
-        return {"kind": "flatten"}
+        return {"kind": "masking", "mask_value": self.mask_value}

@@ -124,6 +124,9 @@ pub trait Backend {
     fn forward(&mut self, call: &Call<'_>) -> Result<f64>;
     /// Runs a layer backward: overwrites the gradients of its inputs, adds to those of its weights.
     fn backward(&mut self, call: &Call<'_>);
+    /// Takes over into a layer's weights what its last forward pass in training has found out beside its outputs: the
+    /// moving means of a batch normalization. Called once the whole step has succeeded.
+    fn settle(&mut self, call: &Call<'_>);
     /// Zeroes a span.
     fn clear(&mut self, span: Span);
     /// `target += source`

@@ -311,8 +311,8 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
             MaskRule::Pass => given.first().copied().flatten(),
             MaskRule::Make => {
                 let len = match node.layer {
-                    // One flag for each id, which has as many axes as it likes.
-                    Layer::Embedding(_) => shapes[0].rows(),
+                    // One flag for each id or row, of which there are as many axes as the input likes.
+                    Layer::Embedding(_) | Layer::Masking(_) => shapes[0].rows(),
                     _ => shapes[0].axis(0) * shapes[0].axis(1),
                 };
                 masks += len;

@@ -62,6 +62,29 @@ impl Shape {
     pub fn is_time_major(&self) -> bool {
         self.rank() >= 3
     }
+
+    /// Where in memory the element of a sample lies that is the `offset`-th in C order.
+    #[must_use]
+    pub fn position(&self, row: usize, offset: usize) -> usize {
+        let batch = self.axis(0);
+        if !self.is_time_major() {
+            return row * self.elements().checked_div(batch).unwrap_or(0) + offset;
+        }
+        let inner: usize = self.0[2..].iter().map(|axis| axis.unwrap_or(0)).product();
+        (offset.checked_div(inner).unwrap_or(0) * batch + row) * inner + offset.checked_rem(inner).unwrap_or(0)
+    }
+
+    /// Which of `flags` flags belongs to a row in memory order. The mask of a sequence is (batch, time), batch first; one of
+    /// any other tensor has a flag for each row, in the order of the rows.
+    #[must_use]
+    pub fn flag_of_row(&self, flags: usize, row: usize) -> usize {
+        if self.rank() != 3 && flags == self.rows() {
+            return row;
+        }
+        let (batch, time) = (self.axis(0), self.axis(1));
+        let rest = self.rows().checked_div(batch * time).unwrap_or(0).max(1);
+        row / rest % batch * time + row / rest / batch
+    }
 }
 
 impl fmt::Display for Shape {

@@ -1,9 +1,9 @@
-//! Layers that work on one element at a time, or only move them.
+//! Layers that work on one element at a time.
 
-use super::{Compute, Context, ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
+use super::{Compute, Context, ELEMENTS_PER_TASK, Parts, for_each_rows};
 use crate::Result;
 use crate::backend::{Call, Workspace};
-use crate::layers::{Activate, ActivityRegularization, Dropout, Flatten};
+use crate::layers::{Activate, ActivityRegularization, Dropout};
 use crate::random;
 use crate::tensor::{Shape, for_each_run};
 
@@ -92,33 +92,6 @@ fn broadcast_mask(shape: &Shape, noise: &[Option<usize>], mask: &mut [f32], draw
             }
             mask[target + element] = values[index];
         }
-    });
-}
-
-impl Compute for Flatten {
-    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
-        flatten(context.memory, call, false);
-        Ok(0.0)
-    }
-
-    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
-        flatten(context.memory, call, true);
-    }
-}
-
-/// From (batch, time, ...) in time-major memory to (batch, features), or the gradient back.
-fn flatten(memory: &mut Memory, call: &Call<'_>, backward: bool) {
-    let shape = &call.inputs[0].shape;
-    let (deep, flat) = if backward {
-        let (Some(deep), Some(flat)) = (call.inputs[0].gradient, call.outputs[0].gradient) else { return };
-        (deep, flat)
-    } else {
-        (call.inputs[0].value, call.outputs[0].value)
-    };
-    let [deep, flat] = memory.many([deep, flat]);
-    for_each_run(shape, shape.axis(0), |rows_first, stored, run| {
-        let (deep, flat) = (&mut deep[stored..stored + run], &mut flat[rows_first..rows_first + run]);
-        if backward { deep.copy_from_slice(flat) } else { flat.copy_from_slice(deep) }
     });
 }
 

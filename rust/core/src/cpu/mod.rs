@@ -1,9 +1,14 @@
 //! The CPU backend: one file for each kind of layer.
 
+mod batch_normalization;
+mod columns;
 mod dense;
 mod elementwise;
 mod embedding;
+mod masking;
 mod recurrent;
+mod row_normalization;
+mod shape;
 
 use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
 use crate::layers::{Input, Layer};
@@ -92,6 +97,7 @@ fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32
 struct Kept {
     recurrent: recurrent::State,
     dense: dense::State,
+    batch_normalization: batch_normalization::State,
 }
 
 /// What a layer computes with.
@@ -113,6 +119,9 @@ trait Compute {
 
     /// Overwrites the gradients of the inputs, adds to those of the weights.
     fn backward(&self, context: Context<'_>, call: &Call<'_>);
+
+    /// See [`Backend::settle`].
+    fn settle(&self, _kept: &Kept, _call: &Call<'_>) {}
 }
 
 fn compute(layer: &Layer) -> &dyn Compute {
@@ -123,6 +132,14 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Activation(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
+        Layer::Reshape(layer) => layer,
+        Layer::Permute(layer) => layer,
+        Layer::RepeatVector(layer) => layer,
+        Layer::Cropping1d(layer) => layer,
+        Layer::ZeroPadding1d(layer) => layer,
+        Layer::Masking(layer) => layer,
+        Layer::RowNormalization(layer) => layer,
+        Layer::BatchNormalization(layer) => layer,
         Layer::ActivityRegularization(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }
@@ -214,6 +231,10 @@ impl Backend for Cpu {
     fn backward(&mut self, call: &Call<'_>) {
         let Self { level, memory, kept, .. } = self;
         compute(call.layer).backward(Context { level: *level, memory, kept: &mut kept[call.node] }, call);
+    }
+
+    fn settle(&mut self, call: &Call<'_>) {
+        compute(call.layer).settle(&self.kept[call.node], call);
     }
 
     fn clear(&mut self, span: Span) {

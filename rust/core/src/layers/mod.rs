@@ -6,6 +6,8 @@ mod dense;
 mod dropout;
 mod embedding;
 mod input;
+mod masking;
+mod normalization;
 mod recurrent;
 mod shape;
 
@@ -14,8 +16,10 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use input::Input;
+pub use masking::Masking;
+pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use recurrent::{CellKind, CellLayer, Recurrent};
-pub use shape::Flatten;
+pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
 
 use crate::tensor::{DType, Shape};
 use crate::{Error, Result};
@@ -38,6 +42,22 @@ pub enum Layer {
     Dropout(Dropout),
     /// All axes but the batch axis become one.
     Flatten(Flatten),
+    /// Other axes for the same elements.
+    Reshape(Reshape),
+    /// The axes in another order.
+    Permute(Permute),
+    /// A new time axis.
+    RepeatVector(RepeatVector),
+    /// Fewer time steps.
+    Cropping1d(Cropping1d),
+    /// More time steps.
+    ZeroPadding1d(ZeroPadding1d),
+    /// A mask from the values.
+    Masking(Masking),
+    /// Rows of a size of 1.
+    RowNormalization(RowNormalization),
+    /// Columns of a mean of 0 and a variance of 1.
+    BatchNormalization(BatchNormalization),
     /// A penalty on values.
     ActivityRegularization(ActivityRegularization),
     /// See [`crate::cells::simple_rnn`].
@@ -125,6 +145,14 @@ impl Layer {
             Self::Activation(layer) => Described::Plain(layer),
             Self::Dropout(layer) => Described::Plain(layer),
             Self::Flatten(layer) => Described::Plain(layer),
+            Self::Reshape(layer) => Described::Plain(layer),
+            Self::Permute(layer) => Described::Plain(layer),
+            Self::RepeatVector(layer) => Described::Plain(layer),
+            Self::Cropping1d(layer) => Described::Plain(layer),
+            Self::ZeroPadding1d(layer) => Described::Plain(layer),
+            Self::Masking(layer) => Described::Plain(layer),
+            Self::RowNormalization(layer) => Described::Plain(layer),
+            Self::BatchNormalization(layer) => Described::Plain(layer),
             Self::ActivityRegularization(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),

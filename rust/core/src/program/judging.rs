@@ -191,16 +191,7 @@ fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Res
 
 /// A mask (batch, time) as a weight for each row of the prediction.
 fn row_weights_of_mask(output: &Shape, flags: &[u8]) -> Vec<f32> {
-    if output.rank() != 3 && flags.len() == output.rows() {
-        // The mask of ids that are no sequence, or of several axes: one flag for each row, in the same order.
-        return flags.iter().map(|flag| f32::from(*flag != 0)).collect();
-    }
-    let (batch, time) = (output.axis(0), output.axis(1));
-    let rest = output.rows().checked_div(batch * time).unwrap_or(0).max(1);
-    let row = |row: usize| {
-        let (step, sample) = (row / rest / batch, row / rest % batch);
-        f32::from(flags[sample * time + step] != 0)
-    };
+    let row = |row: usize| f32::from(flags[output.flag_of_row(flags.len(), row)] != 0);
     (0..output.rows()).map(row).collect()
 }
 

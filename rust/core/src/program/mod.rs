@@ -206,6 +206,9 @@ impl Program {
     pub fn forward(&mut self, batch: Batch<'_>, training: bool, step: u32) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
         let plan = self.load(batch, training, Wanted::Nothing)?;
         self.run(plan, batch.rows, step)?;
+        if training {
+            self.settle(plan, step);
+        }
         let plan = &self.plans[plan];
         let outputs = self.graph.outputs.iter().map(|output| &plan.tensors[output.node][output.output]);
         outputs.map(|tensor| self.read_out(&tensor.shape, tensor.value)).collect()
@@ -223,8 +226,10 @@ impl Program {
         expected: Expected<'_>,
     ) -> Result<Vec<f64>> {
         let plan = self.load(batch, true, Wanted::Weights)?;
-        self.differentiate(plan, optimizer.iterations as u32, batch.rows, expected)?;
+        let step = optimizer.iterations as u32;
+        self.differentiate(plan, step, batch.rows, expected)?;
         self.update(plan, optimizer)?;
+        self.settle(plan, step);
         Ok(self.results())
     }
 
@@ -373,6 +378,14 @@ impl Program {
             penalty += self.backend.forward(&call)?;
         }
         Ok(penalty)
+    }
+
+    /// Lets the layers keep what they found out in a training step that has succeeded.
+    fn settle(&mut self, plan: usize, step: u32) {
+        let plan = &self.plans[plan];
+        for index in 0..self.graph.nodes.len() {
+            self.backend.settle(&plan.call(&self.graph, &self.parameters, index, step));
+        }
     }
 
     /// Forward, losses, backward. Returns the loss.

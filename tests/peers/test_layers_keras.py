@@ -1,0 +1,99 @@
+"""Every layer of the table against the layer of the same name and arguments in Keras (JAX backend): outputs, loss with
+its mask, gradients, weights that training moves.
+
+Needs Keras and JAX beside foliot: `make test-peers`.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity.layer_table import CASES, Case, problem, quiet
+from parity.native import Native, assert_gradients_close, assert_outputs_close
+from parity.problems import Problem
+
+keras_models: Any = pytest.importorskip(
+    "golden.keras_models", reason="Keras with JAX is not installed", exc_type=ImportError
+)
+jax: Any = pytest.importorskip("jax")
+keras: Any = pytest.importorskip("keras")
+
+pytestmark = [
+    # Keras's variables have an __array__ without the arguments that NumPy 2 asks for.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    # What Keras says where a layer ends a mask.
+    pytest.mark.filterwarnings("ignore:Layer .* does not support mask:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*but does not support masking:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*destroyed:UserWarning"),
+]
+
+
+def keras_results(case: Case, made: Problem, training: bool) -> tuple[np.ndarray, float, list[Any], Any, list[Any]]:
+    """Output, loss, gradients of the trained weights and of the input, weights after the call."""
+    with quiet():
+        layer = case.make(keras.layers)
+        x = keras.Input(case.shape)
+        inputs = [x]
+        if made.masks is not None:
+            inputs.append(keras.Input(case.shape[:1], dtype="bool"))
+            x = keras_models.WithMask()(inputs)
+        model = keras.Model(inputs, layer(x))
+    layer.set_weights(made.weights)
+    fixed = [variable.value for variable in model.non_trainable_variables]
+    rest = [made.masks[0]] if made.masks is not None else []
+    loss = keras.losses.MeanSquaredError()
+
+    def total(trained: list[Any], value: Any) -> tuple[Any, Any]:
+        output, moved = model.stateless_call(trained, fixed, [value, *rest], training=training)
+        return loss(made.targets[0], output), (output, moved)
+
+    trained = [variable.value for variable in model.trainable_variables]
+    slopes = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+    with quiet():
+        (value, (output, moved)), (gradients, d_input) = slopes(trained, made.inputs[0])
+    return np.asarray(output), float(value), gradients, d_input, moved
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_against_keras(case: Case, training: bool) -> None:
+    if training and case.random:
+        pytest.skip("each side draws numbers of its own")
+    for seed, mask in enumerate([None, "interior"] if case.takes_masks else [None]):
+        made = problem(case, 6, seed, mask)
+        expected, expected_loss, expected_gradients, expected_d_input, moved = keras_results(case, made, training)
+        native = Native(made)
+        loss, gradients, d_inputs = native.all_gradients(training, 0)
+        (output,) = native.forward(training)
+        assert_outputs_close(output, expected)
+        assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-6)
+        specs = made.graph.parameters
+        trained = [gradient for gradient, spec in zip(gradients, specs, strict=True) if spec["trainable"]]
+        for actual, wanted in zip(trained, expected_gradients, strict=True):
+            assert_gradients_close(actual, np.asarray(wanted), f"a weight of {case}")
+        assert d_inputs[0] is not None
+        # Where UnitNormalization meets zeros Keras has NaN and we have 0.
+        zeros = np.isnan(expected_d_input)
+        assert not zeros.any() or case.name == "UnitNormalization"
+        assert_gradients_close(d_inputs[0], np.where(zeros, 0.0, expected_d_input), "input")
+        kept = [weight for weight, spec in zip(native.weights(), specs, strict=True) if not spec["trainable"]]
+        # Keras counts the draws of a random layer among its weights.
+        moved = [value for value in moved if np.asarray(value).dtype == np.float32]
+        for actual, wanted in zip(kept, moved, strict=True):
+            assert_outputs_close(actual, np.asarray(wanted), "a moving weight")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_configuration(case: Case) -> None:
+    """Keras makes the same layer of our configuration, and knows no argument that we do not."""
+    with quiet():
+        ours, theirs = case.make(), case.make(keras.layers)
+        config, expected = ours.get_config(), theirs.get_config()
+        again = type(theirs).from_config({key: value for key, value in config.items() if key in expected})
+    missing = set(expected) - set(config) - {"quantization_config"}
+    assert not missing
+    kept = again.get_config()
+    for key, value in expected.items():
+        if key not in ("name", "seed", "dtype", "layer", "quantization_config"):
+            assert kept[key] == value, key
