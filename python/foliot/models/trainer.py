@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -12,14 +12,16 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, infer_shapes, nodes_between
 from foliot.callbacks import Callback, CallbackList, History
+from foliot.callbacks.progress import ProgressLine, resolve_verbose
 from foliot.layers.base import BUILDING, Layer
 from foliot.models import data as datasets
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
-from foliot.models.progress import ProgressLine, resolve_verbose
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
+
+_Found = TypeVar("_Found", bound=Callback)
 
 # Keras's default.
 _BATCH_SIZE = 32
@@ -44,6 +46,8 @@ class Trainer(Layer):
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
+        # Set by `resume_at`, for the `fit` that runs.
+        self._first_epoch: int | None = None
         # The programs of series of batches that run: one, or more where a callback evaluates.
         self._measuring: list[_core.Program] = []
         self._forget_graph()
@@ -242,6 +246,7 @@ class Trainer(Layer):
         """Takes over the seeds and the number of random orders used of a saved model."""
         self.set_seeds(seeds)
         self._shuffles = check_integer("shuffles", shuffles, minimum=0)
+        self._assembly = None  # seeds are part of the native graph
 
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimizer's iteration and its slots by name, None before training."""
@@ -415,12 +420,13 @@ class Trainer(Layer):
         )
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
-        self.history = history = History()
+        self.history = history = _find(callbacks, History) or History()
         self.stop_training = False
+        self._first_epoch = None
         logs: dict[str, float] = {}
         with self._hooks(callbacks, ProgressLine(shown, epochs), len(batches), history) as hooks:
             hooks.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(initial_epoch if self._first_epoch is None else self._first_epoch, epochs):
                 hooks.on_epoch_begin(epoch)
                 logs = self._train_epoch(training, batches, hooks)
                 if validation is not None and is_validation_due(epoch + 1):
@@ -435,18 +441,22 @@ class Trainer(Layer):
     @contextmanager
     def _hooks(self, callbacks: Any, progress: ProgressLine, steps: int, *more: Callback) -> Iterator[CallbackList]:
         """The user's callbacks, the progress line and others as one, told about the model and the run."""
-        users = callbacks.callbacks if isinstance(callbacks, CallbackList) else callbacks
         # A list of its own, so that what is added to it stays out of the user's.
-        hooks = CallbackList(users)
-        hooks.append(progress)
-        for callback in more:
-            hooks.append(callback)
+        hooks = CallbackList(callbacks)
+        shown = _find(hooks, ProgressLine)
+        for callback in (*([] if shown else [progress]), *more):
+            if callback not in hooks.callbacks:
+                hooks.append(callback)
         hooks.set_model(cast("Model", self))
         hooks.set_params({"verbose": progress.verbose, "epochs": progress.epochs or 1, "steps": steps})
         try:
             yield hooks
         finally:
-            progress.interrupt()
+            (shown or progress).interrupt()
+
+    def resume_at(self, epoch: int) -> None:
+        """Called by a callback when `fit` begins: the epoch to start at, in place of `initial_epoch`."""
+        self._first_epoch = check_integer("epoch", epoch, minimum=0)
 
     def _next_shuffle(self) -> tuple[int, int]:
         """The seed and the number of the next random order; the number goes on from one `fit` to the next."""
@@ -512,6 +522,7 @@ class Trainer(Layer):
 
     def _test(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
         hooks.on_test_begin()
+        batches.restart()  # every validation is of the same batches
         logs: dict[str, float] = {}
         with self._means() as program:
             for step, rows in enumerate(batches.epoch()):
@@ -624,6 +635,11 @@ class Trainer(Layer):
         inputs = [array for _, array in named]
         outputs = self._program().forward(inputs, [None] * len(inputs), None, training=False, step=0)
         return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:
+    """The first of the user's callbacks of a class."""
+    return next((callback for callback in CallbackList(callbacks).callbacks if isinstance(callback, kind)), None)
 
 
 def _check_batch_size(argument: str, value: Any, default: int = _BATCH_SIZE) -> int:
