@@ -135,6 +135,7 @@ class ProgressLine(Callback):
 
     def _finish(self, logs: Logs) -> None:
         elapsed = time.perf_counter() - self._started
+        self._steps = self._steps or self._step  # if it was not known before, it is now
         if self.verbose == 0:
             return
         if self.verbose == 1:
@@ -150,7 +151,10 @@ class ProgressLine(Callback):
             _write(line + "\n")
 
     def _line(self, elapsed: float, shown: float, logs: Mapping[str, float]) -> str:
-        done = _WIDTH * self._step // max(self._steps, 1)
+        if not self._steps:
+            count = f"{self._step}/Unknown"
+            return f"{count} {format_seconds(elapsed)} {format_step(elapsed / max(self._step, 1))}{format_logs(logs)}"
+        done = _WIDTH * self._step // self._steps
         bar = self._fill * done + " " * (_WIDTH - done)
         count = f"{self._step:>{len(str(self._steps))}}/{self._steps}"
         return f"{count} {bar} {format_seconds(shown)} {format_step(elapsed / max(self._step, 1))}{format_logs(logs)}"

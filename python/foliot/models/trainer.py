@@ -1,8 +1,8 @@
 """Training, evaluation and prediction: the loops over batches. All arithmetic happens in `foliot._core`."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from foliot.callbacks import Callback, CallbackList, History
 from foliot.callbacks.progress import ProgressLine, resolve_verbose
 from foliot.layers.base import BUILDING, Layer
 from foliot.models import data as datasets
+from foliot.models.batches import ArrayFeed, Feed, Parts, StreamFeed, is_stream, refuse_beside_stream
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
 
@@ -298,6 +299,18 @@ class Trainer(Layer):
         prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
+        data, resolved = self._convert(x, y, sample_weight, class_weight, prefix)
+        self._settle(resolved)
+        return data
+
+    def _settle(self, resolved: Resolved) -> None:
+        self._resolved = resolved
+        self._compiled_program()
+
+    def _convert(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: tuple[str, str, str]
+    ) -> tuple[Data, Resolved]:
+        """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
         inputs, predicted = self._input_arrays(prefix[0], x)
         datasets.check_not_empty(inputs)
@@ -325,9 +338,33 @@ class Trainer(Layer):
                 None if value is None else datasets.convert_sample_weight(name, value, target)
                 for (name, value), target in zip(given, targets, strict=True)
             ]
-        self._resolved = resolved
-        self._compiled_program()
-        return Data([array for _, array in inputs], targets, weights)
+        return Data([array for _, array in inputs], targets, weights), resolved
+
+    def _stream(
+        self,
+        argument: str,
+        source: Any,
+        steps: int | None,
+        class_weight: Any = None,
+        seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+    ) -> StreamFeed:
+        """The batches of a source for training or testing; the first one settles losses and metrics."""
+        first: list[Resolved] = []
+
+        def convert(name: str, parts: Parts) -> Data:
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            data, resolved = self._convert(*parts, class_weight, names)
+            if not first:
+                first.append(resolved)
+                self._settle(resolved)
+            elif resolved.training != first[0].training:
+                raise ValueError(
+                    f"`targets of {name}`: expected the form of those of the first batch; received shapes "
+                    f"{[target.shape for target in data.targets]}, for which losses or metrics would be others"
+                )
+            return data
+
+        return StreamFeed(argument, source, convert, steps, seed_and_pass)
 
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
         """The values of a step by name, sorted as Keras shows them."""
@@ -359,20 +396,23 @@ class Trainer(Layer):
         """Trains the model.
 
         Args:
-            x: The inputs: an array, a list, a pandas column or frame.
-            y: The targets, as many rows as `x`.
+            x: The inputs: an array, a list, a pandas or polars column or frame. Or a source of batches `(x, y)` or
+                `(x, y, sample_weight)`: a generator, a `foliot.utils.PyDataset`, PyTorch's `DataLoader`, a
+                `tf.data.Dataset` or any other iterable; `batch_size` is its own then.
+            y: The targets, as many rows as `x`. None for a source of batches, as `sample_weight`.
             batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
             epochs: The epoch to stop at.
             verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
                 a notebook and 2 elsewhere.
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
-            validation_data: `(x, y)` or `(x, y, sample_weight)` to validate on after each epoch.
-            shuffle: Put the rows in a new random order in every epoch.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches, to validate on after each epoch.
+            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows.
             initial_epoch: The epoch to start at, for training that goes on.
-            steps_per_epoch: Batches per epoch; None is one pass over the data.
+            steps_per_epoch: Batches per epoch; None is one pass over the data. A generator goes on from epoch to epoch,
+                and training ends when it does.
             validation_steps: Batches of validation; None is all.
             validation_batch_size: Rows per validation batch; None is `batch_size`.
             validation_freq: Validate every so many epochs, or after the epochs in a list (counted from 1).
@@ -396,41 +436,51 @@ class Trainer(Layer):
         is_validation_due = _check_validation_freq(validation_freq)
         shown = resolve_verbose(verbose)
 
-        training = self._data(x, y, sample_weight, class_weight)
-        validation: Data | None = None
-        validation_rows = (0, 0)
-        last = training.rows
-        if validation_data is not None:
-            validation = self._validation_data(validation_data)
-            validation_rows = 0, validation.rows
-        elif check_number("validation_split", validation_split, minimum=0, below=1):
-            last = _split(training.rows, validation_split)
-            # Class weights belong to training; the user's sample weights to both.
-            validation = (
-                training
-                if class_weight is None
-                else Data(training.inputs, training.targets, [None] * len(training.targets))
-            )
-            validation_rows = last, training.rows
-        batches = Batches(0, last, batch_size, steps, self._next_shuffle if shuffle else None)
-        validation_batches = Batches(
-            *validation_rows,
-            _check_batch_size("validation_batch_size", validation_batch_size, batch_size),
-            None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1),
+        validation_steps = (
+            None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1)
         )
+        validation_batch_size = _check_batch_size("validation_batch_size", validation_batch_size, batch_size)
+        validation_split = check_number("validation_split", validation_split, minimum=0, below=1)
+        seed_and_pass = self._next_shuffle if shuffle else None
+        training: Feed
+        validation: Feed | None = None
+        if is_stream(x):
+            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight, validation_split=validation_split or None)
+            training = self._stream("x", x, steps, class_weight, seed_and_pass)
+        else:
+            data = self._data(x, y, sample_weight, class_weight)
+            last = data.rows
+            if validation_split and validation_data is None:
+                last = _split(data.rows, validation_split)
+                # Class weights belong to training; the user's sample weights to both.
+                kept = data if class_weight is None else Data(data.inputs, data.targets, [None] * len(data.targets))
+                validation = ArrayFeed(kept, Batches(last, data.rows, validation_batch_size, validation_steps))
+            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass))
+        if is_stream(validation_data):
+            validation = self._stream("validation_data", validation_data, validation_steps)
+        elif validation_data is not None:
+            data = self._validation_data(validation_data)
+            validation = ArrayFeed(data, Batches(0, data.rows, validation_batch_size, validation_steps))
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
         self.history = history = _find(callbacks, History) or History()
         self.stop_training = False
         self._first_epoch = None
         logs: dict[str, float] = {}
-        with self._hooks(callbacks, ProgressLine(shown, epochs), len(batches), history) as hooks:
+        line = ProgressLine(shown, epochs)
+        with (
+            closing(training),
+            closing(validation or training),
+            self._hooks(callbacks, line, training.steps, history) as hooks,
+        ):
             hooks.on_train_begin()
             for epoch in range(initial_epoch if self._first_epoch is None else self._first_epoch, epochs):
+                if not training.has_more():
+                    break
                 hooks.on_epoch_begin(epoch)
-                logs = self._train_epoch(training, batches, hooks)
-                if validation is not None and is_validation_due(epoch + 1):
-                    values = self._test(validation, validation_batches, hooks)
+                logs = self._train_epoch(training, hooks)
+                if validation is not None and is_validation_due(epoch + 1) and validation.has_more():
+                    values = self._test(validation, hooks)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
@@ -439,7 +489,9 @@ class Trainer(Layer):
         return history
 
     @contextmanager
-    def _hooks(self, callbacks: Any, progress: ProgressLine, steps: int, *more: Callback) -> Iterator[CallbackList]:
+    def _hooks(
+        self, callbacks: Any, progress: ProgressLine, steps: int | None, *more: Callback
+    ) -> Iterator[CallbackList]:
         """The user's callbacks, the progress line and others as one, told about the model and the run."""
         # A list of its own, so that what is added to it stays out of the user's.
         hooks = CallbackList(callbacks)
@@ -463,11 +515,11 @@ class Trainer(Layer):
         self._shuffles += 1
         return self._shuffle_seed, self._shuffles
 
-    def _train_epoch(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
+    def _train_epoch(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
         logs: dict[str, float] = {}
         with self._means() as program:
             optimizer = self._prepared_optimizer()
-            for step, rows in enumerate(batches.epoch()):
+            for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
                 logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
                 hooks.on_train_batch_end(step, logs)
@@ -498,7 +550,7 @@ class Trainer(Layer):
         """The loss and metrics on a data set, with dropout off.
 
         Args:
-            x: The inputs.
+            x: The inputs, or a source of batches as in `fit`.
             y: The targets.
             batch_size: Rows per batch, 32 if None.
             verbose: As in `fit`.
@@ -514,18 +566,23 @@ class Trainer(Layer):
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         check_flag("return_dict", return_dict)
         shown = resolve_verbose(verbose)
-        data = self._data(x, y, sample_weight)
-        batches = Batches(0, data.rows, batch_size, steps)
-        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
-            logs = self._test(data, batches, hooks)
+        feed: Feed
+        if is_stream(x):
+            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight)
+            feed = self._stream("x", x, steps)
+        else:
+            data = self._data(x, y, sample_weight)
+            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
+        with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
+            logs = self._test(feed, hooks)
         return self._answer(logs, return_dict)
 
-    def _test(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
+    def _test(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
         hooks.on_test_begin()
-        batches.restart()  # every validation is of the same batches
+        feed.restart()  # every validation is of the same batches
         logs: dict[str, float] = {}
         with self._means() as program:
-            for step, rows in enumerate(batches.epoch()):
+            for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_test_batch_begin(step)
                 logs = self._logs(program.test_batch(data.inputs, data.targets, data.sample_weights, rows))
                 hooks.on_test_batch_end(step, logs)
@@ -551,7 +608,7 @@ class Trainer(Layer):
         """The model's outputs, with dropout off. The model need not be compiled.
 
         Args:
-            x: The inputs.
+            x: The inputs, or a source of batches as in `fit`, of which the inputs count.
             batch_size: Rows per batch; None chooses.
             verbose: As in `fit`, but `'auto'` prints nothing where there is no terminal: a script may call this a lot.
             steps: How many batches to take, all if None.
@@ -563,18 +620,23 @@ class Trainer(Layer):
         batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         shown = resolve_verbose(verbose, without_terminal=0)
-        named, shapes = self._input_arrays("x", x)
-        inputs = [array for _, array in named]
+        feed: Feed
+        if is_stream(x):
+            feed = StreamFeed("x", x, self._inputs_of, steps)
+            shapes: list[Shape] = []
+        else:
+            named, shapes = self._input_arrays("x", x)
+            inputs = [array for _, array in named]
+            feed = ArrayFeed(Data(inputs, [], []), Batches(0, len(inputs[0]), batch_size, steps))
         program = self._program()
-        masks: list[Array | None] = [None] * len(inputs)
-        batches = Batches(0, len(inputs[0]), batch_size, steps)
         parts: list[list[Array]] = []
-        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
+        with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             hooks.on_predict_begin()
             # No rows give no batch, but still an answer of the right shape.
-            for step, rows in enumerate(batches.epoch() if len(inputs[0]) else ()):
+            for step, (data, rows) in enumerate(feed.epoch() if feed.steps != 0 else ()):
                 hooks.on_predict_batch_begin(step)
-                outputs = program.forward(inputs, masks, rows, training=False, step=0)
+                masks: list[Array | None] = [None] * len(data.inputs)
+                outputs = program.forward(data.inputs, masks, rows, training=False, step=0)
                 hooks.on_predict_batch_end(step, {"outputs": outputs})
                 parts.append(outputs)
             hooks.on_predict_end()
@@ -585,6 +647,11 @@ class Trainer(Layer):
         else:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
         return joined[0] if len(joined) == 1 else joined
+
+    def _inputs_of(self, name: str, parts: Parts) -> Data:
+        """The inputs of a source's batch; what it holds beside them is left alone."""
+        named, _ = self._input_arrays(f"inputs of {name}", parts[0])
+        return Data([array for _, array in named], [], [])
 
     def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
         """The model called on arrays."""

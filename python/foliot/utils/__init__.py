@@ -10,8 +10,9 @@ from foliot._arrays import Array
 from foliot._checks import check_integer
 from foliot.layers.base import clear_names
 from foliot.preprocessing.sequence import pad_sequences
+from foliot.utils.py_dataset import PyDataset, Sequence
 
-__all__ = ["clear_session", "pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = ["PyDataset", "Sequence", "clear_session", "pad_sequences", "set_random_seed", "to_categorical"]
 
 
 def set_random_seed(seed: int) -> None:
