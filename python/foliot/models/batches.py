@@ -6,7 +6,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from foliot import _core
@@ -202,6 +201,8 @@ class StreamFeed(Feed):
 
 def _ahead(calls: Iterable[Callable[[], Any]], workers: int, window: int) -> Iterator[Any]:
     """The calls' results in order up to the first `_END`, made in threads ahead of their use; so are their errors."""
+    from concurrent.futures import Future, ThreadPoolExecutor  # not for those who train on arrays
+
     pending: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="foliot-batches") as pool:
         try:

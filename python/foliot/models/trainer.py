@@ -406,7 +406,8 @@ class Trainer(Layer):
                 a notebook and 2 elsewhere.
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
-            validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches, to validate on after each epoch.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
+                epoch.
             shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows.
