@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from foliot.models import progress
-from foliot.models.progress import ProgressLine, format_seconds, format_step, format_value, resolve_verbose
+from foliot.callbacks import progress
+from foliot.callbacks.progress import ProgressLine, format_seconds, format_step, format_value, resolve_verbose
 
 
 class Clock:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import foliot
-from foliot import config, initializers
+from foliot import config, initializers, utils
 from foliot.layers import Dropout
 from foliot.utils import set_random_seed, to_categorical
 
@@ -115,3 +115,51 @@ def test_importing_the_package_loads_nothing_else() -> None:
     code = "import sys, foliot; print([name for name in sys.modules if name.startswith('foliot.')])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+# normalize and split_dataset
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, np.inf])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_normalize(order, axis) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 5))
+    x[1] = 0
+    result = utils.normalize(x, axis, order)
+    norms = np.linalg.norm(result, order, axis)
+    assert np.all(np.isclose(norms, 1) | (norms == 0))
+    assert np.array_equal(np.sign(result), np.sign(x))
+    with pytest.raises(ValueError, match="`axis`"):
+        utils.normalize(x, 2)
+
+
+def test_split_dataset() -> None:
+    x, y = np.arange(20).reshape(10, 2), np.arange(10)
+    for left, right, sizes in ((0.8, None, (8, 2)), (None, 3, (7, 3)), (2, 0.5, (2, 5)), (0.33, None, (3, 7))):
+        (_, y1), (x2, y2) = utils.split_dataset((x, y), left, right)
+        assert (len(y1), len(y2)) == sizes
+        np.testing.assert_array_equal(y1, y[: sizes[0]])
+        np.testing.assert_array_equal(x2, x[10 - sizes[1] :])
+        np.testing.assert_array_equal(y2, y[10 - sizes[1] :])
+    first, second = utils.split_dataset({"x": x, "y": y}, 6, shuffle=True, seed=1)
+    assert first["y"].tolist() != list(range(6))
+    assert sorted([*first["y"], *second["y"]]) == list(range(10))
+    np.testing.assert_array_equal(first["x"][:, 0], first["y"] * 2)
+    assert utils.split_dataset([1, 2, 3, 4], 0.5)[1].tolist() == [3, 4]
+    assert isinstance(utils.split_dataset([x, y], 5)[0], list)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (([1, 2, 3],), "expected at least one of them"),
+        (([1, 2, 3], 1.0), "`left_size`: expected a number, above 0 and below 1"),
+        (([1, 2, 3], 3), "`left_size`: expected an integer, at least 1 and at most 2"),
+        (([1, 2, 3], 2, 2), "expected two parts of 3 rows"),
+        (([1, 2, 3], 0.1), "expected two parts of 3 rows"),
+        (((np.zeros(3), np.zeros(4)), 0.5), "`dataset`: expected arrays of as many rows"),
+    ],
+)
+def test_splits_that_cannot_be(arguments, text) -> None:
+    with pytest.raises(ValueError, match=text):
+        utils.split_dataset(*arguments)

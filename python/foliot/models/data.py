@@ -211,6 +211,10 @@ class Batches:
         """Batches per epoch."""
         return self._steps or -((self._first - self._last) // self._batch_size)
 
+    def restart(self) -> None:
+        """Lets the next epoch begin with the first row, where `steps` cut the last one short."""
+        self._open = iter(())
+
     def epoch(self) -> Iterator[Array]:
         """The row numbers of each batch of the next epoch."""
         if self._steps is None:

@@ -24,8 +24,10 @@ _FORMAT_VERSION = "1"
 _DESCRIPTION_KEYS = {"model", "compile", "optimizer", "seeds", "shuffles"}
 
 
-def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
-    """See `Model.save`."""
+def save_model(
+    model: "Model", filepath: str | os.PathLike[str], overwrite: bool, more: Mapping[str, str] | None = None
+) -> None:
+    """See `Model.save`; `more` is further metadata."""
     from foliot.models.configs import serialize_layer
 
     path = _checked_path(filepath, overwrite)
@@ -41,7 +43,7 @@ def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool
         "seeds": model.seeds(),
         "shuffles": model.shuffles,
     }
-    _write(path, tensors, {"model": json.dumps(description)})
+    _write(path, tensors, {"model": json.dumps(description), **(more or {})})
 
 
 def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
@@ -106,6 +108,36 @@ def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], comp
         if description["optimizer"] is not None:
             model.restore_optimizer(description["optimizer"], _slots(tensors))
     return model
+
+
+def save_training(model: "Model", path: Path, epoch: int) -> None:
+    """Writes the model with the number of the epoch that a training is to go on with."""
+    save_model(model, path, overwrite=True, more={"epoch": str(epoch)})
+
+
+def restore_training(model: "Model", path: Path) -> int:
+    """Gives a model of the same layers all that `save_training` wrote, and returns the epoch to go on with.
+
+    Raises:
+        ValueError: The file is damaged or of another model.
+    """
+    tensors, metadata = _read(str(path))
+    try:
+        description, epoch = json.loads(metadata["model"]), int(metadata["epoch"])
+        compiled, state, seeds = description["compile"], description["optimizer"], description["seeds"]
+        _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, str(path))
+        # By position, for in one process the layers of a second model have other automatic names.
+        names = model.seeds()
+        model.restore_randomness(dict(zip(names, seeds.values(), strict=True)), description["shuffles"])
+        if model.optimizer is not None and state is not None:
+            model.restore_optimizer(state, _slots(tensors))
+            model.optimizer.learning_rate = compiled["optimizer"]["config"]["learning_rate"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: expected a backup of {model.name!r} as it is compiled; received another file "
+            f"({type(error).__name__}: {error}). Delete it to begin anew"
+        ) from error
+    return epoch
 
 
 class _StoredWeights:

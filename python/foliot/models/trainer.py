@@ -1,9 +1,9 @@
 """Training, evaluation and prediction: the loops over batches. All arithmetic happens in `foliot._core`."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -12,15 +12,18 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
 from foliot.callbacks import Callback, CallbackList, History
+from foliot.callbacks.progress import ProgressLine, resolve_verbose
 from foliot.layers.base import BUILDING
 from foliot.models import data as datasets
+from foliot.models.batches import ArrayFeed, Feed, Parts, StreamFeed, is_stream, refuse_beside_stream
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Batches, Data
 from foliot.models.network import Network
-from foliot.models.progress import ProgressLine, resolve_verbose
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
+
+_Found = TypeVar("_Found", bound=Callback)
 
 # Keras's default.
 _BATCH_SIZE = 32
@@ -41,6 +44,8 @@ class Trainer(Network):
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
+        # Set by `resume_at`, for the `fit` that runs.
+        self._first_epoch: int | None = None
         # The programs of series of batches that run: one, or more where a callback evaluates.
         self._measuring: list[_core.Program] = []
 
@@ -63,6 +68,8 @@ class Trainer(Network):
         positions = self._judged_positions()
         with BUILDING:
             part, resolved = self._part(positions), self._resolved
+            if resolved is not None:
+                part.set_training(resolved.training)
             known = self._trainable_when_compiled
             del self._compiled_parts[positions]
             self._measuring.append(part.program)
@@ -183,6 +190,7 @@ class Trainer(Network):
         """Takes over the seeds and the number of random orders used of a saved model."""
         self.set_seeds(seeds)
         self._shuffles = check_integer("shuffles", shuffles, minimum=0)
+        self._compiled_parts.clear()  # seeds are part of the native graphs
 
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimizer's iteration, its undecayed weights and its slots by name, None before training."""
@@ -194,14 +202,15 @@ class Trainer(Network):
     def restore_optimizer(self, state: Mapping[str, Any], slots: Mapping[str, list[Array]]) -> None:
         """Sets the optimizer to what `optimizer_state` returned."""
         _, optimizer = self._compiled()
-        parameters = self._assembled().trainable_parameters()
-        # Files of earlier versions do not have it.
-        undecayed = state.get("undecayed", [])
-        optimizer.exclude_from_weight_decay([parameters[position] for position in undecayed])
-        optimizer.build(parameters)
+        parameters = self._part(self._judged_positions()).assembly.trainable_parameters()
         names = optimizer.slot_names()
-        if set(state) - {"undecayed"} != {"iterations"} or not set(slots) <= set(names):
-            raise value_error("optimizer", f"iterations and the slots {names}", [*state, *slots])
+        if set(state) != {"iterations", "undecayed"} or not set(slots) <= set(names):
+            raise value_error("optimizer", f"iterations, undecayed and the slots {names}", [*state, *slots])
+        if not optimizer.built:
+            optimizer.exclude_from_weight_decay([parameters[position] for position in state["undecayed"]])
+        optimizer.build(parameters)
+        if optimizer.state()["undecayed"] != state["undecayed"]:
+            raise value_error("optimizer", "the weights without decay that it was built with", state["undecayed"])
         optimizer.set_slots([slots.get(name, []) for name in names])
         optimizer.iterations = state["iterations"]
 
@@ -216,6 +225,18 @@ class Trainer(Network):
         prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
+        data, resolved = self._convert(x, y, sample_weight, class_weight, prefix)
+        self._settle(resolved)
+        return data
+
+    def _settle(self, resolved: Resolved) -> None:
+        self._resolved = resolved
+        self._part(self._judged_positions()).set_training(resolved.training)
+
+    def _convert(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: tuple[str, str, str]
+    ) -> tuple[Data, Resolved]:
+        """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
         inputs, predicted = self._input_arrays(prefix[0], x)
         datasets.check_not_empty(inputs)
@@ -248,9 +269,33 @@ class Trainer(Network):
                 None if value is None else datasets.convert_sample_weight(name, value, target)
                 for (name, value), target in zip(given, targets, strict=True)
             ]
-        self._resolved = resolved
-        self._part(judged).set_training(resolved.training)
-        return Data([array for _, array in inputs], targets, weights)
+        return Data([array for _, array in inputs], targets, weights), resolved
+
+    def _stream(
+        self,
+        argument: str,
+        source: Any,
+        steps: int | None,
+        class_weight: Any = None,
+        seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+    ) -> StreamFeed:
+        """The batches of a source for training or testing; the first one settles losses and metrics."""
+        first: list[Resolved] = []
+
+        def convert(name: str, parts: Parts) -> Data:
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            data, resolved = self._convert(*parts, class_weight, names)
+            if not first:
+                first.append(resolved)
+                self._settle(resolved)
+            elif resolved.training != first[0].training:
+                raise ValueError(
+                    f"`targets of {name}`: expected the form of those of the first batch; received shapes "
+                    f"{[target.shape for target in data.targets]}, for which losses or metrics would be others"
+                )
+            return data
+
+        return StreamFeed(argument, source, convert, steps, seed_and_pass)
 
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
         """The values of a step by name, sorted as Keras shows them."""
@@ -282,21 +327,26 @@ class Trainer(Network):
         """Trains the model.
 
         Args:
-            x: The inputs: an array, a list, a pandas column or frame; for several inputs a list of such, or a dict by
-                the inputs' names.
-            y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names.
+            x: The inputs: an array, a list, a pandas or polars column or frame; for several inputs a list of such, or a
+                dict by the inputs' names. Or a source of batches `(x, y)` or `(x, y, sample_weight)`: a generator, a
+                `foliot.utils.PyDataset`, PyTorch's `DataLoader`, a `tf.data.Dataset` or any other iterable;
+                `batch_size` is its own then.
+            y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names. None for a
+                source of batches, as `sample_weight`.
             batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
             epochs: The epoch to stop at.
             verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
                 a notebook and 2 elsewhere.
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
-            validation_data: `(x, y)` or `(x, y, sample_weight)` to validate on after each epoch.
-            shuffle: Put the rows in a new random order in every epoch.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
+                epoch.
+            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows; for several outputs one array for all, a list, or a dict by output name.
             initial_epoch: The epoch to start at, for training that goes on.
-            steps_per_epoch: Batches per epoch; None is one pass over the data.
+            steps_per_epoch: Batches per epoch; None is one pass over the data. A generator goes on from epoch to epoch,
+                and training ends when it does.
             validation_steps: Batches of validation; None is all.
             validation_batch_size: Rows per validation batch; None is `batch_size`.
             validation_freq: Validate every so many epochs, or after the epochs in a list (counted from 1).
@@ -320,40 +370,51 @@ class Trainer(Network):
         is_validation_due = _check_validation_freq(validation_freq)
         shown = resolve_verbose(verbose)
 
-        training = self._data(x, y, sample_weight, class_weight)
-        validation: Data | None = None
-        validation_rows = (0, 0)
-        last = training.rows
-        if validation_data is not None:
-            validation = self._validation_data(validation_data)
-            validation_rows = 0, validation.rows
-        elif check_number("validation_split", validation_split, minimum=0, below=1):
-            last = _split(training.rows, validation_split)
-            # Class weights belong to training; the user's sample weights to both.
-            validation = (
-                training
-                if class_weight is None
-                else Data(training.inputs, training.targets, [None] * len(training.targets))
-            )
-            validation_rows = last, training.rows
-        batches = Batches(0, last, batch_size, steps, self._next_shuffle if shuffle else None)
-        validation_batches = Batches(
-            *validation_rows,
-            _check_batch_size("validation_batch_size", validation_batch_size, batch_size),
-            None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1),
+        validation_steps = (
+            None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1)
         )
+        validation_batch_size = _check_batch_size("validation_batch_size", validation_batch_size, batch_size)
+        validation_split = check_number("validation_split", validation_split, minimum=0, below=1)
+        seed_and_pass = self._next_shuffle if shuffle else None
+        training: Feed
+        validation: Feed | None = None
+        if is_stream(x):
+            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight, validation_split=validation_split or None)
+            training = self._stream("x", x, steps, class_weight, seed_and_pass)
+        else:
+            data = self._data(x, y, sample_weight, class_weight)
+            last = data.rows
+            if validation_split and validation_data is None:
+                last = _split(data.rows, validation_split)
+                # Class weights belong to training; the user's sample weights to both.
+                kept = data if class_weight is None else Data(data.inputs, data.targets, [None] * len(data.targets))
+                validation = ArrayFeed(kept, Batches(last, data.rows, validation_batch_size, validation_steps))
+            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass))
+        if is_stream(validation_data):
+            validation = self._stream("validation_data", validation_data, validation_steps)
+        elif validation_data is not None:
+            data = self._validation_data(validation_data)
+            validation = ArrayFeed(data, Batches(0, data.rows, validation_batch_size, validation_steps))
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
-        self.history = history = History()
+        self.history = history = _find(callbacks, History) or History()
         self.stop_training = False
+        self._first_epoch = None
         logs: dict[str, float] = {}
-        with self._hooks(callbacks, ProgressLine(shown, epochs), len(batches), history) as hooks:
+        line = ProgressLine(shown, epochs)
+        with (
+            closing(training),
+            closing(validation or training),
+            self._hooks(callbacks, line, training.steps, history) as hooks,
+        ):
             hooks.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(initial_epoch if self._first_epoch is None else self._first_epoch, epochs):
+                if not training.has_more():
+                    break
                 hooks.on_epoch_begin(epoch)
-                logs = self._train_epoch(training, batches, hooks)
-                if validation is not None and is_validation_due(epoch + 1):
-                    values = self._test(validation, validation_batches, hooks)
+                logs = self._train_epoch(training, hooks)
+                if validation is not None and is_validation_due(epoch + 1) and validation.has_more():
+                    values = self._test(validation, hooks)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
@@ -363,31 +424,37 @@ class Trainer(Network):
         return history
 
     @contextmanager
-    def _hooks(self, callbacks: Any, progress: ProgressLine, steps: int, *more: Callback) -> Iterator[CallbackList]:
+    def _hooks(
+        self, callbacks: Any, progress: ProgressLine, steps: int | None, *more: Callback
+    ) -> Iterator[CallbackList]:
         """The user's callbacks, the progress line and others as one, told about the model and the run."""
-        users = callbacks.callbacks if isinstance(callbacks, CallbackList) else callbacks
         # A list of its own, so that what is added to it stays out of the user's.
-        hooks = CallbackList(users)
-        hooks.append(progress)
-        for callback in more:
-            hooks.append(callback)
+        hooks = CallbackList(callbacks)
+        shown = _find(hooks, ProgressLine)
+        for callback in (*([] if shown else [progress]), *more):
+            if callback not in hooks.callbacks:
+                hooks.append(callback)
         hooks.set_model(cast("Model", self))
         hooks.set_params({"verbose": progress.verbose, "epochs": progress.epochs or 1, "steps": steps})
         try:
             yield hooks
         finally:
-            progress.interrupt()
+            (shown or progress).interrupt()
+
+    def resume_at(self, epoch: int) -> None:
+        """Called by a callback when `fit` begins: the epoch to start at, in place of `initial_epoch`."""
+        self._first_epoch = check_integer("epoch", epoch, minimum=0)
 
     def _next_shuffle(self) -> tuple[int, int]:
         """The seed and the number of the next random order; the number goes on from one `fit` to the next."""
         self._shuffles += 1
         return self._shuffle_seed, self._shuffles
 
-    def _train_epoch(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
+    def _train_epoch(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
         logs: dict[str, float] = {}
         optimizer = self._prepared_optimizer()
         with self._means() as program:
-            for step, rows in enumerate(batches.epoch()):
+            for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
                 logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
                 hooks.on_train_batch_end(step, logs)
@@ -418,7 +485,7 @@ class Trainer(Network):
         """The loss and metrics on a data set, with dropout off.
 
         Args:
-            x: The inputs.
+            x: The inputs, or a source of batches as in `fit`.
             y: The targets.
             batch_size: Rows per batch, 32 if None.
             verbose: As in `fit`.
@@ -434,17 +501,23 @@ class Trainer(Network):
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         check_flag("return_dict", return_dict)
         shown = resolve_verbose(verbose)
-        data = self._data(x, y, sample_weight)
-        batches = Batches(0, data.rows, batch_size, steps)
-        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
-            logs = self._test(data, batches, hooks)
+        feed: Feed
+        if is_stream(x):
+            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight)
+            feed = self._stream("x", x, steps)
+        else:
+            data = self._data(x, y, sample_weight)
+            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
+        with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
+            logs = self._test(feed, hooks)
         return self._answer(logs, return_dict)
 
-    def _test(self, data: Data, batches: Batches, hooks: CallbackList) -> dict[str, float]:
+    def _test(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
         hooks.on_test_begin()
+        feed.restart()  # every validation is of the same batches
         logs: dict[str, float] = {}
         with self._means() as program:
-            for step, rows in enumerate(batches.epoch()):
+            for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_test_batch_begin(step)
                 logs = self._logs(program.test_batch(data.inputs, data.targets, data.sample_weights, rows))
                 hooks.on_test_batch_end(step, logs)
@@ -470,7 +543,7 @@ class Trainer(Network):
         """The model's outputs, with dropout off. The model need not be compiled.
 
         Args:
-            x: The inputs.
+            x: The inputs, or a source of batches as in `fit`, of which the inputs count.
             batch_size: Rows per batch; None chooses.
             verbose: As in `fit`, but `'auto'` prints nothing where there is no terminal: a script may call this a lot.
             steps: How many batches to take, all if None.
@@ -482,18 +555,23 @@ class Trainer(Network):
         batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         shown = resolve_verbose(verbose, without_terminal=0)
-        named, shapes = self._input_arrays("x", x)
-        inputs = [array for _, array in named]
+        feed: Feed
+        if is_stream(x):
+            feed = StreamFeed("x", x, self._inputs_of, steps)
+            shapes: list[Shape] = []
+        else:
+            named, shapes = self._input_arrays("x", x)
+            inputs = [array for _, array in named]
+            feed = ArrayFeed(Data(inputs, [], []), Batches(0, len(inputs[0]), batch_size, steps))
         program = self._part().program
-        masks: list[Array | None] = [None] * len(inputs)
-        batches = Batches(0, len(inputs[0]), batch_size, steps)
         parts: list[list[Array]] = []
-        with self._hooks(callbacks, ProgressLine(shown), len(batches)) as hooks:
+        with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             hooks.on_predict_begin()
             # No rows give no batch, but still an answer of the right shape.
-            for step, rows in enumerate(batches.epoch() if len(inputs[0]) else ()):
+            for step, (data, rows) in enumerate(feed.epoch() if feed.steps != 0 else ()):
                 hooks.on_predict_batch_begin(step)
-                outputs = program.forward(inputs, masks, rows, training=False, step=0)
+                masks: list[Array | None] = [None] * len(data.inputs)
+                outputs = program.forward(data.inputs, masks, rows, training=False, step=0)
                 hooks.on_predict_batch_end(step, {"outputs": outputs})
                 parts.append(outputs)
             hooks.on_predict_end()
@@ -504,6 +582,11 @@ class Trainer(Network):
         else:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
         return self._pack(joined)
+
+    def _inputs_of(self, name: str, parts: Parts) -> Data:
+        """The inputs of a source's batch; what it holds beside them is left alone."""
+        named, _ = self._input_arrays(f"inputs of {name}", parts[0])
+        return Data([array for _, array in named], [], [])
 
     # Single batches
 
@@ -544,6 +627,11 @@ class Trainer(Network):
         named, _ = self._input_arrays("x", x)
         inputs = [array for _, array in named]
         return self._pack(self._part().program.forward(inputs, [None] * len(inputs), None, training=False, step=0))
+
+
+def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:
+    """The first of the user's callbacks of a class."""
+    return next((callback for callback in CallbackList(callbacks).callbacks if isinstance(callback, kind)), None)
 
 
 def _check_batch_size(argument: str, value: Any, default: int = _BATCH_SIZE) -> int:

@@ -301,7 +301,7 @@ class Optimizer(Configurable):
             any(parameter is other for other in listed) or any(re.search(name, parameter.name) for name in names)
         )
 
-    def finalize_variable_values(self, var_list: object = None) -> None:  # noqa: ARG002 - Keras's argument
+    def finalize_variable_values(self, var_list: object = None) -> None:
         """With `use_ema` the weights take over their averages, as at the end of `fit`; else nothing changes.
 
         Args:

@@ -14,8 +14,16 @@ import numpy.typing as npt
 from foliot import _core
 from foliot._checks import check_integer, type_error, value_error
 from foliot._rows import check_unmasked
+from foliot.preprocessing.skipgrams import make_sampling_table, skipgrams
+from foliot.preprocessing.timeseries import TimeseriesGenerator, timeseries_generator_from_json
 
-__all__ = ["pad_sequences"]
+__all__ = [
+    "TimeseriesGenerator",
+    "make_sampling_table",
+    "pad_sequences",
+    "skipgrams",
+    "timeseries_generator_from_json",
+]
 
 
 class _DoesNotFitError(ValueError, OverflowError):

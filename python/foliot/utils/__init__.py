@@ -8,10 +8,27 @@ import numpy as np
 from foliot import _arrays, _random
 from foliot._arrays import Array
 from foliot._checks import check_integer
+from foliot._py_dataset import PyDataset, Sequence
 from foliot.layers.base import clear_names
 from foliot.preprocessing.sequence import pad_sequences
+from foliot.preprocessing.timeseries import timeseries_dataset_from_array
+from foliot.utils.arrays import normalize, split_dataset
+from foliot.utils.plotting import model_to_dot, plot_history, plot_model
 
-__all__ = ["clear_session", "pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = [
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "model_to_dot",
+    "normalize",
+    "pad_sequences",
+    "plot_history",
+    "plot_model",
+    "set_random_seed",
+    "split_dataset",
+    "timeseries_dataset_from_array",
+    "to_categorical",
+]
 
 
 def set_random_seed(seed: int) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from foliot.callbacks import Callback
+from foliot.callbacks.base import Callback, Logs
 
 # At most 20 redraws a second: more cannot be read and would cost time where a step takes microseconds.
 _INTERVAL = 0.05
@@ -78,36 +78,36 @@ class ProgressLine(Callback):
         self._drawn = 0.0
         self._length = 0
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self.verbose:
             _write(f"Epoch {epoch + 1}/{self.epochs}\n")
         self._begin()
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._update(batch + 1, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._finish(logs)
 
-    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_test_begin(self, logs: Logs = None) -> None:
         if self.epochs is None:
             self._begin()
 
-    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
         if self.epochs is None:
             self._update(batch + 1, logs)
 
-    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_test_end(self, logs: Logs = None) -> None:
         if self.epochs is None:
             self._finish(logs)
 
-    def on_predict_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_predict_begin(self, logs: Logs = None) -> None:
         self._begin()
 
-    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._update(batch + 1, None)
 
-    def on_predict_end(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_predict_end(self, logs: Logs = None) -> None:
         self._finish(None)
 
     def interrupt(self) -> None:
@@ -122,7 +122,7 @@ class ProgressLine(Callback):
         self._started = time.perf_counter()
         self._drawn = 0.0
 
-    def _update(self, step: int, logs: Mapping[str, float] | None) -> None:
+    def _update(self, step: int, logs: Logs) -> None:
         self._step = step
         if self.verbose != 1 or not self._live:
             return
@@ -133,8 +133,9 @@ class ProgressLine(Callback):
         elapsed = now - self._started
         self._draw(self._line(elapsed, elapsed / step * (self._steps - step), logs or {}))
 
-    def _finish(self, logs: Mapping[str, float] | None) -> None:
+    def _finish(self, logs: Logs) -> None:
         elapsed = time.perf_counter() - self._started
+        self._steps = self._steps or self._step  # if it was not known before, it is now
         if self.verbose == 0:
             return
         if self.verbose == 1:
@@ -150,7 +151,10 @@ class ProgressLine(Callback):
             _write(line + "\n")
 
     def _line(self, elapsed: float, shown: float, logs: Mapping[str, float]) -> str:
-        done = _WIDTH * self._step // max(self._steps, 1)
+        if not self._steps:
+            count = f"{self._step}/Unknown"
+            return f"{count} {format_seconds(elapsed)} {format_step(elapsed / max(self._step, 1))}{format_logs(logs)}"
+        done = _WIDTH * self._step // self._steps
         bar = self._fill * done + " " * (_WIDTH - done)
         count = f"{self._step:>{len(str(self._steps))}}/{self._steps}"
         return f"{count} {bar} {format_seconds(shown)} {format_step(elapsed / max(self._step, 1))}{format_logs(logs)}"
@@ -161,6 +165,31 @@ class ProgressLine(Callback):
             line = line[: shutil.get_terminal_size().columns - 1]
         _write("\r" + line.ljust(self._length))
         self._length = len(line)
+
+
+class ProgbarLogger(ProgressLine):
+    """The progress line as a callback of the user's own: `fit`, `evaluate` and `predict` then add none.
+
+    What it shows follows from `verbose` of `fit`, `evaluate` or `predict`.
+
+    Example:
+        >>> from foliot.callbacks import CallbackList, ProgbarLogger
+        >>> callbacks = CallbackList([ProgbarLogger()])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(verbose=1)
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        super().set_params(params)
+        self.verbose = resolve_verbose(self.params.get("verbose", 1))
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        # From here to the end tests are validations, which are silent.
+        self.epochs = self.params.get("epochs", 1)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.epochs = None
 
 
 def _write(text: str) -> None:

@@ -1,0 +1,27 @@
+"""What a training leaves behind: its losses and metrics."""
+
+from foliot.callbacks.base import Callback, Logs
+
+
+class History(Callback):
+    """What `fit` returns: the losses and metrics of each epoch.
+
+    Attributes:
+        history: A dict from name to one value per epoch, such as `{"acc": [...], "loss": [...], "val_acc": [...]}`.
+        epoch: The epochs' numbers.
+        params: A dict with `verbose`, `epochs` and `steps`.
+        model: The model.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)

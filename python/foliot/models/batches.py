@@ -1,0 +1,285 @@
+"""Where the batches of an epoch come from: whole arrays, or a source that gives them one by one."""
+
+import functools
+import itertools
+import warnings
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from foliot import _core
+from foliot._arrays import Array
+from foliot._checks import check_integer, describe, value_error
+from foliot.models.data import Batches, Data
+
+#: A batch: arrays, and the numbers of its rows in them, None for all.
+Batch = tuple[Data, Array | None]
+
+#: A batch as a source gives it: inputs, targets, sample weights.
+Parts = tuple[Any, Any, Any]
+
+# Batches that are fetched while the model trains, where the source does not say how many.
+_AHEAD = 2
+_END = object()
+
+
+class Feed(ABC):
+    """What `fit`, `evaluate` and `predict` take batches from."""
+
+    #: Batches per epoch, None if that is not known before.
+    steps: int | None
+
+    @abstractmethod
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Lets the next epoch begin with the first batch, as far as the source can."""
+
+    def close(self) -> None:  # noqa: B027 - most have no threads
+        """Ends threads that fetch batches."""
+
+    def has_more(self) -> bool:
+        """Whether there is a batch for another epoch; warns if not."""
+        return True
+
+
+class ArrayFeed(Feed):
+    """Batches of whole arrays.
+
+    Args:
+        data: The arrays.
+        batches: The rows of each batch.
+    """
+
+    def __init__(self, data: Data, batches: Batches) -> None:
+        self._data, self._batches = data, batches
+        self.steps = len(batches)
+
+    def epoch(self) -> Iterator[Batch]:
+        return ((self._data, rows) for rows in self._batches.epoch())
+
+    def restart(self) -> None:
+        self._batches.restart()
+
+
+class StreamFeed(Feed):
+    """Batches from a dataset, an iterable or a generator.
+
+    What can be iterated again begins anew for each epoch; with `steps` an epoch goes on where the last one stopped. A
+    generator goes on from epoch to epoch until it ends. Datasets and iterables are read ahead in threads; a generator
+    runs in the caller's thread between two steps, for it may look at what training has done so far.
+
+    Args:
+        argument: What messages call the source.
+        source: See `is_stream`.
+        convert: Makes checked arrays of a batch; called with what messages call the batch.
+        steps: Batches per epoch; None is all that the source gives.
+        seed_and_pass: For shuffling the batches of a dataset: the seed and number of a pass. None keeps the order.
+
+    Raises:
+        ValueError: The source gives nothing, or is endless and `steps` is None.
+    """
+
+    def __init__(
+        self,
+        argument: str,
+        source: Any,
+        convert: Callable[[str, Parts], Data],
+        steps: int | None = None,
+        seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        self._argument, self._source, self._convert = argument, source, convert
+        self._given_steps, self._seed_and_pass = steps, seed_and_pass
+        self._is_dataset = _is_dataset(source)
+        # A generator is its own and only pass.
+        self._once = hasattr(source, "__next__")
+        self._over = False
+        self._number = 0
+        length, endless = (None, False) if self._once else _length(argument, source)
+        if endless and steps is None:
+            raise value_error(argument, "the number of steps for a dataset without an end", source)
+        self.steps = steps if steps is not None else length
+        self._open: Generator[Any] | None = None
+        self._begun = self._warned = False
+        # Fetched before the first epoch, for models are built for what the data look like. A dataset's is fetched
+        # again, because the order of its first pass may still change.
+        self._waiting: deque[Data] = deque()
+        first = (_END if length == 0 else source[0]) if self._is_dataset else next(self._current(), _END)
+        if first is _END:
+            raise ValueError(f"`{argument}`: expected at least one batch; received {describe(source)}, which gave none")
+        data = self._converted(first)
+        if self._is_dataset:
+            self._number = 0
+        else:
+            self._waiting.append(data)
+
+    def has_more(self) -> bool:
+        if not self._over or self._waiting:
+            return True
+        self._warn()
+        return False
+
+    def epoch(self) -> Iterator[Batch]:
+        self._begun = True
+        taken = 0
+        while self._given_steps is None or taken < self._given_steps:
+            data = self._next()
+            if data is None:
+                if taken == 0 or self._given_steps is not None:
+                    self._warn()
+                break
+            taken += 1
+            yield data, None
+        if self._given_steps is None:
+            self.close()
+        if self._is_dataset:
+            _call(self._source, "on_epoch_end")
+
+    def restart(self) -> None:
+        if self._begun:
+            self.close()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()  # its threads, too
+            self._open = None
+            self._waiting.clear()
+
+    def _warn(self) -> None:
+        if not self._warned:
+            # Once for a generator, which stays at its end.
+            self._warned = self._once
+            _warn_of_end()
+
+    def _next(self) -> Data | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        batch = next(self._current(), _END)
+        if batch is _END:
+            self._over = self._once
+            self.close()
+            return None
+        return self._converted(batch)
+
+    def _converted(self, batch: Any) -> Data:
+        self._number += 1
+        name = f"batch {self._number} of {self._argument}"
+        return self._convert(name, unpack(name, batch))
+
+    def _current(self) -> Iterator[Any]:
+        """The open pass over the source, a new one if there is none."""
+        if self._once:
+            return self._source  # type: ignore[no-any-return]
+        if self._open is None:
+            self._open = self._fetch()
+        return self._open
+
+    def _fetch(self) -> Generator[Any]:
+        if not self._is_dataset:
+            batches = iter(self._source)
+            yield from _ahead(itertools.repeat(lambda: next(batches, _END)), 1, _AHEAD)
+            return
+        source = self._source
+        _call(source, "on_epoch_begin")
+        length, _ = _length(self._argument, source)
+        if length is None:
+            order: Iterable[int] = itertools.count()
+        elif self._seed_and_pass is None:
+            order = range(length)
+        else:
+            order = _core.permutation(length, *self._seed_and_pass()).tolist()
+        workers = int(getattr(source, "workers", 1))
+        calls = (functools.partial(source.__getitem__, index) for index in order)
+        if workers == 0:
+            yield from (call() for call in calls)
+        else:
+            yield from _ahead(calls, workers, max(int(getattr(source, "max_queue_size", _AHEAD)), 1))
+
+
+def _ahead(calls: Iterable[Callable[[], Any]], workers: int, window: int) -> Iterator[Any]:
+    """The calls' results in order up to the first `_END`, made in threads ahead of their use; so are their errors."""
+    from concurrent.futures import Future, ThreadPoolExecutor  # not for those who train on arrays
+
+    pending: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="foliot-batches") as pool:
+        try:
+            remaining = iter(calls)
+            while True:
+                pending.extend(pool.submit(call) for call in itertools.islice(remaining, window - len(pending)))
+                if not pending:
+                    return
+                result = pending.popleft().result()
+                if result is _END:
+                    return
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def is_stream(x: Any) -> bool:
+    """Whether `x` gives batches: a generator, a dataset with `len` and `[]`, or an iterable that is no array.
+
+    Arrays are also lists, frames and whatever else has `__array__`.
+    """
+    if hasattr(x, "__next__"):
+        return True
+    if x is None or hasattr(x, "__array__") or isinstance(x, (Mapping, Sequence, bytes, set, frozenset, type)):
+        return False
+    return hasattr(x, "__iter__") or _is_dataset(x)
+
+
+def _is_dataset(x: Any) -> bool:
+    """`PyDataset` and `Sequence`, foliot's, Keras's, or a class with their methods."""
+    named = any(base.__name__ in ("PyDataset", "Sequence") for base in type(x).__mro__)
+    return named or (hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "__iter__"))
+
+
+def unpack(argument: str, batch: Any) -> Parts:
+    """A batch's inputs, targets and sample weights, None where it has none; a list counts as a tuple, as in Keras.
+
+    Raises:
+        ValueError: A tuple of another length.
+    """
+    if not isinstance(batch, (tuple, list)):
+        return batch, None, None
+    if not 1 <= len(batch) <= 3:
+        raise value_error(argument, "(x,), (x, y) or (x, y, sample_weight)", batch)
+    return (*batch, None, None)[:3]
+
+
+def refuse_beside_stream(argument: str, source: Any, **parts: Any) -> None:
+    """Refuses targets and weights beside a source of batches, which holds them itself."""
+    for name, value in parts.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}`: expected None, for `{argument}` is a {type(source).__name__} and gives batches of "
+                f"(x, y, sample_weight); received {describe(value)}"
+            )
+
+
+def _length(argument: str, source: Any) -> tuple[int | None, bool]:
+    """The number of batches of a pass, None if it is not known, and whether there is no end."""
+    try:
+        length = source.num_batches if hasattr(source, "num_batches") else len(source)
+    except TypeError as error:  # tf.data's says which it is
+        return None, "infinite" in str(error)
+    return (None, True) if length is None else (check_integer(f"len({argument})", length, minimum=0), False)
+
+
+def _call(source: Any, hook: str) -> None:
+    method = getattr(source, hook, None)
+    if method is not None:
+        method()
+
+
+def _warn_of_end() -> None:
+    warnings.warn(
+        "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at "
+        "least `steps_per_epoch * epochs` batches. You may need to use the `.repeat()` function when building your "
+        "dataset.",
+        stacklevel=2,
+    )
