@@ -6,6 +6,7 @@ from foliot.layers.core import Activation, Dropout, Flatten
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.preprocessing import IntegerLookup, Normalization, StringLookup, TextVectorization
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 
 __all__ = [
@@ -18,8 +19,12 @@ __all__ = [
     "Flatten",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
+    "Normalization",
     "SimpleRNN",
+    "StringLookup",
+    "TextVectorization",
 ]
 
 LAYERS: Registry[Layer] = Registry(
