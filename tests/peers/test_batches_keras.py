@@ -84,7 +84,7 @@ def test_fit(kind, steps, weighted):
     assert calls == their_calls
     assert first.params["steps"] == second.params["steps"]
     if kind == "generator":
-        # Keras looks at batches of the validation generator anew for each epoch; foliot goes on with it.
+        # Keras looks at two batches of a generator beforehand and gives them again in every validation; foliot goes on.
         assert_same({"loss": first.history["loss"]}, {"loss": second.history["loss"]})
     else:
         assert_same(first.history, second.history)
