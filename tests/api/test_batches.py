@@ -337,6 +337,18 @@ def test_a_source_is_resumed_with_the_same_bits(tmp_path) -> None:
     assert all(map(np.array_equal, whole.get_weights(), second.get_weights()))
 
 
+def test_no_rows_and_many_steps() -> None:
+    network = make()
+    network.build((None, 3))
+    assert network.predict(X[:0], steps=3, verbose=0).shape == (0, 1)
+
+
+def test_sparse_matrices_are_no_source() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="`x`"):
+        make().fit(sparse.csr_matrix(X), Y, verbose=0)
+
+
 def test_classes_without_our_base() -> None:
     class Old:
         def __len__(self) -> int:

@@ -7,6 +7,7 @@ from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from foliot.layers.preprocessing import IntegerLookup, Normalization, StringLookup, TextVectorization
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
 
@@ -22,15 +23,19 @@ __all__ = [
     "Flatten",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "Masking",
+    "Normalization",
     "Permute",
     "RMSNormalization",
     "RepeatVector",
     "Reshape",
     "SimpleRNN",
     "SpatialDropout1D",
+    "StringLookup",
+    "TextVectorization",
     "UnitNormalization",
     "ZeroPadding1D",
 ]

@@ -59,7 +59,7 @@ class ArrayFeed(Feed):
         self.steps = len(batches)
 
     def epoch(self) -> Iterator[Batch]:
-        return ((self._data, rows) for rows in self._batches.epoch())
+        return ((self._data, rows) for rows in (self._batches.epoch() if self._data.rows else ()))
 
     def restart(self) -> None:
         self._batches.restart()
@@ -69,8 +69,10 @@ class StreamFeed(Feed):
     """Batches from a dataset, an iterable or a generator.
 
     What can be iterated again begins anew for each epoch; with `steps` an epoch goes on where the last one stopped. A
-    generator goes on from epoch to epoch until it ends. Datasets and iterables are read ahead in threads; a generator
-    runs in the caller's thread between two steps, for it may look at what training has done so far.
+    generator goes on from epoch to epoch until it ends, and never gives a batch twice. (Keras looks at its first two
+    beforehand, and begins every validation, and what follows the generator's end, with these again.) Datasets and
+    iterables are read ahead in threads; a generator runs in the caller's thread between two steps, for it may look at
+    what training has done so far.
 
     Args:
         argument: What messages call the source.
@@ -227,7 +229,13 @@ def is_stream(x: Any) -> bool:
     """
     if hasattr(x, "__next__"):
         return True
-    if x is None or hasattr(x, "__array__") or isinstance(x, (Mapping, Sequence, bytes, set, frozenset, type)):
+    # SciPy's sparse matrices, which are no arrays to NumPy, have `toarray`.
+    if (
+        x is None
+        or hasattr(x, "__array__")
+        or hasattr(x, "toarray")
+        or isinstance(x, (Mapping, Sequence, bytes, set, frozenset, type))
+    ):
         return False
     return hasattr(x, "__iter__") or _is_dataset(x)
 

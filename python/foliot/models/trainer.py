@@ -568,7 +568,7 @@ class Trainer(Network):
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             hooks.on_predict_begin()
             # No rows give no batch, but still an answer of the right shape.
-            for step, (data, rows) in enumerate(feed.epoch() if feed.steps != 0 else ()):
+            for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_predict_batch_begin(step)
                 masks: list[Array | None] = [None] * len(data.inputs)
                 outputs = program.forward(data.inputs, masks, rows, training=False, step=0)
