@@ -22,6 +22,7 @@ __all__ = [
     "isa",
     "lists_from_ids",
     "load_file",
+    "metric_result",
     "pad_rows",
     "permutation",
     "save_file",
@@ -64,7 +65,8 @@ def evaluate_metric(
     targets: npt.NDArray[Any],
     predictions: npt.NDArray[np.float32],
     weights: npt.NDArray[np.float32] | None = None,
-) -> tuple[float, float]: ...
+) -> list[float]: ...
+def metric_result(spec: str, state: list[float]) -> list[float]: ...
 
 # --- graphs ---
 

@@ -83,7 +83,7 @@ class Compilation:
                     while unique in directions:
                         unique, count = f"{label}_{count}", count + 1
                     names.append(unique)
-                    directions[unique] = "max" if metric.to_spec()["kind"].endswith("accuracy") else "min"
+                    directions[unique] = metric.direction
 
         weights = self.loss_weights
         if weights is not None:

@@ -261,7 +261,7 @@ class Trainer(Layer):
         if set(state) - {"undecayed"} != {"iterations"} or not set(slots) <= set(names):
             raise value_error("optimizer", f"iterations and the slots {names}", [*state, *slots])
         optimizer.set_slots([slots.get(name, []) for name in names])
-        optimizer.iterations = state["iterations"]
+        optimizer.restore_state(state)
 
     # Arrays
 
