@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .graphs import (
+    MORE_LOSSES,
     ACTIVATIONS,
     MEAN_SQUARED_ERROR,
     SIGMOID,
@@ -181,6 +182,7 @@ LOSSES: list[Spec] = [
     *(binary_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(categorical_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(sparse_categorical_crossentropy(logits) for logits in (False, True)),
+    *MORE_LOSSES,
 ]
 
 
@@ -191,12 +193,13 @@ def loss_problem(loss: Spec, features: int, seed: int, time: int | None, masked:
     rows = (batch,) if time is None else (batch, time)
     graph = Graph()
     x = graph.input("x", (3,) if time is None else (None, 3), masked=masked)
-    probabilities = "crossentropy" in loss["kind"] and not loss["from_logits"]
+    positive = ("poisson", "kl_divergence", "mean_squared_logarithmic_error")
+    probabilities = not loss["from_logits"] if "crossentropy" in loss["kind"] else loss["kind"] in positive
     graph.outputs = graph.add(dense(features, SIGMOID if probabilities else TANH), x)
     target = random.random((*rows, features)).astype(np.float32)
     if loss["kind"] == "sparse_categorical_crossentropy":
         target = random.integers(0, features, size=rows).astype(np.int32)
-    elif loss["kind"] == "categorical_crossentropy":
+    elif loss["kind"].startswith("categorical"):
         target = np.eye(features, dtype=np.float32)[random.integers(0, features, size=rows)]
     return Problem(
         graph=graph,
