@@ -10,10 +10,10 @@ import pytest
 from oracle import activations, dropout, losses
 from oracle.network import Network
 from parity.graphs import (
-    MORE_LOSSES,
     ACTIVATIONS,
     CELL_KINDS,
     MEAN_SQUARED_ERROR,
+    MORE_LOSSES,
     SIGMOID,
     SOFTMAX,
     TANH,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .graphs import (
-    MORE_LOSSES,
     ACTIVATIONS,
     MEAN_SQUARED_ERROR,
+    MORE_LOSSES,
     SIGMOID,
     SOFTMAX,
     TANH,

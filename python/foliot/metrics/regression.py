@@ -89,6 +89,7 @@ class RootMeanSquaredError(Metric):
     """
 
     _kind = "root_mean_squared_error"
+    elementwise = True
 
     def __init__(
         self,
@@ -218,7 +219,8 @@ class R2Score(Metric):
     Args:
         class_aggregation: "uniform_average" for the mean over features, "variance_weighted_average", or None for a
             score for each.
-        num_regressors: The number of variables of the model, for the adjusted score; 0 for the plain one.
+        num_regressors: The number of variables of the model, for the adjusted score; 0 for the plain one. Samples of
+            weight 0 are none (in Keras they are counted here).
         name: The name under which the metric is reported.
         dtype: None or "float32".
 
