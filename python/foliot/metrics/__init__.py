@@ -215,6 +215,7 @@ _REGISTRY: Registry[Metric] = Registry(
         "mape": MeanAbsolutePercentageError,
         "msle": MeanSquaredLogarithmicError,
         "rmse": RootMeanSquaredError,
+        "f_beta_score": FBetaScore,
         "bce": BinaryCrossentropy,
         "kld": KLDivergence,
         "kl_divergence": KLDivergence,

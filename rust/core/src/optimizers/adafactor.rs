@@ -60,7 +60,9 @@ impl Formula for Adafactor {
             return;
         }
         if let Some(decay) = weight_decay {
-            weight.iter_mut().for_each(|w| *w -= *w * decay * learning_rate);
+            for w in weight.iter_mut() {
+                *w -= *w * decay * learning_rate;
+            }
         }
         let count = weight.len() as f64;
         let rms = |sum: f64| (sum / count).sqrt();
