@@ -124,7 +124,7 @@ def test_names() -> None:
     for function in losses.FUNCTIONS:
         found = losses.get(function)
         assert found is not None
-        assert found.name == function.__name__
+        assert found.to_spec()["kind"] == function.__name__
     assert losses.MSE is losses.mse is losses.mean_squared_error
 
 

@@ -1,7 +1,7 @@
-"""The optimizers as Keras 3 computes them. t counts batches from 1, lr is the learning rate, g the clipped gradient.
+"""The optimizers as Keras 3 computes them. t counts steps from 1, lr is the learning rate, g the clipped gradient.
 
 - legacy decay: lr = learning_rate / (1 + decay * (t - 1))
-- accumulation over n batches: steps are made where n divides t only, with the mean of the last n gradients
+- accumulation: each n batches make one step, with the mean of their gradients
 - clipping, the first that is set: per weight to norm `clipnorm`, all together to norm `global_clipnorm`, per element to
   `clipvalue`
 - weight decay, before the update: w -= w * weight_decay * lr
@@ -13,17 +13,18 @@
 - Adagrad:  n += g^2 from an initial value, w -= lr g / sqrt(n + eps)
 - Adadelta: v = rho v + (1 - rho) g^2, d = sqrt(u + eps) / sqrt(v + eps) g, u = rho u + (1 - rho) d^2, w -= lr d
 - Adamax:   m as Adam's, u = max(beta_2 u, |g|), w -= lr m / ((1 - beta_1^t) (u + eps))
-- Nadam:    m, v as Adam's, mu_t = beta_1 (1 - 0.96^t / 2), U the product of mu over the steps made,
+- Nadam:    m, v as Adam's, mu_t = beta_1 (1 - 0.96^t / 2), U the product of all mu so far,
             w -= lr (mu_{t+1} m / (1 - U mu_{t+1}) + (1 - mu_t) g / (1 - U)) / (sqrt(v / (1 - beta_2^t)) + eps)
 - Ftrl:     h = g + 2 shrinkage w, N = n + g^2, z += h - (N^p - n^p) / lr w with p = -learning_rate_power,
             w = (clip(z, -l1, l1) - z) / (N^p / lr + 2 (l2 + beta / (2 lr)))
 - Lion:     w -= lr sign(beta_1 m + (1 - beta_1) g), m = beta_2 m + (1 - beta_2) g
 - Lamb:     m, v as Adam's, d = m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + eps), w -= lr |w| / |d| d, the ratio 1
             where a norm is 0
-- Adafactor: rho = min(lr, 1 / sqrt(t)), b = 1 - t^beta_2_decay, s = g^2 + eps_1; of vectors v = b v + (1 - b) s; else r and
-            c are such averages of the means of s over the last axis and the last but one, v = r / mean(r) c;
+- Adafactor: rho = min(lr, 1 / sqrt(t)), b = 1 - t^beta_2_decay, s = g^2 + eps_1; of vectors v = b v + (1 - b) s; else r
+            and c are such averages of the means of s over the last axis and the last but one, v = r / mean(r) c;
             u = g / sqrt(v), w -= max(eps_2, rms(w)) rho u / max(1, rms(u) / clip_threshold)
-- averages: after the step, a = mu a + (1 - mu) w, and w itself after the first; w = a every `ema_overwrite_frequency`
+- averages: after each batch a = mu a + (1 - mu) w, but w itself in the first step; w = a where
+  `ema_overwrite_frequency` divides t
 """
 
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ class Optimizer:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
+        self.batches = 0
         self.iterations = 0
         self.slots: dict[str, list[Array]] = {}
         self._product = 1.0  # Nadam's U
@@ -72,14 +74,15 @@ class Optimizer:
             matrices = [w if w.ndim > 1 else np.zeros((1, 1)) for w in weights]
             self.slots["row"] = [np.zeros(w.shape[:-1]) for w in matrices]
             self.slots["column"] = [np.zeros((*w.shape[:-2], w.shape[-1])) for w in matrices]
-        self.iterations += 1
+        self.batches += 1
+        self.iterations = (self.batches - 1) // (spec.get("gradient_accumulation_steps") or 1) + 1
         result = [np.array(w) for w in weights]
         every = spec.get("gradient_accumulation_steps")
         if every:
             sums = self.slots["accumulated"]
             for sum_, g in zip(sums, gradients, strict=True):
                 sum_ += g
-        if not every or self.iterations % every == 0:
+        if not every or self.batches % every == 0:
             if every:
                 gradients = [sum_ / every for sum_ in sums]
                 for sum_ in sums:
@@ -95,7 +98,7 @@ class Optimizer:
 
     def _update(self, weights: Sequence[Array], gradients: Sequence[Array], undecayed: Sequence[int]) -> list[Array]:
         spec = self.spec
-        rate = spec["learning_rate"] / (1 + spec.get("decay", 0.0) * (self.iterations - 1))
+        rate = spec["learning_rate"] / (1 + spec.get("decay", 0.0) * (self.batches - 1))
         if spec["kind"] == "nadam":
             self._product *= self._warmed(self.iterations)
         update = getattr(self, f"_{spec['kind']}")

@@ -13,6 +13,7 @@ from parity.graphs import (
     ACTIVATIONS,
     CELL_KINDS,
     MEAN_SQUARED_ERROR,
+    MORE_LOSSES,
     SIGMOID,
     SOFTMAX,
     TANH,
@@ -140,6 +141,7 @@ LOSSES: list[Spec] = [
     *(binary_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(categorical_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(sparse_categorical_crossentropy(logits) for logits in (False, True)),
+    *MORE_LOSSES,
 ]
 
 
@@ -150,6 +152,8 @@ def test_losses(loss: Spec, reduction: str) -> None:
     target = RANDOM.integers(0, 2, size=prediction.shape).astype(float)
     if loss["kind"] == "sparse_categorical_crossentropy":
         target = RANDOM.integers(0, 5, size=(3, 4))
+    if loss["kind"] == "mean_absolute_percentage_error":
+        target += 0.5  # hundredths of 0 are far beyond what a difference can tell
     spec = {"loss": loss, "reduction": reduction}
     weight, mask = RANDOM.uniform(0.5, 2, size=(3, 4)), RANDOM.random((3, 4)) < 0.7
     _, gradient = losses.evaluate(spec, target, prediction, weight, mask)

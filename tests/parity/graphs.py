@@ -204,6 +204,38 @@ def categorical_crossentropy(from_logits: bool = False, label_smoothing: float =
     return {"kind": "categorical_crossentropy", "from_logits": from_logits, "label_smoothing": label_smoothing}
 
 
+def focal(kind: str, **options: Any) -> Spec:
+    """A focal loss with Keras's defaults."""
+    spec = {"kind": f"{kind}_focal_crossentropy", "alpha": 0.25, "gamma": 2.0, "from_logits": False}
+    balanced = {"apply_class_balancing": False} if kind == "binary" else {}
+    return spec | {"label_smoothing": 0.0} | balanced | options
+
+
+# Those that no layer's test needs by name.
+MORE_LOSSES: list[Spec] = [
+    *(
+        {"kind": kind}
+        for kind in (
+            "mean_absolute_percentage_error",
+            "mean_squared_logarithmic_error",
+            "log_cosh",
+            "cosine_similarity",
+            "poisson",
+            "kl_divergence",
+            "hinge",
+            "squared_hinge",
+            "categorical_hinge",
+        )
+    ),
+    *({"kind": "huber", "delta": delta} for delta in (1.0, 0.3)),
+    focal("binary"),
+    focal("binary", from_logits=True, apply_class_balancing=True, gamma=1.5, label_smoothing=0.1),
+    focal("categorical", gamma=3.0),
+    focal("categorical", from_logits=True, alpha=0.7, label_smoothing=0.1),
+    {"kind": "sparse_categorical_crossentropy", "from_logits": False, "ignore_class": 1},
+]
+
+
 def sparse_categorical_crossentropy(from_logits: bool = False) -> Spec:
     """Categorical cross-entropy with classes given as indices."""
     return {"kind": "sparse_categorical_crossentropy", "from_logits": from_logits}

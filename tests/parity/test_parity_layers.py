@@ -13,6 +13,7 @@ from oracle.network import Network
 from .graphs import (
     ACTIVATIONS,
     MEAN_SQUARED_ERROR,
+    MORE_LOSSES,
     SIGMOID,
     SOFTMAX,
     TANH,
@@ -220,6 +221,7 @@ LOSSES: list[Spec] = [
     *(binary_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(categorical_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(sparse_categorical_crossentropy(logits) for logits in (False, True)),
+    *MORE_LOSSES,
 ]
 
 
@@ -230,12 +232,13 @@ def loss_problem(loss: Spec, features: int, seed: int, time: int | None, masked:
     rows = (batch,) if time is None else (batch, time)
     graph = Graph()
     x = graph.input("x", (3,) if time is None else (None, 3), masked=masked)
-    probabilities = "crossentropy" in loss["kind"] and not loss["from_logits"]
+    positive = ("poisson", "kl_divergence", "mean_squared_logarithmic_error")
+    probabilities = not loss["from_logits"] if "crossentropy" in loss["kind"] else loss["kind"] in positive
     graph.outputs = graph.add(dense(features, SIGMOID if probabilities else TANH), x)
     target = random.random((*rows, features)).astype(np.float32)
     if loss["kind"] == "sparse_categorical_crossentropy":
         target = random.integers(0, features, size=rows).astype(np.int32)
-    elif loss["kind"] == "categorical_crossentropy":
+    elif loss["kind"].startswith("categorical"):
         target = np.eye(features, dtype=np.float32)[random.integers(0, features, size=rows)]
     return Problem(
         graph=graph,

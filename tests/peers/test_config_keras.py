@@ -72,9 +72,11 @@ def test_all_activations_are_there() -> None:
 
 @pytest.mark.parametrize(("ours", "keras_class", "module"), CLASSES)
 def test_kerass_configurations_are_read(ours: Any, keras_class: Any, module: Any) -> None:
-    read = module.deserialize(theirs(module).serialize(keras_class()))
+    parameters = inspect.signature(ours).parameters.values()
+    arguments = {parameter.name: 0.5 for parameter in parameters if parameter.default is inspect.Parameter.empty}
+    read = module.deserialize(theirs(module).serialize(keras_class(**arguments)))
     assert type(read) is ours
-    expected = ours().get_config()
+    expected = ours(**arguments).get_config()
     for name, value in read.get_config().items():
         if name in ("dtype", "name"):  # filled in by Keras
             continue
@@ -91,7 +93,7 @@ def test_names_of_keras_are_known(module: Any) -> None:
     for name, found in known.items():
         class_name = found.__name__ if inspect.isclass(found) else "".join(map(str.title, found.__name__.split("_")))
         if class_name in ours:
-            assert type(module.get(name)).__name__ == class_name
+            assert module._REGISTRY.find(name).__name__ == class_name
             checked += 1
     assert checked >= len(ours) - len(ours & OURS_ALONE)
 
@@ -158,6 +160,29 @@ LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("CategoricalCrossentropy", {"from_logits": True}, ONE_HOT, X),
     ("SparseCategoricalCrossentropy", {}, LABELS, PROBABILITIES),
     ("SparseCategoricalCrossentropy", {"from_logits": True}, LABELS[:, None], X),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 2}, LABELS, PROBABILITIES),
+    ("MeanAbsolutePercentageError", {}, BITS + 0.5, X),
+    ("MeanSquaredLogarithmicError", {}, BITS, X),
+    ("Huber", {"delta": 0.7}, BITS, X),
+    ("LogCosh", {}, BITS, X),
+    ("CosineSimilarity", {}, BITS + 0.5, X),
+    ("KLDivergence", {}, BITS, PROBABILITIES),
+    ("Poisson", {}, BITS, PROBABILITIES),
+    ("Hinge", {}, BITS, X),
+    ("Hinge", {}, 2 * BITS - 1, X),
+    ("SquaredHinge", {}, BITS, X),
+    ("CategoricalHinge", {}, ONE_HOT, X),
+    ("BinaryFocalCrossentropy", {}, BITS, PROBABILITIES),
+    (
+        "BinaryFocalCrossentropy",
+        {"apply_class_balancing": True, "gamma": 1.5, "label_smoothing": 0.1},
+        BITS,
+        PROBABILITIES,
+    ),
+    # Keras takes 1 - sigmoid in float32, which far from 0 has few digits.
+    ("BinaryFocalCrossentropy", {"from_logits": True}, BITS, X / 4),
+    ("CategoricalFocalCrossentropy", {"alpha": 0.5, "gamma": 3.0}, ONE_HOT, PROBABILITIES),
+    ("CategoricalFocalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, ONE_HOT, X),
 ]
 
 
@@ -173,8 +198,42 @@ def test_loss_values(
     np.testing.assert_allclose(np.ravel(got), np.ravel(np.asarray(expected)), rtol=3e-6, atol=1e-6)
 
 
+COUNTS = ("TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives", "Precision", "Recall")
+BEST = (
+    ("SensitivityAtSpecificity", "specificity"),
+    ("SpecificityAtSensitivity", "sensitivity"),
+    ("PrecisionAtRecall", "recall"),
+    ("RecallAtPrecision", "precision"),
+)
+SPREAD = np.random.default_rng(5).random((5, 7)).astype(np.float32)
+SPREAD[0, :2] = 0.0, 1.0
+
 METRICS: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
-    *[case for case in LOSSES if case[1].get("label_smoothing", 0) == 0],
+    *[case for case in LOSSES if hasattr(metrics, case[0]) and not {"label_smoothing", "ignore_class"} & {*case[1]}],
+    ("LogCoshError", {}, BITS, X),
+    ("RootMeanSquaredError", {}, BITS[:, 0], X[:, 0]),
+    ("R2Score", {}, X + BITS, X),
+    ("R2Score", {"class_aggregation": "variance_weighted_average"}, X + BITS, X),
+    ("R2Score", {"class_aggregation": None}, X + BITS, X),
+    ("TopKCategoricalAccuracy", {"k": 3}, ONE_HOT, X),
+    ("SparseTopKCategoricalAccuracy", {"k": 2}, LABELS, X),
+    *[(name, {}, BITS, SPREAD) for name in COUNTS],
+    *[(name, {"thresholds": [0.3, 0.1, 0.6]}, BITS, SPREAD) for name in COUNTS],
+    *[(name, {"class_id": 2}, BITS, SPREAD) for name in ("Precision", "Recall")],
+    *[(name, {"top_k": 2}, BITS, SPREAD) for name in ("Precision", "Recall")],
+    *[(name, {"top_k": 3, "thresholds": 0.4, "class_id": 1}, BITS, SPREAD) for name in ("Precision", "Recall")],
+    *[(name, {argument: 0.4}, BITS, SPREAD) for name, argument in BEST],
+    *[(name, {argument: 0.4, "num_thresholds": 1}, BITS, SPREAD) for name, argument in BEST],
+    *[
+        ("AUC", {"curve": curve, "summation_method": method, "num_thresholds": count}, BITS, SPREAD)
+        for curve in ("ROC", "PR")
+        for method in ("interpolation", "minoring", "majoring")
+        for count in (200, 7)
+    ],
+    ("AUC", {"thresholds": [0.6, 0.2, 0.5]}, BITS, SPREAD),
+    ("AUC", {"from_logits": True}, BITS, X),
+    *[("F1Score", {"average": average}, ONE_HOT, X) for average in (None, "micro", "macro", "weighted")],
+    ("FBetaScore", {"average": "macro", "beta": 2.0, "threshold": 0.4}, BITS, SPREAD),
     ("Accuracy", {}, LABELS, X.argmax(1)),
     ("BinaryAccuracy", {}, BITS, PROBABILITIES),
     ("BinaryAccuracy", {"threshold": 0.1}, BITS[:, 0], PROBABILITIES[:, :1]),
@@ -193,7 +252,7 @@ def test_metric_values(
     for rows in (slice(0, 2), slice(2, 5)):
         for metric in (ours, expected):
             metric.update_state(y_true[rows], y_pred[rows], None if weights is None else weights[rows])
-    np.testing.assert_allclose(ours.result(), float(expected.result()), rtol=3e-6, atol=1e-6)
+    np.testing.assert_allclose(ours.result(), np.asarray(expected.result()), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("true_shape", "pred_shape"), [((5,), (5, 1)), ((5, 1), (5,)), ((5,), (5,)), ((5, 1), (5, 1))])
@@ -205,3 +264,10 @@ def test_ranks_that_differ_by_one(true_shape: tuple[int, ...], pred_shape: tuple
         got = getattr(losses, name)(reduction=reduction)(y_true, y_pred)
         np.testing.assert_allclose(got, expected, rtol=3e-6, atol=1e-6)
         assert np.shape(got) == expected.shape
+
+
+def test_adjusted_r2_score() -> None:
+    ours, expected = metrics.R2Score(num_regressors=3), keras.metrics.R2Score(num_regressors=3)
+    for metric in (ours, expected):
+        metric.update_state(X + BITS, X)
+    np.testing.assert_allclose(ours.result(), float(expected.result()), rtol=1e-5)

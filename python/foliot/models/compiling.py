@@ -103,8 +103,7 @@ class Compilation:
                     label = f"{prefix}{metric.name}"
                     if argument == "weighted_metrics" and label in directions:
                         label = f"{prefix}weighted_{metric.name}"
-                    kind = metric.to_spec()["kind"]
-                    directions[_unused(label, directions)] = "max" if kind.endswith("accuracy") else "min"
+                    directions[_unused(label, directions)] = metric.direction
 
         weights = self.loss_weights
         if weights is not None:

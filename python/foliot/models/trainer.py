@@ -212,7 +212,7 @@ class Trainer(Network):
         if optimizer.state()["undecayed"] != state["undecayed"]:
             raise value_error("optimizer", "the weights without decay that it was built with", state["undecayed"])
         optimizer.set_slots([slots.get(name, []) for name in names])
-        optimizer.iterations = state["iterations"]
+        optimizer.restore_state(state)
 
     # Arrays
 

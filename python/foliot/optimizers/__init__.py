@@ -48,8 +48,8 @@ def get(identifier: object, argument: str | None = None) -> Optimizer | None:
     """The optimizer that an identifier stands for.
 
     Args:
-        identifier: A name ("sgd", "adamw", "RMSprop", ...), a dict with "class_name" and "config", an optimizer, one of the
-            classes, or None.
+        identifier: A name ("sgd", "adamw", "RMSprop", ...), a dict with "class_name" and "config", an optimizer,
+            one of the classes, or None.
         argument: What errors call the identifier; "optimizer" when None.
 
     Returns:

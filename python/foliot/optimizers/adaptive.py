@@ -141,8 +141,9 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Gradient descent whose steps are as long as those before, in root mean square.
 
-    With moving averages `v` of squared gradients and `u` of squared changes, `change = sqrt(u + epsilon) / sqrt(v + epsilon) *
-    gradient` and `w -= learning_rate * change`. The paper's method has a learning rate of 1.
+    With moving averages `v` of squared gradients and `u` of squared changes,
+    `change = sqrt(u + epsilon) / sqrt(v + epsilon) * gradient` and `w -= learning_rate * change`. The paper's method
+    has a learning rate of 1.
 
     Args:
         learning_rate: The step's size, at least 0, or a schedule.
@@ -201,10 +202,11 @@ class Adadelta(Optimizer):
 
 
 class Ftrl(Optimizer):
-    """Follow the regularized leader: weights are computed anew from sums over all gradients, and L1 makes them exactly 0.
+    """Follow the regularized leader: weights come anew from sums over all gradients, and L1 makes them exactly 0.
 
-    With `n` the sum of squared gradients and `p = -learning_rate_power`: `z += gradient - (new_n**p - n**p) / learning_rate * w`
-    and `w = (clip(z, -l1, l1) - z) / (new_n**p / learning_rate + 2 * l2 + beta / learning_rate)`.
+    With `n` the sum of squared gradients and `p = -learning_rate_power`:
+    `z += gradient - (new_n**p - n**p) / learning_rate * w` and `w = (clip(z, -l1, l1) - z) / (new_n**p /
+    learning_rate + 2 * l2 + beta / learning_rate)`.
 
     Args:
         learning_rate: The step's size, at least 0, or a schedule.
@@ -291,7 +293,8 @@ class Adafactor(Optimizer):
     """Adam without momentum that keeps squared gradients of a matrix as the averages of its rows and columns only.
 
     Steps are in proportion to the root mean square of the weight. Of a matrix
-    `v = rows / mean(rows) * columns`, and `w -= max(epsilon_2, rms(w)) * rate * u / max(1, rms(u) / clip_threshold)` with
+    `v = rows / mean(rows) * columns`, and `w -= max(epsilon_2, rms(w)) * rate * u / max(1, rms(u) / clip_threshold)`
+    with
     `u = gradient / sqrt(v)` and `rate = min(learning_rate, 1 / sqrt(step))`.
 
     Args:
@@ -300,7 +303,8 @@ class Adafactor(Optimizer):
         epsilon_1: Added to squared gradients.
         epsilon_2: The least root mean square of a weight that a step is measured by.
         clip_threshold: The largest root mean square of an update.
-        relative_step: Whether the learning rate is at most `1 / sqrt(step)`. As in Keras every step is held to that bound in any
+        relative_step: Whether the learning rate is at most `1 / sqrt(step)`. As in Keras every step is held to that
+            bound in any
             case.
         weight_decay: See `Optimizer`, as all that follow.
         clipnorm: The largest norm of each gradient.

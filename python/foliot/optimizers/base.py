@@ -56,13 +56,13 @@ class Optimizer(Configurable):
         clipvalue: The largest magnitude of each element of a gradient. None or 0 for no limit.
         global_clipnorm: The largest norm of all gradients together. None or 0 for no limit. Only one of the three
             limits may be set.
-        use_ema: Whether to keep exponential moving averages of the weights, which the weights take over when `fit` ends.
-        ema_momentum: From 0 to 1: how slowly the averages move, `average = momentum * average + (1 - momentum) * weight`
+        use_ema: Whether to keep exponential moving averages of the weights, which they take over when `fit` ends.
+        ema_momentum: From 0 to 1: how slowly they move, `average = momentum * average + (1 - momentum) * weight`
             after each step.
         ema_overwrite_frequency: Every so many steps the weights take over their averages; None for at the end only.
         loss_scale_factor: None: foliot computes in float32, which needs no scaling of the loss.
-        gradient_accumulation_steps: The mean of the gradients of so many batches, at least 2, makes one update; None for
-            one update a batch. `iterations` counts batches.
+        gradient_accumulation_steps: The mean gradient of so many batches, at least 2, makes one update; None for
+            one update a batch. As in Keras `iterations` counts updates, and a schedule goes by batches.
         name: The optimizer's name; None for the class's in lower case.
         lr: Keras 1's and 2's spelling of `learning_rate`.
         decay: Keras 1's and 2's decay of the learning rate, `learning_rate / (1 + decay * iterations)`. Keras 3 ignores
@@ -75,8 +75,8 @@ class Optimizer(Configurable):
     """
 
     _spellings: ClassVar[Mapping[str, str]] = {"lr": "learning_rate"}
-    # What the core calls the formula; None where there is none.
-    _kind: ClassVar[str | None] = None
+    # What the core calls the formula.
+    _kind: ClassVar[str]
 
     def __init__(
         self,
@@ -133,16 +133,16 @@ class Optimizer(Configurable):
         """The arguments, the weights that are trained, and the state: native objects are made anew from these."""
         state = {name: value for name, value in self.__dict__.items() if name != "_native"}
         slots = self.get_slots() if self.built else None
-        return state | {"iterations": self.iterations, "slots": slots}
+        return state | {"batches": self._batches, "slots": slots}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        iterations, slots = state.pop("iterations"), state.pop("slots")
+        batches, slots = state.pop("batches"), state.pop("slots")
         self.__dict__.update(state, _native=None)
         if self._parameters is not None:
             self.native.build(list(self._parameters), self._undecayed_positions)
             self.set_slots(slots)
-        if iterations:
-            self.iterations = iterations
+        if batches:
+            self._batches = batches
 
     def __copy__(self) -> Self:
         """A copy with a state of its own: a state belongs to one training."""
@@ -156,7 +156,7 @@ class Optimizer(Configurable):
 
     @property
     def learning_rate(self) -> float:
-        """The size of the next step, before `decay`; a schedule's value at `iterations`.
+        """The size of the next step, before `decay`; a schedule's value for the batches so far.
 
         May be set at any time, to a number or to a schedule, but as in Keras not to a number after a schedule.
 
@@ -172,7 +172,7 @@ class Optimizer(Configurable):
         0.01
         """
         if isinstance(self._learning_rate, LearningRateSchedule):
-            return self._learning_rate(self.iterations)
+            return self._learning_rate(self._batches)
         return self._learning_rate
 
     @learning_rate.setter
@@ -185,8 +185,8 @@ class Optimizer(Configurable):
             return
         if isinstance(getattr(self, "_learning_rate", None), LearningRateSchedule):
             raise TypeError(
-                f"`learning_rate`: expected a schedule, for {self.name} was made with one; received {value!r}. Make the "
-                "optimizer with a number to set it to numbers"
+                f"`learning_rate`: expected a schedule, for {self.name} was made with one; received {value!r}. Make "
+                "the optimizer with a number to set it to numbers"
             )
         self._learning_rate = check_number("learning_rate", value, minimum=0)
         if self._native is not None:
@@ -217,11 +217,12 @@ class Optimizer(Configurable):
         >>> SGD(0.1, momentum=0.9, clipnorm=1.0).to_spec()["clipnorm"]
         1.0
         """
-        if self._kind is None:
+        kind = type(self).__dict__.get("_kind")
+        if kind is None:
             raise NotImplementedError(f"{type(self).__name__} has no formula: use one of foliot's optimizers")
         schedule = self._learning_rate if isinstance(self._learning_rate, LearningRateSchedule) else None
         return {
-            "kind": self._kind,
+            "kind": kind,
             "learning_rate": 0.0 if schedule else self._learning_rate,
             "schedule": schedule and schedule.to_spec(),
             **self._numbers(),
@@ -248,7 +249,7 @@ class Optimizer(Configurable):
         return self._native
 
     def build(self, parameters: Sequence[_core.Parameter]) -> _core.Optimizer:
-        """Makes the state of the given weights, as it is before the first step. Called again with the same weights it changes nothing.
+        """Makes the state of the given weights, as before the first step. A second call with the same changes nothing.
 
         Args:
             parameters: The trainable weights, in the order in which a program lists them.
@@ -311,8 +312,12 @@ class Optimizer(Configurable):
             self._native.take_averages()
 
     def state(self) -> dict[str, Any]:
-        """What a file keeps beside the slots: the iteration, and the positions of weights that do not decay."""
-        return {"iterations": self.iterations, "undecayed": list(self._undecayed_positions)}
+        """What a file keeps beside the slots: the batches so far, and the positions of weights that do not decay."""
+        return {"iterations": self._batches, "undecayed": list(self._undecayed_positions)}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over the iteration of what `state` gave, after `build`."""
+        self._batches = check_integer("iterations", state["iterations"], minimum=0)
 
     @property
     def built(self) -> bool:
@@ -326,12 +331,20 @@ class Optimizer(Configurable):
 
     @property
     def iterations(self) -> int:
-        """The number of steps so far. May be set, to go on where another run stopped."""
-        return 0 if self._native is None else self._native.iterations
+        """The number of updates so far. May be set, to go on where another run stopped."""
+        return self._batches // (self.gradient_accumulation_steps or 1)
 
     @iterations.setter
     def iterations(self, value: int) -> None:
-        self.native.iterations = check_integer("iterations", value, minimum=0)
+        self._batches = check_integer("iterations", value, minimum=0) * (self.gradient_accumulation_steps or 1)
+
+    @property
+    def _batches(self) -> int:
+        return 0 if self._native is None else self._native.iterations
+
+    @_batches.setter
+    def _batches(self, value: int) -> None:
+        self.native.iterations = value
 
     def slot_names(self) -> list[str]:
         """The names of the arrays that are kept for each weight, such as "momentum"."""

@@ -209,7 +209,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class CosineDecay(LearningRateSchedule):
-    """Half a wave of the cosine down to `alpha` times the rate, after a straight way up to `warmup_target` if there is one.
+    """Half a wave of the cosine down to `alpha` times the rate, after a straight way up if there is a `warmup_target`.
 
     Args:
         initial_learning_rate: The rate of the first step, at least 0.

@@ -136,11 +136,11 @@ pub trait Backend {
     /// # Errors
     /// When a target cannot be used, such as a class that does not exist.
     fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64>;
-    /// Σ weight·value and Σ weight of a metric.
+    /// What a metric gathers from a prediction.
     ///
     /// # Errors
     /// As [`Backend::loss`].
-    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<(f64, f64)>;
+    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>>;
     /// Accumulates and clips the gradients, updates the weights, their slots and means, enforces the constraints.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use crate::initializers::specification;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(evaluate_loss, module)?)?;
-    module.add_function(wrap_pyfunction!(evaluate_metric, module)?)
+    module.add_function(wrap_pyfunction!(evaluate_metric, module)?)?;
+    module.add_function(wrap_pyfunction!(metric_result, module)?)
 }
 
 /// Targets as Python passes them: class indices, or a number for each prediction.
@@ -50,10 +51,18 @@ fn evaluate_metric(
     targets: Given<'_>,
     predictions: PyReadonlyArray2<'_, f32>,
     weights: Option<PyReadonlyArray1<'_, f32>>,
-) -> PyResult<(f64, f64)> {
+) -> PyResult<Vec<f64>> {
     let metric: Metric = specification(spec)?;
     metric.validate().map_err(to_python)?;
     let (rows, features) = predictions.as_array().dim();
     let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
     metric.update(targets.targets()?, predictions.as_slice()?, rows, features, weights).map_err(to_python)
+}
+
+/// The metric of the sum of what [`evaluate_metric`] gave.
+#[pyfunction]
+fn metric_result(spec: &str, state: Vec<f64>) -> PyResult<Vec<f64>> {
+    let metric: Metric = specification(spec)?;
+    metric.validate().map_err(to_python)?;
+    Ok(metric.result(&state))
 }

@@ -103,10 +103,10 @@ impl Optimizer {
         py.detach(|| self.lock().iterations = value);
     }
 
-    #[pyo3(signature = (parameters, undecayed=Vec::new()))]
-    fn build(&self, py: Python<'_>, parameters: Vec<PyRef<'_, Parameter>>, undecayed: Vec<usize>) {
+    #[pyo3(signature = (parameters, undecayed=None))]
+    fn build(&self, py: Python<'_>, parameters: Vec<PyRef<'_, Parameter>>, undecayed: Option<Vec<usize>>) {
         let parameters = shared(&parameters);
-        py.detach(|| self.lock().build(&parameters, &undecayed));
+        py.detach(|| self.lock().build(&parameters, undecayed.as_deref().unwrap_or_default()));
     }
 
     fn take_averages(&self, py: Python<'_>) {

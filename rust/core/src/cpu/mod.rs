@@ -257,7 +257,7 @@ impl Backend for Cpu {
         loss.evaluate(job.targets, prediction, job.rows, job.features, job.weights, job.scale, gradient)
     }
 
-    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<(f64, f64)> {
+    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
         metric.update(job.targets, self.memory.floats(job.prediction), job.rows, job.features, job.weights)
     }
 

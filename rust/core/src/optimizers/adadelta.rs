@@ -10,7 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -34,7 +34,7 @@ impl Formula for Adadelta {
         vec![Slot::zeros("accumulated_grad"), Slot::zeros("accumulated_delta_var")]
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let vectors = Vectors {
             learning_rate: sweep.learning_rate,
             rho: self.rho as f32,

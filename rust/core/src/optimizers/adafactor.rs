@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot, SlotShape, sum_in_order};
+use super::formula::{Formula, Slot, SlotShape, sum_in_order};
 use super::sweep::Sweep;
 use crate::{Error, Result, check};
 
@@ -53,19 +53,21 @@ impl Formula for Adafactor {
         true
     }
 
-    fn update(&self, moment: Moment, sweep: Sweep) {
+    fn update(&self, iteration: u64, sweep: Sweep) {
         let Sweep { learning_rate, weight_decay, weight, gradient, slots, shape, .. } = sweep;
         let [rows, columns, velocity] = slots else { return };
         if weight.is_empty() {
             return;
         }
         if let Some(decay) = weight_decay {
-            weight.iter_mut().for_each(|w| *w -= *w * decay * learning_rate);
+            for w in weight.iter_mut() {
+                *w -= *w * decay * learning_rate;
+            }
         }
         let count = weight.len() as f64;
         let rms = |sum: f64| (sum / count).sqrt();
         let square = |x: f32| f64::from(x) * f64::from(x);
-        let time = moment.iteration as f64;
+        let time = iteration as f64;
         let rho = learning_rate.min((1.0 / time.sqrt()) as f32);
         let alpha = (self.epsilon_2).max(rms(sum_in_order(weight.iter().map(|&w| square(w))))) as f32 * rho;
         let new = time.powf(self.beta_2_decay);

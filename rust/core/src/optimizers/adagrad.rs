@@ -8,7 +8,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -32,7 +32,7 @@ impl Formula for Adagrad {
         vec![Slot::begun_at("accumulator", self.initial_accumulator_value as f32)]
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let vectors = Vectors { learning_rate: sweep.learning_rate, epsilon: self.epsilon as f32 };
         sweep.run(&vectors);
     }

@@ -12,7 +12,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot, correction};
+use super::formula::{Formula, Slot, correction};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -45,12 +45,12 @@ impl Formula for Adam {
         slots
     }
 
-    fn update(&self, moment: Moment, sweep: Sweep) {
+    fn update(&self, iteration: u64, sweep: Sweep) {
         let rate = sweep.learning_rate;
         if self.amsgrad {
-            sweep.run(&self.vectors::<true>(rate, moment.iteration));
+            sweep.run(&self.vectors::<true>(rate, iteration));
         } else {
-            sweep.run(&self.vectors::<false>(rate, moment.iteration));
+            sweep.run(&self.vectors::<false>(rate, iteration));
         }
     }
 }

@@ -9,7 +9,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot, correction};
+use super::formula::{Formula, Slot, correction};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -36,10 +36,10 @@ impl Formula for Adamax {
         vec![Slot::zeros("momentum"), Slot::zeros("norm")]
     }
 
-    fn update(&self, moment: Moment, sweep: Sweep) {
+    fn update(&self, iteration: u64, sweep: Sweep) {
         let vectors = Vectors {
             learning_rate: sweep.learning_rate,
-            correction: correction(self.beta_1, moment.iteration),
+            correction: correction(self.beta_1, iteration),
             rest_1: (1.0 - self.beta_1) as f32,
             beta_2: self.beta_2 as f32,
             epsilon: self.epsilon as f32,

@@ -3,15 +3,6 @@
 use super::sweep::Sweep;
 use crate::Result;
 
-/// When a step is made.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// The step's number from 1, counting batches.
-    pub(super) iteration: u64,
-    /// The number of batches whose gradients make up one step.
-    pub(super) accumulation: u64,
-}
-
 /// An array that is kept for each weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Slot {
@@ -66,8 +57,8 @@ pub(super) trait Formula {
         false
     }
 
-    /// One step of a weight, or of any part of it unless [`Formula::needs_whole`].
-    fn update(&self, moment: Moment, sweep: Sweep);
+    /// Step `iteration`, from 1, of a weight, or of any part of it unless [`Formula::needs_whole`].
+    fn update(&self, iteration: u64, sweep: Sweep);
 }
 
 /// `1 - beta^t`, with Keras's roundings: beta, the power and the difference are f32 there, and for the 0.999 of a first

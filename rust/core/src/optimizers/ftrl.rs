@@ -11,7 +11,7 @@
 use foliot_simd::{Isa, math};
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Error, Result, check};
 
@@ -51,7 +51,7 @@ impl Formula for Ftrl {
         vec![Slot::begun_at("accumulator", self.initial_accumulator_value as f32), Slot::zeros("linear")]
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let rate = sweep.learning_rate;
         if self.learning_rate_power == -0.5 {
             sweep.run(&self.vectors::<true>(rate));

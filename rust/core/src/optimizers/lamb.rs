@@ -10,7 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot, correction, sum_in_order};
+use super::formula::{Formula, Slot, correction, sum_in_order};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -41,7 +41,7 @@ impl Formula for Lamb {
         true
     }
 
-    fn update(&self, moment: Moment, sweep: Sweep) {
+    fn update(&self, iteration: u64, sweep: Sweep) {
         let Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape } = sweep;
         let means = Means { rest_1: (1.0 - self.beta_1) as f32, rest_2: (1.0 - self.beta_2) as f32 };
         // The weight decays on the way, which its norm counts already.
@@ -49,8 +49,7 @@ impl Formula for Lamb {
             Sweep { level, learning_rate, weight_decay, weight: &mut *weight, gradient, slots: &mut *slots, shape };
         sweep.run(&means);
         let [m, v] = slots else { return };
-        let (correction_1, correction_2) =
-            (correction(self.beta_1, moment.iteration), correction(self.beta_2, moment.iteration));
+        let (correction_1, correction_2) = (correction(self.beta_1, iteration), correction(self.beta_2, iteration));
         let epsilon = self.epsilon as f32;
         let direction = |m: f32, v: f32| m / correction_1 / ((v / correction_2).sqrt() + epsilon);
         let square = |x: f32| f64::from(x) * f64::from(x);

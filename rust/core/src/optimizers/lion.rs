@@ -8,7 +8,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Error, Result, check};
 
@@ -35,7 +35,7 @@ impl Formula for Lion {
         vec![Slot::zeros("momentum")]
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let (beta_1, beta_2) = (self.beta_1 as f32, self.beta_2 as f32);
         let vectors =
             Vectors { learning_rate: sweep.learning_rate, beta_1, rest_1: 1.0 - beta_1, beta_2, rest_2: 1.0 - beta_2 };

@@ -41,7 +41,7 @@ pub use state::{OptimizerState, WeightState, parse_schedule};
 
 use crate::regularizers::sum_of_squares;
 use crate::{Error, Result, check};
-use formula::{Formula, Moment, Slot};
+use formula::{Formula, Slot};
 use sweep::Sweep;
 
 /// An optimizer and all its hyper-parameters. They are f64, as written in Python, and become f32 where Keras's do.
@@ -215,7 +215,12 @@ impl Optimizer {
         self.slots().iter().map(slot).collect()
     }
 
-    /// Whether weights change in step `iteration`, counted from 1.
+    /// The number from 1 of the step that batch `iteration` belongs to.
+    fn step(&self, iteration: u64) -> u64 {
+        iteration.saturating_sub(1) / self.gradient_accumulation_steps.unwrap_or(1) + 1
+    }
+
+    /// Whether weights change with batch `iteration`, counted from 1.
     #[must_use]
     pub fn is_update(&self, iteration: u64) -> bool {
         self.gradient_accumulation_steps.is_none_or(|steps| iteration.is_multiple_of(steps))
@@ -238,15 +243,16 @@ impl Optimizer {
     }
 
     /// Takes a weight into its running mean, which is the first weight at first, and the mean into the weight where
-    /// `ema_overwrite_frequency` wants it. As in Keras this happens in steps that only accumulate, too.
+    /// `ema_overwrite_frequency` wants it. As in Keras this happens with batches that only accumulate, too.
     pub fn average(&self, iteration: u64, weight: &mut [f32], slots: &mut [Vec<f32>]) {
         let (Some(momentum), Some(means)) = (self.ema_momentum, slots.last_mut()) else { return };
-        let momentum = if iteration <= 1 { 0.0 } else { momentum as f32 };
+        let step = self.step(iteration);
+        let momentum = if step == 1 { 0.0 } else { momentum as f32 };
         let rest = 1.0 - momentum;
         for (mean, w) in means.iter_mut().zip(weight.iter()) {
             *mean = if momentum == 0.0 { *w } else { momentum * *mean + rest * *w };
         }
-        if self.ema_overwrite_frequency.is_some_and(|every| iteration.is_multiple_of(every)) {
+        if self.ema_overwrite_frequency.is_some_and(|every| step.is_multiple_of(every)) {
             weight.copy_from_slice(means);
         }
     }
@@ -287,7 +293,7 @@ impl Optimizer {
 
     /// One step of one weight, or of any part of it unless [`Self::needs_whole`], in place.
     ///
-    /// `learning_rate` is the one before decay; `iteration` counts from 1.
+    /// `learning_rate` is the one before decay; `iteration` counts batches from 1.
     ///
     /// # Panics
     /// When lengths differ or the number of slots is not [`Self::rule_slots`]; both are the caller's mistake.
@@ -295,10 +301,9 @@ impl Optimizer {
         let Part { shape, decays, weight, gradient, slots } = part;
         let learning_rate = self.learning_rate_at(learning_rate, iteration);
         let weight_decay = self.weight_decay.filter(|_| decays).map(|decay| decay as f32);
-        let moment = Moment { iteration, accumulation: self.gradient_accumulation_steps.unwrap_or(1) };
         self.rule
             .formula()
-            .update(moment, Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape });
+            .update(self.step(iteration), Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape });
     }
 }
 

@@ -8,13 +8,12 @@
 //! w <- w - a d / (sqrt(v / (1 - beta_2^t)) + epsilon)
 //! ```
 //!
-//! Keras keeps `U_t` as a variable. It follows from `t` alone, so that there is nothing to save here. Where gradients are
-//! accumulated over `n` batches, `t` counts batches and `U_t` has the factors of the steps made: `u_n u_2n ... u_t`.
+//! Keras keeps `U_t` as a variable. It follows from `t` alone, so that there is nothing to save here.
 
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot, correction};
+use super::formula::{Formula, Slot, correction};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -40,14 +39,11 @@ impl Nadam {
     }
 
     /// `U_t`.
-    fn product(&self, moment: Moment) -> f64 {
-        let every = moment.accumulation.max(1);
-        let updates = moment.iteration / every;
-        let mut product = self.beta_1.powf(updates as f64);
-        let ratio = WARMUP.powf(every as f64);
+    fn product(&self, iteration: u64) -> f64 {
+        let mut product = self.beta_1.powf(iteration as f64);
         let mut power = 1.0;
-        for _ in 0..updates {
-            power *= ratio;
+        for _ in 0..iteration {
+            power *= WARMUP;
             // From here on, after a thousand steps at most, the factors are 1.
             if power < f64::EPSILON / 4.0 {
                 break;
@@ -69,14 +65,14 @@ impl Formula for Nadam {
         vec![Slot::zeros("momentum"), Slot::zeros("velocity")]
     }
 
-    fn update(&self, moment: Moment, sweep: Sweep) {
-        let product = self.product(moment);
-        let (now, next) = (self.momentum(moment.iteration), self.momentum(moment.iteration + 1));
+    fn update(&self, iteration: u64, sweep: Sweep) {
+        let product = self.product(iteration);
+        let (now, next) = (self.momentum(iteration), self.momentum(iteration + 1));
         let vectors = Vectors {
             learning_rate: sweep.learning_rate,
             of_momentum: (next / (1.0 - product * next)) as f32,
             of_gradient: ((1.0 - now) / (1.0 - product)) as f32,
-            correction: correction(self.beta_2, moment.iteration),
+            correction: correction(self.beta_2, iteration),
             rest_1: 1.0 - self.beta_1 as f32,
             rest_2: 1.0 - self.beta_2 as f32,
             epsilon: self.epsilon as f32,

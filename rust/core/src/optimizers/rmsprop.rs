@@ -10,7 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -46,7 +46,7 @@ impl Formula for Rmsprop {
         slots
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let rate = sweep.learning_rate;
         match (self.momentum > 0.0, self.centered) {
             (false, false) => sweep.run(&self.vectors::<false, false>(rate)),

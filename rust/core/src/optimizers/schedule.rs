@@ -89,8 +89,9 @@ impl Schedule {
                     return Err(Error::value("boundaries", "at least one, and one fewer than `values`", received));
                 }
                 boundaries.iter().try_for_each(|boundary| check::finite("boundaries", *boundary))?;
-                if let Some(pair) = boundaries.windows(2).find(|pair| pair[0] >= pair[1]) {
-                    let received = format!("{} before {}", pair[0], pair[1]);
+                let mut pairs = boundaries.iter().zip(boundaries.iter().skip(1));
+                if let Some((earlier, later)) = pairs.find(|(earlier, later)| earlier >= later) {
+                    let received = format!("{earlier} before {later}");
                     return Err(Error::value("boundaries", "rising numbers", received));
                 }
                 values.iter().try_for_each(|value| check::non_negative("values", *value))

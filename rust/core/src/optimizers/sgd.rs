@@ -10,7 +10,7 @@
 use foliot_simd::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::formula::{Formula, Moment, Slot};
+use super::formula::{Formula, Slot};
 use super::sweep::{MAX_SLOTS, Step, Sweep};
 use crate::{Result, check};
 
@@ -33,7 +33,7 @@ impl Formula for Sgd {
         if self.momentum == 0.0 { vec![] } else { vec![Slot::zeros("momentum")] }
     }
 
-    fn update(&self, _: Moment, sweep: Sweep) {
+    fn update(&self, _: u64, sweep: Sweep) {
         let learning_rate = sweep.learning_rate;
         let momentum = self.momentum as f32;
         if self.momentum == 0.0 {

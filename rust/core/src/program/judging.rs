@@ -1,8 +1,9 @@
 //! Losses and metrics of a batch: targets, masks and weights are brought in line with the rows of the outputs.
 
-use super::{Array, Expected, Mean, Program, Reduction, Values, gather};
+use super::{Array, Expected, Program, Reduction, Values, gather};
 use crate::backend::LossJob;
 use crate::losses::Targets;
+use crate::metrics;
 use crate::tensor::Shape;
 use crate::{Error, Result};
 
@@ -25,8 +26,8 @@ impl Program {
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
         let mut total = penalty;
         let mut losses: Vec<f64> = Vec::with_capacity(outputs);
-        let mut means: Vec<Mean> = Vec::with_capacity(self.metrics.len());
-        let mut weighted_means: Vec<Mean> = Vec::new();
+        let mut states: Vec<Vec<f64>> = Vec::with_capacity(self.metrics.len());
+        let mut weighted_states = Vec::new();
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
@@ -35,9 +36,14 @@ impl Program {
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
             }
+            let mut loss_mask = mask.clone();
+            if let Some(ignored) = spec.loss.ignored(targets.as_targets(), tensor.shape.rows()) {
+                let valid: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
+                loss_mask = combine(loss_mask, Some(&valid));
+            }
             let weights =
                 expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
-            let loss_weights = combine(mask.as_deref().map(|mask| balanced(mask, spec.reduction)), weights.as_deref());
+            let loss_weights = combine(loss_mask.map(|mask| balanced(&mask, spec.reduction)), weights.as_deref());
             let count = tensor.shape.rows();
             let scale = match spec.reduction {
                 Reduction::Sum => 1.0,
@@ -61,13 +67,11 @@ impl Program {
             losses.push(sum * f64::from(scale));
             total += sum * f64::from(scale * factor);
             for metric in &training.metrics[position] {
-                let (sum, weight) = self.backend.metric(metric, &job(None, mask.as_deref()))?;
-                means.push(Mean { sum, weight });
+                states.push(self.backend.metric(metric, &job(None, mask.as_deref()))?);
             }
             let metric_weights = combine(mask.clone(), weights.as_deref());
             for metric in &training.weighted_metrics[position] {
-                let (sum, weight) = self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
-                weighted_means.push(Mean { sum, weight });
+                weighted_states.push(self.backend.metric(metric, &job(None, metric_weights.as_deref()))?);
             }
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -81,9 +85,8 @@ impl Program {
             mean.sum += loss * batch as f64;
             mean.weight += batch as f64;
         }
-        for (mean, part) in self.metrics.iter_mut().zip(means.into_iter().chain(weighted_means)) {
-            mean.sum += part.sum;
-            mean.weight += part.weight;
+        for (state, part) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
+            metrics::add(state, part);
         }
         Ok(total)
     }

@@ -125,7 +125,8 @@ pub struct Program {
     loss: Mean,
     /// The loss of each output by itself, without its weight; none for a single output, whose loss is the whole one.
     losses: Vec<Mean>,
-    metrics: Vec<Mean>,
+    /// What each metric has gathered.
+    metrics: Vec<Vec<f64>>,
 }
 
 /// Plans that are kept: full and last batches of training and of evaluation.
@@ -185,7 +186,7 @@ impl Program {
         training.losses.iter().try_for_each(|spec| spec.loss.validate())?;
         training.metrics.iter().chain(&training.weighted_metrics).flatten().try_for_each(Metric::validate)?;
         let count = training.metrics.iter().chain(&training.weighted_metrics).map(Vec::len).sum();
-        self.metrics = vec![Mean::default(); count];
+        self.metrics = vec![Vec::new(); count];
         self.losses = vec![Mean::default(); if outputs > 1 { outputs } else { 0 }];
         self.loss = Mean::default();
         self.training = Some(training);
@@ -196,7 +197,7 @@ impl Program {
     pub fn reset_metrics(&mut self) {
         self.loss = Mean::default();
         self.losses.fill(Mean::default());
-        self.metrics.fill(Mean::default());
+        self.metrics.iter_mut().for_each(Vec::clear);
     }
 
     /// The outputs of a batch, batch first.
@@ -230,7 +231,7 @@ impl Program {
         self.differentiate(plan, step, batch.rows, expected)?;
         self.update(plan, optimizer)?;
         self.settle(plan, step);
-        Ok(self.results())
+        self.results()
     }
 
     /// Loss and metrics of a batch, without training. Returns means as [`Program::train`].
@@ -241,7 +242,7 @@ impl Program {
         let plan = self.load(batch, false, Wanted::Nothing)?;
         let penalty = self.run(plan, batch.rows, 0)?;
         self.judge(plan, penalty, batch.rows, expected)?;
-        Ok(self.results())
+        self.results()
     }
 
     /// The loss of a batch and its gradients with respect to all weights and float inputs.
@@ -274,8 +275,19 @@ impl Program {
         Ok(GradientReport { loss, parameters, inputs: inputs.collect::<Result<_>>()? })
     }
 
-    fn results(&self) -> Vec<f64> {
-        [self.loss].iter().chain(&self.losses).chain(&self.metrics).map(|mean| mean.result()).collect()
+    fn results(&self) -> Result<Vec<f64>> {
+        let mut results: Vec<f64> = [self.loss].iter().chain(&self.losses).map(|mean| mean.result()).collect();
+        let metrics =
+            self.training.iter().flat_map(|training| training.metrics.iter().chain(&training.weighted_metrics));
+        for (metric, state) in metrics.flatten().zip(&self.metrics) {
+            let values = metric.result(state);
+            let [value] = *values else {
+                let expected = "metrics of one number each, in a model that trains";
+                return Err(Error::value("metrics", expected, format!("{} numbers from {metric:?}", values.len())));
+            };
+            results.push(value);
+        }
+        Ok(results)
     }
 
     /// Copies a tensor out of the backend, batch first.

@@ -3,22 +3,40 @@
 //! With `y` the targets and `p` the predictions of one row of `n` features:
 //!
 //! ```text
-//! mean_squared_error         mean (p - y)^2
-//! half_mean_squared_error    mean (p - y)^2 / 2
-//! mean_absolute_error        mean |p - y|
-//! binary_crossentropy        mean -(y ln c(p) + (1 - y) ln(1 - c(p)))           of probabilities
-//!                            mean max(p, 0) - p y + ln(1 + exp(-|p|))           of logits
-//! categorical_crossentropy   -sum y ln c(p / sum p)                             of probabilities
-//!                            sum y (ln(sum exp p) - p)                          of logits
+//! mean_squared_error               mean (p - y)^2
+//! half_mean_squared_error          mean (p - y)^2 / 2
+//! mean_absolute_error              mean |p - y|
+//! mean_absolute_percentage_error   100 mean |p - y| / max(|y|, 1e-7)
+//! mean_squared_logarithmic_error   mean (ln(1 + max(p, 1e-7)) - ln(1 + max(y, 1e-7)))^2
+//! huber                            mean (p - y)^2 / 2, but delta |p - y| - delta^2 / 2 where |p - y| > delta
+//! log_cosh                         mean ln cosh(p - y)
+//! cosine_similarity                -sum y p / (max(|y|, 1e-7) max(|p|, 1e-7))
+//! poisson                          mean p - y ln(p + 1e-7)
+//! kl_divergence                    sum y ln(y / p), both clipped to [1e-7, 1]
+//! hinge, squared_hinge             mean max(1 - y p, 0), and of its square; targets that are all 0 or 1 become -1 and 1
+//! categorical_hinge                max(1 + max((1 - y) p) - sum y p, 0)
+//! binary_crossentropy              mean -(y ln c(p) + (1 - y) ln(1 - c(p)))           of probabilities
+//!                                  mean max(p, 0) - p y + ln(1 + exp(-|p|))           of logits
+//! categorical_crossentropy         -sum y ln c(p / sum p)                             of probabilities
+//!                                  sum y (ln(sum exp p) - p)                          of logits
+//! binary_focal_crossentropy        mean (1 - y p - (1 - y)(1 - p))^gamma binary_crossentropy, times y alpha + (1 - y)(1 - alpha)
+//!                                  with class balancing
+//! categorical_focal_crossentropy   -sum alpha (1 - c)^gamma y ln c, c of p / sum p
 //! ```
 //!
 //! `c` clips to `[1e-7, 1 - 1e-7]`; outside, the gradient is zero. Label smoothing by `s` replaces `y` with
 //! `y (1 - s) + s / 2` (binary) or `y (1 - s) + s / n` (categorical). The sparse form takes the index of the class whose
 //! `y` is 1. Values are computed and summed in f64, rows in order.
 
+mod crossentropy;
+mod focal;
+mod hinge;
+mod regression;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, check};
+use crossentropy::{binary_from_logit, binary_from_probability, categorical};
 
 /// The bounds of Keras's clip, `epsilon()` and `1 - epsilon()`, as the f32 numbers that they are there: the upper one is
 /// 1 - 2^-23, so that a wrong prediction of exactly 1 costs 15.942 while one of exactly 0 costs 16.118.
@@ -52,6 +70,57 @@ pub enum Loss {
     SparseCategoricalCrossentropy {
         /// Predictions are logits, not probabilities.
         from_logits: bool,
+        /// Rows with this target count as if they were masked.
+        #[serde(default)]
+        ignore_class: Option<i64>,
+    },
+    /// The mean of the absolute differences, in hundredths of the targets.
+    MeanAbsolutePercentageError {},
+    /// The mean of the squared differences of logarithms.
+    MeanSquaredLogarithmicError {},
+    /// Squared differences, growing linearly from a bound on.
+    Huber {
+        /// The bound.
+        delta: f64,
+    },
+    /// A smooth form of the absolute difference.
+    LogCosh {},
+    /// The negative cosine of the angle between targets and predictions.
+    CosineSimilarity {},
+    /// The Poisson likelihood.
+    Poisson {},
+    /// The divergence of two distributions.
+    #[serde(rename = "kl_divergence")]
+    KlDivergence {},
+    /// The margin of signs.
+    Hinge {},
+    /// Its square.
+    SquaredHinge {},
+    /// The margin of the right class.
+    CategoricalHinge {},
+    /// Binary cross-entropy that counts what is predicted well less.
+    BinaryFocalCrossentropy {
+        /// Weigh the two classes by `alpha` and `1 - alpha`.
+        apply_class_balancing: bool,
+        /// The weight of class 1.
+        alpha: f64,
+        /// How much less.
+        gamma: f64,
+        /// Predictions are logits, not probabilities.
+        from_logits: bool,
+        /// How far targets are pulled towards 1/2, in `[0, 1]`.
+        label_smoothing: f64,
+    },
+    /// Categorical cross-entropy that counts what is predicted well less.
+    CategoricalFocalCrossentropy {
+        /// The weight of all classes.
+        alpha: f64,
+        /// How much less.
+        gamma: f64,
+        /// Predictions are logits, not probabilities.
+        from_logits: bool,
+        /// How far targets are pulled towards the uniform distribution, in `[0, 1]`.
+        label_smoothing: f64,
     },
 }
 
@@ -147,6 +216,14 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether every target is 0 or 1.
+    fn is_binary(&self) -> bool {
+        match self.targets {
+            Targets::Dense(values) => values.iter().all(|&y| y == 0.0 || y == 1.0),
+            Targets::Sparse(values) => values.iter().all(|&y| y == 0 || y == 1),
+        }
+    }
+
     fn class(&self, row: usize) -> Result<usize> {
         let index = self.index(row);
         if index.fract() == 0.0 && (0.0..self.features as f64).contains(&index) {
@@ -159,21 +236,35 @@ impl<'a> Batch<'a> {
 }
 
 impl Loss {
-    /// Refuses a smoothing outside of `[0, 1]`.
+    /// Refuses numbers out of their range.
     ///
     /// # Errors
-    /// [`Error::Value`] naming `label_smoothing`.
+    /// [`Error::Value`] naming the argument.
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::BinaryCrossentropy { label_smoothing, .. }
             | Self::CategoricalCrossentropy { label_smoothing, .. } => {
                 check::fraction("label_smoothing", *label_smoothing)
             }
-            Self::MeanSquaredError {}
-            | Self::HalfMeanSquaredError {}
-            | Self::MeanAbsoluteError {}
-            | Self::SparseCategoricalCrossentropy { .. } => Ok(()),
+            Self::BinaryFocalCrossentropy { alpha, gamma, label_smoothing, .. }
+            | Self::CategoricalFocalCrossentropy { alpha, gamma, label_smoothing, .. } => {
+                check::finite("alpha", *alpha)?;
+                check::non_negative("gamma", *gamma)?;
+                check::fraction("label_smoothing", *label_smoothing)
+            }
+            Self::Huber { delta } => check::non_negative("delta", *delta),
+            _ => Ok(()),
         }
+    }
+
+    /// The rows whose target is the class to ignore, if there is one: they count as masked.
+    #[must_use]
+    pub fn ignored(&self, targets: Targets, rows: usize) -> Option<Vec<bool>> {
+        let Self::SparseCategoricalCrossentropy { ignore_class: Some(class), .. } = *self else { return None };
+        Some(match targets {
+            Targets::Dense(values) => values.iter().take(rows).map(|&y| f64::from(y) == class as f64).collect(),
+            Targets::Sparse(values) => values.iter().take(rows).map(|&y| i64::from(y) == class).collect(),
+        })
     }
 
     /// Whether the targets are one class index a row.
@@ -206,6 +297,7 @@ impl Loss {
         if let Some(grad) = &grad {
             assert_eq!(grad.len(), predictions.len());
         }
+        let signs = self.wants_signs(&batch);
         let mut total = 0.0;
         for row in 0..rows {
             let weight = batch.weight(row);
@@ -217,7 +309,7 @@ impl Loss {
                 continue;
             }
             let grad = slots.map(|slots| Gradient { slots, factor: weight * f64::from(scale) });
-            total += weight * self.row(&batch, row, grad)?;
+            total += weight * self.row(&batch, row, signs, grad)?;
         }
         Ok(total)
     }
@@ -228,10 +320,16 @@ impl Loss {
     /// Those of [`Self::evaluate`].
     pub fn rows(&self, targets: Targets, predictions: &[f32], rows: usize, features: usize) -> Result<Vec<f32>> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, None)?;
-        (0..rows).map(|row| Ok(self.row(&batch, row, None)? as f32)).collect()
+        let signs = self.wants_signs(&batch);
+        (0..rows).map(|row| Ok(self.row(&batch, row, signs, None)? as f32)).collect()
     }
 
-    fn row(&self, batch: &Batch, row: usize, grad: Option<Gradient>) -> Result<f64> {
+    /// Whether targets 0 and 1 stand for -1 and 1: where a hinge finds no others in the batch.
+    fn wants_signs(&self, batch: &Batch) -> bool {
+        matches!(self, Self::Hinge {} | Self::SquaredHinge {}) && batch.is_binary()
+    }
+
+    fn row(&self, batch: &Batch, row: usize, signs: bool, grad: Option<Gradient>) -> Result<f64> {
         let p = batch.prediction(row);
         let mut single = [0.0];
         Ok(match self {
@@ -258,9 +356,52 @@ impl Loss {
                 let share = s / y.len() as f64;
                 categorical(*from_logits, |j| f64::from(y[j]) * (1.0 - s) + share, p, grad)
             }
-            Self::SparseCategoricalCrossentropy { from_logits } => {
+            Self::SparseCategoricalCrossentropy { from_logits, ignore_class } => {
+                if ignore_class.is_some_and(|class| batch.index(row) == class as f64) {
+                    if let Some(Gradient { slots, .. }) = grad {
+                        slots.fill(0.0);
+                    }
+                    return Ok(0.0);
+                }
                 let class = batch.class(row)?;
                 categorical(*from_logits, |j| if j == class { 1.0 } else { 0.0 }, p, grad)
+            }
+            Self::MeanAbsolutePercentageError {} => {
+                mean(batch.target(row, &mut single), p, grad, regression::percentage)
+            }
+            Self::MeanSquaredLogarithmicError {} => {
+                mean(batch.target(row, &mut single), p, grad, regression::logarithmic)
+            }
+            Self::Huber { delta } => {
+                mean(batch.target(row, &mut single), p, grad, |y, p| regression::huber(*delta, p - y))
+            }
+            Self::LogCosh {} => mean(batch.target(row, &mut single), p, grad, |y, p| regression::log_cosh(p - y)),
+            Self::CosineSimilarity {} => regression::cosine(batch.target(row, &mut single), p, grad),
+            Self::Poisson {} => mean(batch.target(row, &mut single), p, grad, regression::poisson),
+            Self::KlDivergence {} => {
+                let mean = mean(
+                    batch.target(row, &mut single),
+                    p,
+                    grad.map(|grad| grad.times(p.len())),
+                    regression::divergence,
+                );
+                mean * p.len() as f64
+            }
+            Self::Hinge {} => mean(batch.target(row, &mut single), p, grad, |y, p| hinge::hinge(signs, y, p)),
+            Self::SquaredHinge {} => mean(batch.target(row, &mut single), p, grad, |y, p| hinge::squared(signs, y, p)),
+            Self::CategoricalHinge {} => hinge::categorical(batch.target(row, &mut single), p, grad),
+            Self::BinaryFocalCrossentropy { apply_class_balancing, alpha, gamma, from_logits, label_smoothing: s } => {
+                let weight = |y: f64| if *apply_class_balancing { y * alpha + (1.0 - y) * (1.0 - alpha) } else { 1.0 };
+                mean(batch.target(row, &mut single), p, grad, |y, p| {
+                    let y = y * (1.0 - s) + 0.5 * s;
+                    let (value, derivative) = focal::binary(*gamma, *from_logits, y, p);
+                    (weight(y) * value, weight(y) * derivative)
+                })
+            }
+            Self::CategoricalFocalCrossentropy { alpha, gamma, from_logits, label_smoothing: s } => {
+                let y = batch.target(row, &mut single);
+                let share = s / y.len() as f64;
+                focal::categorical(*alpha, *gamma, *from_logits, |j| f64::from(y[j]) * (1.0 - s) + share, p, grad)
             }
         })
     }
@@ -270,6 +411,13 @@ impl Loss {
 struct Gradient<'a> {
     slots: &'a mut [f32],
     factor: f64,
+}
+
+impl Gradient<'_> {
+    /// The gradient of so many times the loss.
+    fn times(self, count: usize) -> Self {
+        Self { factor: self.factor * count as f64, ..self }
+    }
 }
 
 /// The mean of `term(y, p).0`, with `term(y, p).1` its derivative by `p`.
@@ -296,10 +444,18 @@ fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 
+/// The step function that is the derivative of `max(x, 0)`: on the bound the two sides are averaged, as JAX does.
+fn step(x: f64) -> f64 {
+    if x == 0.0 { 0.5 } else { f64::from(u8::from(x > 0.0)) }
+}
+
 /// `x` clipped, and the derivative of that. On a bound the two sides are averaged, as JAX does: a saturated sigmoid
 /// does give exactly the upper bound.
 fn clip(x: f64) -> (f64, f64) {
-    let (low, high) = CLIP;
+    clip_to(CLIP, x)
+}
+
+fn clip_to((low, high): (f64, f64), x: f64) -> (f64, f64) {
     let slope = if x < low || x > high {
         0.0
     } else if x == low || x == high {
@@ -309,81 +465,6 @@ fn clip(x: f64) -> (f64, f64) {
     };
     // `clamp` lets a NaN through.
     (x.clamp(low, high), slope)
-}
-
-fn binary_from_probability(y: f64, p: f64) -> (f64, f64) {
-    let (q, slope) = clip(p);
-    (-(y * q.ln() + (1.0 - y) * (1.0 - q).ln()), slope * (q - y) / (q * (1.0 - q)))
-}
-
-fn binary_from_logit(y: f64, z: f64) -> (f64, f64) {
-    // exp(-|z|) is in (0, 1]: nothing overflows for any z.
-    let e = (-z.abs()).exp();
-    let sigmoid = if z >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) };
-    (z.max(0.0) - z * y + e.ln_1p(), sigmoid - y)
-}
-
-fn categorical(from_logits: bool, y: impl Fn(usize) -> f64, p: &[f32], grad: Option<Gradient>) -> f64 {
-    if from_logits { categorical_from_logits(y, p, grad) } else { categorical_from_probabilities(y, p, grad) }
-}
-
-/// With `q = p / sum p` and `g` the gradient by `q`, the gradient by `p` is `(g - sum g q) / sum p`.
-fn categorical_from_probabilities(y: impl Fn(usize) -> f64, p: &[f32], grad: Option<Gradient>) -> f64 {
-    let total: f64 = p.iter().map(|&p| f64::from(p)).sum();
-    let mut loss = 0.0;
-    let mut inner = 0.0;
-    // A class without weight adds nothing, whatever its probability: its logarithm is not taken.
-    let derivative = |j: usize, q: f64| {
-        let weight = y(j);
-        if weight == 0.0 {
-            return (0.0, 0.0);
-        }
-        let (clipped, slope) = clip(q);
-        (-weight * clipped.ln(), -weight * slope / clipped)
-    };
-    for (j, &p) in p.iter().enumerate() {
-        let q = f64::from(p) / total;
-        let (value, g) = derivative(j, q);
-        loss += value;
-        inner += g * q;
-    }
-    if let Some(Gradient { slots, factor }) = grad {
-        for (j, (slot, &p)) in slots.iter_mut().zip(p).enumerate() {
-            let (_, g) = derivative(j, f64::from(p) / total);
-            *slot = ((g - inner) / total * factor) as f32;
-        }
-    }
-    loss
-}
-
-/// The gradient is `(sum y) softmax(z) - y`.
-fn categorical_from_logits(y: impl Fn(usize) -> f64, z: &[f32], mut grad: Option<Gradient>) -> f64 {
-    let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max { z } else { max });
-    let mut total = 0.0;
-    for (j, &z) in z.iter().enumerate() {
-        let e = (f64::from(z) - f64::from(max)).exp();
-        total += e;
-        if let Some(Gradient { slots, .. }) = &mut grad {
-            // Kept for the softmax below, where its rounding to f32 is no more than the result's own.
-            slots[j] = e as f32;
-        }
-    }
-    let log_total = f64::from(max) + total.ln();
-    let mut loss = 0.0;
-    let mut weights = 0.0;
-    for (j, &z) in z.iter().enumerate() {
-        let weight = y(j);
-        weights += weight;
-        if weight != 0.0 {
-            loss += weight * (log_total - f64::from(z));
-        }
-    }
-    if let Some(Gradient { slots, factor }) = grad {
-        for (j, slot) in slots.iter_mut().enumerate() {
-            *slot = ((weights * f64::from(*slot) / total - y(j)) * factor) as f32;
-        }
-    }
-    loss
 }
 
 #[cfg(test)]

@@ -1,9 +1,18 @@
-//! Metrics that are weighted means of a value per row, in Keras's definitions.
+//! Metrics in Keras's definitions. What a metric gathers is a row of numbers that add up over batches; its result is
+//! computed from their sums.
+//!
+//! Where Keras leaves masked steps in (its confusion counts, AUC, F-scores and R2 do not look at masks), rows of weight 0
+//! count nothing here, like in all other metrics.
+
+mod confusion;
+mod scores;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::losses::{Batch, Loss, Targets};
+pub use confusion::{Confusion, Curve, Goal, Share, Summation};
+pub use scores::{Aggregation, Average};
 
 /// A metric, as `compile` names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +33,41 @@ pub enum Metric {
     MeanSquaredError {},
     /// The mean of the absolute differences.
     MeanAbsoluteError {},
+    /// The root of the mean of the squared differences.
+    RootMeanSquaredError {},
+    /// Whether fewer than `k` predictions are larger than that of the largest target.
+    TopKCategoricalAccuracy {
+        /// How many may be.
+        k: u32,
+    },
+    /// Whether fewer than `k` predictions are larger than that of the class that the target names.
+    SparseTopKCategoricalAccuracy {
+        /// How many may be.
+        k: u32,
+    },
+    /// Counts of right and wrong predictions at thresholds, and shares of them.
+    Confusion(Confusion),
+    /// The F-score: a mean of precision and recall.
+    FBetaScore {
+        /// How the scores of the features become one.
+        average: Option<Average>,
+        /// How much more recall counts than precision.
+        beta: f64,
+        /// Predictions above it mean 1; the largest of a row does where there is none.
+        threshold: Option<f64>,
+    },
+    /// The share of the variance that is explained.
+    R2Score {
+        /// How the scores of the features become one.
+        class_aggregation: Option<Aggregation>,
+        /// The number of variables of the model, for the adjusted score.
+        num_regressors: u32,
+    },
+    /// Minus a loss, followed as a metric.
+    Negative {
+        /// The loss.
+        loss: Loss,
+    },
     /// Any loss, followed as a metric.
     Loss {
         /// The loss.
@@ -32,19 +76,20 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Refuses a threshold that is not finite, and what the loss refuses.
+    /// Refuses numbers out of their range.
     ///
     /// # Errors
     /// [`crate::Error::Value`] naming the argument.
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::BinaryAccuracy { threshold } => crate::check::finite("threshold", f64::from(*threshold)),
-            Self::Loss { loss } => loss.validate(),
-            Self::CategoricalAccuracy {}
-            | Self::SparseCategoricalAccuracy {}
-            | Self::Accuracy {}
-            | Self::MeanSquaredError {}
-            | Self::MeanAbsoluteError {} => Ok(()),
+            Self::Loss { loss } | Self::Negative { loss } => loss.validate(),
+            Self::Confusion(confusion) => confusion.validate(),
+            Self::FBetaScore { beta, threshold, .. } => {
+                crate::check::positive("beta", *beta)?;
+                threshold.map_or(Ok(()), |threshold| crate::check::finite("threshold", threshold))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -52,14 +97,13 @@ impl Metric {
     #[must_use]
     pub fn wants_sparse(&self) -> bool {
         match self {
-            Self::SparseCategoricalAccuracy {} => true,
-            Self::Loss { loss } => loss.wants_sparse(),
+            Self::SparseCategoricalAccuracy {} | Self::SparseTopKCategoricalAccuracy { .. } => true,
+            Self::Loss { loss } | Self::Negative { loss } => loss.wants_sparse(),
             _ => false,
         }
     }
 
-    /// The weighted sum of the values of the rows, and the sum of the weights: the metric is the one divided by the
-    /// other, over all batches. A missing weight is 1.
+    /// What the rows add to what was gathered. A missing weight is 1.
     ///
     /// # Errors
     /// [`crate::Error::Value`] when sizes do not match, or what the loss refuses.
@@ -70,19 +114,62 @@ impl Metric {
         rows: usize,
         features: usize,
         weights: Option<&[f32]>,
-    ) -> Result<(f64, f64)> {
+    ) -> Result<Vec<f64>> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, weights)?;
         let evaluate = |loss: &Loss| loss.evaluate(targets, predictions, rows, features, weights, 1.0, None);
+        let mut total_weight = batch.total_weight();
         let sum = match self {
             Self::BinaryAccuracy { threshold } => share(&batch, |y, p| y == f32::from(u8::from(p > *threshold))),
             Self::Accuracy {} => share(&batch, |y, p| y == p),
             Self::CategoricalAccuracy {} => matches(&batch, |row, single| largest(batch.target(row, single)) as f64),
             Self::SparseCategoricalAccuracy {} => matches(&batch, |row, _| batch.index(row)),
-            Self::MeanSquaredError {} => evaluate(&Loss::MeanSquaredError {})?,
+            Self::TopKCategoricalAccuracy { k } => {
+                in_top(*k, &batch, |row, single| largest(batch.target(row, single)) as f64)
+            }
+            Self::SparseTopKCategoricalAccuracy { k } => in_top(*k, &batch, |row, _| batch.index(row)),
+            Self::MeanSquaredError {} | Self::RootMeanSquaredError {} => evaluate(&Loss::MeanSquaredError {})?,
             Self::MeanAbsoluteError {} => evaluate(&Loss::MeanAbsoluteError {})?,
-            Self::Loss { loss } => evaluate(loss)?,
+            Self::Loss { loss } | Self::Negative { loss } => {
+                for (row, _) in
+                    loss.ignored(targets, rows).iter().flatten().enumerate().filter(|(_, ignored)| **ignored)
+                {
+                    total_weight -= batch.weight(row);
+                }
+                if matches!(self, Self::Loss { .. }) { evaluate(loss)? } else { -evaluate(loss)? }
+            }
+            Self::Confusion(confusion) => return Ok(confusion.update(&batch)),
+            Self::FBetaScore { threshold, .. } => return Ok(scores::update_f_beta(*threshold, &batch)),
+            Self::R2Score { .. } => return Ok(scores::update_r2(&batch)),
         };
-        Ok((sum, batch.total_weight()))
+        Ok(vec![sum, total_weight])
+    }
+
+    /// The metric of what was gathered, an empty slice for nothing: one number, or several where it has several
+    /// thresholds or features.
+    #[must_use]
+    pub fn result(&self, state: &[f64]) -> Vec<f64> {
+        let mean = || match *state {
+            [sum, weight] if weight != 0.0 => sum / weight,
+            _ => 0.0,
+        };
+        match self {
+            Self::RootMeanSquaredError {} => vec![mean().sqrt()],
+            Self::Confusion(confusion) => confusion.result(state),
+            Self::FBetaScore { average, beta, .. } => scores::f_beta(*average, *beta, state),
+            Self::R2Score { class_aggregation, num_regressors } => {
+                scores::r2(*class_aggregation, *num_regressors, state)
+            }
+            _ => vec![mean()],
+        }
+    }
+}
+
+/// Adds what a batch gathered.
+pub fn add(state: &mut Vec<f64>, part: Vec<f64>) {
+    if state.len() == part.len() {
+        state.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+    } else {
+        *state = part;
     }
 }
 
@@ -106,6 +193,23 @@ fn matches(batch: &Batch, class: impl Fn(usize, &mut [f32; 1]) -> f64) -> f64 {
     hits.map(|row| batch.weight(row)).sum()
 }
 
+/// The summed weights of the rows where fewer than `k` predictions are larger than that of `class(row)`.
+fn in_top(k: u32, batch: &Batch, class: impl Fn(usize, &mut [f32; 1]) -> f64) -> f64 {
+    let mut single = [0.0];
+    let mut sum = 0.0;
+    for row in 0..batch.rows() {
+        let p = batch.prediction(row);
+        let class = class(row, &mut single);
+        let known = class >= 0.0 && class.fract() == 0.0 && class < p.len() as f64;
+        let Some(&own) = p.get(class as usize).filter(|own| known && own.is_finite()) else { continue };
+        // A NaN is no smaller than anything.
+        if p.iter().filter(|&&other| other > own || other.is_nan()).count() < k as usize {
+            sum += batch.weight(row);
+        }
+    }
+    sum
+}
+
 /// The index of the first largest value; a NaN counts as largest, as in `NumPy`.
 fn largest(values: &[f32]) -> usize {
     let mut best = 0;
@@ -124,8 +228,13 @@ fn largest(values: &[f32]) -> usize {
 mod tests {
     use super::*;
 
+    fn pair(state: Result<Vec<f64>>) -> (f64, f64) {
+        let state = state.unwrap();
+        (state[0], state[1])
+    }
+
     fn dense(metric: &Metric, y: &[f32], p: &[f32], features: usize, weights: Option<&[f32]>) -> (f64, f64) {
-        metric.update(Targets::Dense(y), p, p.len() / features, features, weights).unwrap()
+        pair(metric.update(Targets::Dense(y), p, p.len() / features, features, weights))
     }
 
     #[test]
@@ -139,7 +248,7 @@ mod tests {
         assert_eq!(weighted, (2.0, 3.5));
         // A soft target is neither 0 nor 1.
         assert_eq!(dense(&metric, &[0.9], &[0.9], 1, None), (0.0, 1.0));
-        let integers = metric.update(Targets::Sparse(&[1, 0]), &[0.9, 0.9], 2, 1, None).unwrap();
+        let integers = pair(metric.update(Targets::Sparse(&[1, 0]), &[0.9, 0.9], 2, 1, None));
         assert_eq!(integers, (1.0, 2.0));
         assert_eq!(dense(&Metric::BinaryAccuracy { threshold: 0.8 }, &[0.0], &[0.75], 1, None), (1.0, 1.0));
     }
@@ -153,12 +262,12 @@ mod tests {
         assert_eq!(dense(&categorical, &one_hot, &p, 3, None), (2.0, 3.0));
         assert_eq!(dense(&categorical, &one_hot, &p, 3, Some(&weights)), (1.5, 5.5));
         let sparse = Metric::SparseCategoricalAccuracy {};
-        let update = |classes: &[i32]| sparse.update(Targets::Sparse(classes), &p, 3, 3, Some(&weights)).unwrap();
+        let update = |classes: &[i32]| pair(sparse.update(Targets::Sparse(classes), &p, 3, 3, Some(&weights)));
         assert_eq!(update(&[1, 1, 2]), (1.5, 5.5));
         assert_eq!(update(&[1, 0, 2]), (5.5, 5.5));
         // No prediction can be at an index that does not exist.
         assert_eq!(update(&[-1, 3, 2]), (0.5, 5.5));
-        assert_eq!(sparse.update(Targets::Dense(&[1.0, 0.0, 2.0]), &p, 3, 3, None).unwrap(), (3.0, 3.0));
+        assert_eq!(pair(sparse.update(Targets::Dense(&[1.0, 0.0, 2.0]), &p, 3, 3, None)), (3.0, 3.0));
     }
 
     #[test]
@@ -187,7 +296,8 @@ mod tests {
     fn specification_is_strict() {
         let parse = |text: &str| serde_json::from_str::<Metric>(text);
         let nested = r#"{"kind":"loss","loss":{"kind":"sparse_categorical_crossentropy","from_logits":true}}"#;
-        let metric = Metric::Loss { loss: Loss::SparseCategoricalCrossentropy { from_logits: true } };
+        let metric =
+            Metric::Loss { loss: Loss::SparseCategoricalCrossentropy { from_logits: true, ignore_class: None } };
         assert_eq!(parse(nested).unwrap(), metric);
         assert!(metric.wants_sparse());
         assert!(parse(r#"{"kind":"accuracy"}"#).is_ok());

@@ -1,0 +1,310 @@
+"""Metrics: what `fit` and `evaluate` report beside the loss.
+
+`compile` takes them as names (`metrics=["acc", "mse"]`) or objects (`metrics=[metrics.BinaryAccuracy(threshold=0.7)]`).
+A metric that was given by name is reported under that name.
+
+On its own, a metric gathers what `update_state` is given, and `result` is that of it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from foliot import _serialization, losses
+from foliot._serialization import Registry
+from foliot.losses import (
+    BCE,
+    KLD,
+    MAE,
+    MAPE,
+    MSE,
+    MSLE,
+    bce,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    kld,
+    log_cosh,
+    logcosh,
+    mae,
+    mape,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    mse,
+    msle,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from foliot.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from foliot.metrics.base import Metric
+from foliot.metrics.confusion import (
+    AUC,
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from foliot.metrics.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    KLDivergence,
+    Poisson,
+    SparseCategoricalCrossentropy,
+)
+from foliot.metrics.hinge import (
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+)
+from foliot.metrics.regression import (
+    CosineSimilarity,
+    HalfMeanSquaredError,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    R2Score,
+    RootMeanSquaredError,
+)
+from foliot.metrics.scores import (
+    F1Score,
+    FBetaScore,
+)
+
+__all__ = [
+    "AUC",
+    "BCE",
+    "KLD",
+    "MAE",
+    "MAPE",
+    "MSE",
+    "MSLE",
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
+    "HalfMeanSquaredError",
+    "Hinge",
+    "KLDivergence",
+    "LogCoshError",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Metric",
+    "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
+    "Recall",
+    "RecallAtPrecision",
+    "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "SquaredHinge",
+    "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
+    "bce",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "deserialize",
+    "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "kld",
+    "log_cosh",
+    "logcosh",
+    "mae",
+    "mape",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "mse",
+    "msle",
+    "poisson",
+    "resolve",
+    "serialize",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+]
+
+_REGISTRY: Registry[Metric] = Registry(
+    "metrics",
+    Metric,
+    (
+        Accuracy,
+        BinaryAccuracy,
+        CategoricalAccuracy,
+        SparseCategoricalAccuracy,
+        TopKCategoricalAccuracy,
+        SparseTopKCategoricalAccuracy,
+        TruePositives,
+        FalsePositives,
+        TrueNegatives,
+        FalseNegatives,
+        Precision,
+        Recall,
+        SensitivityAtSpecificity,
+        SpecificityAtSensitivity,
+        PrecisionAtRecall,
+        RecallAtPrecision,
+        AUC,
+        BinaryCrossentropy,
+        CategoricalCrossentropy,
+        SparseCategoricalCrossentropy,
+        KLDivergence,
+        Poisson,
+        Hinge,
+        SquaredHinge,
+        CategoricalHinge,
+        MeanSquaredError,
+        HalfMeanSquaredError,
+        MeanAbsoluteError,
+        RootMeanSquaredError,
+        MeanAbsolutePercentageError,
+        MeanSquaredLogarithmicError,
+        LogCoshError,
+        CosineSimilarity,
+        R2Score,
+        F1Score,
+        FBetaScore,
+    ),
+    {
+        "mse": MeanSquaredError,
+        "half_mse": HalfMeanSquaredError,
+        "mae": MeanAbsoluteError,
+        "mape": MeanAbsolutePercentageError,
+        "msle": MeanSquaredLogarithmicError,
+        "rmse": RootMeanSquaredError,
+        "f_beta_score": FBetaScore,
+        "bce": BinaryCrossentropy,
+        "kld": KLDivergence,
+        "kl_divergence": KLDivergence,
+        "logcosh": LogCoshError,
+        "log_cosh": LogCoshError,
+        "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+        "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    },
+)
+
+
+def get(identifier: object, argument: str | None = None) -> Metric | None:
+    """The metric that an identifier stands for, where no shapes are known. `compile` uses `resolve`.
+
+    Args:
+        identifier: A name ("mse", "binary_accuracy", "BinaryAccuracy", ...), a dict with "class_name" and "config", a
+            metric, one of the classes, a function of foliot.losses, or None.
+        argument: What errors call the identifier; "metrics" when None.
+
+    Returns:
+        The metric, or None.
+
+    Raises:
+        TypeError: The identifier is of none of these kinds; a Python function cannot run inside a training step.
+        ValueError: The name, the class or a key is unknown.
+
+    Example:
+
+    >>> get("mae")
+    MeanAbsoluteError()
+    """
+    return None if identifier is None else _REGISTRY.get(losses.named(identifier), argument)
+
+
+def resolve(
+    identifier: object,
+    output_shape: Sequence[int | None],
+    target_shape: Sequence[int | None],
+    loss: losses.Loss | None = None,
+    argument: str | None = None,
+) -> Metric:
+    """The metric that an entry of `compile(metrics=...)` stands for, once the shapes of outputs and targets are known.
+
+    Args:
+        identifier: What `get` takes, and "accuracy", "acc", "crossentropy" or "ce" for the form that fits the shapes.
+        output_shape: The shape of the model's output, with the batch axis.
+        target_shape: The shape of the targets, with the batch axis.
+        loss: The output's loss: "crossentropy" takes its `from_logits`.
+        argument: What errors call the identifier; "metrics" when None.
+
+    Returns:
+        The metric; its name is the string that was passed, where one was.
+
+    Raises:
+        TypeError: See `get`.
+        ValueError: See `get`.
+
+    Example:
+
+    >>> resolve("acc", (None, 1), (100,))
+    BinaryAccuracy(name='acc')
+    >>> resolve("acc", (None, 3), (100,))
+    SparseCategoricalAccuracy(name='acc')
+    """
+    if not isinstance(identifier, str):
+        return _REGISTRY.get(losses.named(identifier), argument)
+    cls: type[Metric]
+    config: dict[str, Any] = {"name": identifier}
+    lowered = identifier.lower()
+    if lowered in ("accuracy", "acc"):
+        cls = _REGISTRY.find(f"{losses.task_of(output_shape, target_shape)}_accuracy")
+    elif lowered in ("crossentropy", "ce"):
+        cls = _REGISTRY.find(f"{losses.task_of(output_shape, target_shape)}_crossentropy")
+        config["from_logits"] = getattr(loss, "from_logits", False)
+    else:
+        cls = _REGISTRY.find(identifier, argument)
+    return cls.from_config(config)
+
+
+def serialize(metric: Metric | None) -> dict[str, Any] | None:
+    """The configuration of a metric as plain data; None stays None."""
+    return _serialization.serialize(metric)
+
+
+def deserialize(config: object) -> Metric:
+    """The metric of a configuration that `serialize` gave.
+
+    Raises:
+        TypeError: `config` is no dict.
+        ValueError: The class or a key is unknown.
+    """
+    return _REGISTRY.deserialize(config)

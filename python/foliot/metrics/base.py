@@ -1,0 +1,117 @@
+"""What all metrics have in common: what was gathered, and its result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from foliot._checks import check_dtype, check_text
+from foliot._rows import row_weights, to_rows
+from foliot._serialization import Configurable, snake_case
+from foliot.losses.base import Loss
+
+
+class Metric(Configurable):
+    """What all metrics have in common.
+
+    Args:
+        dtype: None or "float32", in which foliot computes.
+        name: The name under which the metric is reported; None for the class's in snake case.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of its range.
+    """
+
+    # Whether the targets are indices of classes.
+    sparse: ClassVar[bool] = False
+    # Whether each element counts for itself, rather than each row.
+    elementwise: bool = False
+    # Whether more is better: "max", or less: "min".
+    direction: ClassVar[str] = "min"
+    # What the core calls the formula.
+    _kind: ClassVar[str]
+
+    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
+        check_dtype(dtype)
+        self.dtype = dtype
+        self.name = snake_case(type(self).__name__) if name is None else check_text("name", name)
+        self.reset_state()
+
+    def to_spec(self) -> dict[str, Any]:
+        """The metric as the core takes it.
+
+        Example:
+
+        >>> from foliot.metrics import BinaryAccuracy
+        >>> BinaryAccuracy().to_spec()
+        {'kind': 'binary_accuracy', 'threshold': 0.5}
+        """
+        kind = type(self).__dict__.get("_kind")
+        if kind is None:
+            raise NotImplementedError(f"{type(self).__name__} has no formula: use one of foliot's metrics")
+        return {"kind": kind}
+
+    def reset_state(self) -> None:
+        """Forgets what was gathered."""
+        self._state: list[float] = []
+
+    def reset_states(self) -> None:
+        """Keras 2's spelling of `reset_state`."""
+        self.reset_state()
+
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Gathers a batch.
+
+        Args:
+            y_true: The targets, shaped like the predictions; for a sparse metric without their last axis.
+            y_pred: The predictions; the last axis holds the features or classes.
+            sample_weight: A weight for each sample, or None.
+
+        Raises:
+            TypeError: An argument holds no numbers.
+            ValueError: The shapes do not fit, or a target is not among the classes.
+        """
+        from foliot import _core
+
+        targets, predictions, leading = to_rows(y_true, y_pred, sparse=self.sparse, elementwise=self.elementwise)
+        weights = row_weights(sample_weight, leading)
+        part = _core.evaluate_metric(json.dumps(self.to_spec()), targets, predictions, weights)
+        if self._state and len(part) != len(self._state):
+            raise ValueError(f"`y_pred`: expected as many features as before; received shape {np.shape(y_pred)}")
+        self._state = [total + value for total, value in zip(self._state or [0.0] * len(part), part, strict=True)]
+
+    def result(self) -> Any:
+        """The metric of all that was gathered: a float, or an array where it has several thresholds or features.
+
+        Example:
+
+        >>> from foliot.metrics import BinaryAccuracy
+        >>> metric = BinaryAccuracy()
+        >>> metric.update_state([[1], [1], [0], [0]], [[0.9], [0.2], [0.1], [0.4]])
+        >>> metric.result()
+        0.75
+        """
+        from foliot import _core
+
+        values = _core.metric_result(json.dumps(self.to_spec()), self._state)
+        return values[0] if len(values) == 1 else np.asarray(values, dtype=np.float32)
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Gathers a batch and returns the result so far."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+
+class LossMetric(Metric):
+    """The mean of a loss."""
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def to_spec(self) -> dict[str, Any]:
+        """The metric as the core takes it."""
+        return {**super().to_spec(), "loss": self._loss().to_spec()}

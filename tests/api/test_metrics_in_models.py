@@ -1,0 +1,80 @@
+"""Metrics that gather counts, in models: masks, batches, files; and losses that leave a class out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foliot import losses, metrics
+from foliot.layers import Dense, Embedding, SimpleRNN
+from foliot.models import Sequential, load_model
+
+RANDOM = np.random.default_rng(2)
+X = RANDOM.integers(0, 5, size=(20, 6))
+Y = RANDOM.integers(0, 2, size=(20, 6, 1)).astype(np.float32)
+
+
+def tagger(units: int, activation: str) -> Sequential:
+    return Sequential(
+        [Embedding(5, 4, mask_zero=True), SimpleRNN(4, return_sequences=True), Dense(units, activation=activation)]
+    )
+
+
+def chosen() -> list[metrics.Metric]:
+    return [
+        metrics.Precision(),
+        metrics.Recall(thresholds=0.4),
+        metrics.AUC(),
+        metrics.AUC(curve="PR", name="pr"),
+        metrics.FBetaScore("micro", beta=2.0, threshold=0.5),
+        metrics.RootMeanSquaredError(),
+        metrics.R2Score(),
+        metrics.PrecisionAtRecall(0.3),
+        metrics.TruePositives(),
+    ]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_masked_steps_count_nothing(weighted: bool) -> None:
+    model = tagger(1, "sigmoid")
+    given = {"weighted_metrics" if weighted else "metrics": chosen()}
+    model.compile(loss="binary_crossentropy", **given)
+    weights = RANDOM.uniform(0.5, 2, size=(20, 6)).astype(np.float32)
+    got = model.evaluate(X, Y, batch_size=7, sample_weight=weights, verbose=0)[1:]
+    valid = X != 0
+    predicted = model.predict(X, verbose=0)[valid]
+    expected = [metric(Y[valid], predicted, weights[valid] if weighted else None) for metric in chosen()]
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_model_reports_single_numbers() -> None:
+    model = tagger(3, "softmax")
+    model.compile(loss="categorical_crossentropy", metrics=[metrics.F1Score()])
+    with pytest.raises(ValueError, match=r"`metrics`: expected metrics of one number"):
+        model.evaluate(X, np.eye(3)[RANDOM.integers(0, 3, size=(20, 6))], verbose=0)
+
+
+def test_an_ignored_class_counts_as_masked() -> None:
+    model = Sequential([Embedding(5, 4), SimpleRNN(4), Dense(3, activation="softmax")])
+    model.compile(loss=losses.SparseCategoricalCrossentropy(ignore_class=-1), metrics=["acc"])
+    y = RANDOM.integers(-1, 3, size=20)
+    kept = y != -1
+    assert 0 < kept.sum() < 20
+    loss, accuracy = model.evaluate(X, y, batch_size=20, verbose=0)
+    kept_loss, kept_accuracy = model.evaluate(X[kept], y[kept], batch_size=20, verbose=0)
+    assert loss == pytest.approx(kept_loss, rel=1e-6)
+    # As in Keras the class is left out of the loss alone.
+    assert accuracy == pytest.approx(kept_accuracy * kept.mean(), rel=1e-6)
+    predicted = model.predict(X, verbose=0)
+    standalone = losses.SparseCategoricalCrossentropy(ignore_class=-1)(y, predicted)
+    assert standalone == pytest.approx(loss, rel=1e-6)
+
+
+def test_every_metric_comes_back_from_a_file(tmp_path: Path) -> None:
+    model = tagger(1, "sigmoid")
+    model.compile(loss="hinge", metrics=chosen())
+    model.fit(X, Y, epochs=1, verbose=0)
+    model.save(tmp_path / "model.foliot")
+    loaded = load_model(tmp_path / "model.foliot")
+    assert loaded.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    assert loaded.metrics_names == model.metrics_names
