@@ -2,11 +2,13 @@
 
 from foliot._serialization import Registry
 from foliot.layers.base import Layer
+from foliot.layers.convolution import Conv1D
 from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
 
@@ -14,17 +16,22 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "AveragePooling1D",
     "BatchNormalization",
+    "Conv1D",
     "Cropping1D",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
     "Layer",
     "LayerNormalization",
     "Masking",
+    "MaxPooling1D",
     "Permute",
     "RMSNormalization",
     "RepeatVector",
@@ -40,17 +47,22 @@ LAYERS: Registry[Layer] = Registry(
     Layer,
     (
         Activation,
+        AveragePooling1D,
         BatchNormalization,
+        Conv1D,
         Cropping1D,
         Dense,
         Dropout,
         Embedding,
         Flatten,
+        GlobalAveragePooling1D,
+        GlobalMaxPooling1D,
         GRU,
         InputLayer,
         LSTM,
         LayerNormalization,
         Masking,
+        MaxPooling1D,
         Permute,
         RMSNormalization,
         RepeatVector,
