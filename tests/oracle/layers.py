@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import activations, normalization, shapes
+from . import activations, normalization, shapes, windows
 from .activations import Array
 from .base import Layer, Mask
 from .cells import CELLS, Dropout, Scan, Weights
@@ -163,6 +163,7 @@ LAYERS: dict[str, type[Layer]] = {
     "gru": Recurrent,
     **shapes.LAYERS,
     **normalization.LAYERS,
+    **windows.LAYERS,
 }
 
 

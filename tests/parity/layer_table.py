@@ -21,7 +21,8 @@ class Case:
     """A layer by its class's name and arguments, on an input of `shape` (without the batch axis).
 
     `sequence` says that the first axis is time, so that a mask may come with the input. `random` says that training
-    draws numbers of our own, so that Keras cannot draw the same. An argument that is a Case is a layer itself.
+    draws numbers of our own, so that Keras cannot draw the same. `keras_masks` says that masks mean in Keras what they
+    mean here. An argument that is a Case is a layer itself.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     random: bool = False
     sequence: bool = True
+    keras_masks: bool = True
 
     def __str__(self) -> str:
         options = ",".join(f"{key}={value}" for key, value in self.options.items())
@@ -83,6 +85,25 @@ CASES: list[Case] = [
     Case("BatchNormalization", (5, 3), {"center": False}),
     Case("BatchNormalization", (5, 3), {"trainable": False}),
     Case("BatchNormalization", (2, 3, 4), {"scale": False, "center": False}),
+    Case("GlobalAveragePooling1D", (5, 3)),
+    Case("GlobalAveragePooling1D", (5, 3), {"keepdims": True}),
+    Case("GlobalMaxPooling1D", (5, 3), keras_masks=False),
+    Case("GlobalMaxPooling1D", (5, 3), {"keepdims": True}, keras_masks=False),
+    Case("MaxPooling1D", (6, 3)),
+    Case("MaxPooling1D", (7, 3), {"pool_size": 3, "strides": 2, "padding": "same"}),
+    Case("MaxPooling1D", (7, 3), {"pool_size": 2, "strides": 3}),
+    Case("AveragePooling1D", (7, 3), {"pool_size": 3}),
+    Case("AveragePooling1D", (7, 3), {"pool_size": 4, "strides": 1, "padding": "same"}),
+    Case("AveragePooling1D", (5, 3), {"pool_size": 4, "strides": 3, "padding": "same"}),
+    Case("Conv1D", (7, 3), {"filters": 4, "kernel_size": 3}),
+    Case("Conv1D", (7, 3), {"filters": 5, "kernel_size": 4, "padding": "same", "activation": "tanh"}),
+    Case("Conv1D", (7, 3), {"filters": 17, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}),
+    Case("Conv1D", (8, 3), {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "gelu"}),
+    Case("Conv1D", (8, 3), {"filters": 4, "kernel_size": 2, "strides": 3, "use_bias": False}),
+    Case("Conv1D", (7, 3), {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "causal"}),
+    Case("Conv1D", (7, 6), {"filters": 9, "kernel_size": 2, "groups": 3, "padding": "same", "dilation_rate": 2}),
+    Case("Conv1D", (3, 2), {"filters": 2, "kernel_size": 9, "padding": "same"}),
+    Case("Conv1D", (7, 3), {"filters": 4, "kernel_size": 1}),
 ]
 
 

@@ -2,11 +2,13 @@
 
 from foliot._serialization import Registry
 from foliot.layers.base import Layer
+from foliot.layers.convolution import Conv1D
 from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from foliot.layers.preprocessing import IntegerLookup, Normalization, StringLookup, TextVectorization
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
@@ -15,18 +17,23 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "AveragePooling1D",
     "BatchNormalization",
+    "Conv1D",
     "Cropping1D",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
     "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "Masking",
+    "MaxPooling1D",
     "Normalization",
     "Permute",
     "RMSNormalization",
@@ -45,17 +52,22 @@ LAYERS: Registry[Layer] = Registry(
     Layer,
     (
         Activation,
+        AveragePooling1D,
         BatchNormalization,
+        Conv1D,
         Cropping1D,
         Dense,
         Dropout,
         Embedding,
         Flatten,
+        GlobalAveragePooling1D,
+        GlobalMaxPooling1D,
         GRU,
         InputLayer,
         LSTM,
         LayerNormalization,
         Masking,
+        MaxPooling1D,
         Permute,
         RMSNormalization,
         RepeatVector,

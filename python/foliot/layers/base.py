@@ -594,6 +594,31 @@ def check_data_format(value: Any) -> str | None:
     return None if value is None else "channels_last"
 
 
+def check_single(argument: str, value: Any) -> tuple[int]:
+    """A positive integer, or a tuple of one, as Keras keeps sizes along the only axis that a layer slides over."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 1:
+            raise value_error(argument, "an integer, or a tuple of one", value)
+        return (check_integer(argument, value[0], minimum=1),)
+    return (check_integer(argument, value, minimum=1),)
+
+
+def window_count(time: int | None, extent: int, stride: int, padding: str) -> int | None:
+    """How many windows of `extent` steps there are over `time` steps."""
+    if time is None:
+        return None
+    return -(-(time - extent + 1 if padding == "valid" else time) // stride)
+
+
+def check_windows(layer: Layer, shape: Shape, extent: int, padding: str) -> None:
+    """Refuses a sequence (batch, time, features) over which there is no window."""
+    least = extent if padding == "valid" else 1
+    if shape[1] is not None and shape[1] < least:
+        raise ValueError(
+            f"{layer.label}: expected at least {least} time steps, the length of a window; received {shape}"
+        )
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Configurable):
         return serialize(value)

@@ -2,10 +2,12 @@
 
 mod batch_normalization;
 mod columns;
+mod conv;
 mod dense;
 mod elementwise;
 mod embedding;
 mod masking;
+mod pooling;
 mod recurrent;
 mod row_normalization;
 mod shape;
@@ -97,6 +99,7 @@ fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32
 struct Kept {
     recurrent: recurrent::State,
     dense: dense::State,
+    conv: conv::State,
     batch_normalization: batch_normalization::State,
 }
 
@@ -140,6 +143,9 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Masking(layer) => layer,
         Layer::RowNormalization(layer) => layer,
         Layer::BatchNormalization(layer) => layer,
+        Layer::GlobalPooling1d(layer) => layer,
+        Layer::Pooling1d(layer) => layer,
+        Layer::Conv1d(layer) => layer,
         Layer::ActivityRegularization(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }

@@ -2,22 +2,26 @@
 //! is the backend's part, [`crate::cpu`]. A new kind is one file here and one there, and a row in [`Layer`].
 
 mod activation;
+mod conv;
 mod dense;
 mod dropout;
 mod embedding;
 mod input;
 mod masking;
 mod normalization;
+mod pooling;
 mod recurrent;
 mod shape;
 
 pub use activation::{Activate, ActivityRegularization};
+pub use conv::Conv1d;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use input::Input;
 pub use masking::Masking;
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
+pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
 pub use recurrent::{CellKind, CellLayer, Recurrent};
 pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
 
@@ -58,6 +62,12 @@ pub enum Layer {
     RowNormalization(RowNormalization),
     /// Columns of a mean of 0 and a variance of 1.
     BatchNormalization(BatchNormalization),
+    /// One vector for a sequence.
+    GlobalPooling1d(GlobalPooling1d),
+    /// One vector for each window.
+    Pooling1d(Pooling1d),
+    /// Products of windows with a kernel.
+    Conv1d(Conv1d),
     /// A penalty on values.
     ActivityRegularization(ActivityRegularization),
     /// See [`crate::cells::simple_rnn`].
@@ -153,6 +163,9 @@ impl Layer {
             Self::Masking(layer) => Described::Plain(layer),
             Self::RowNormalization(layer) => Described::Plain(layer),
             Self::BatchNormalization(layer) => Described::Plain(layer),
+            Self::GlobalPooling1d(layer) => Described::Plain(layer),
+            Self::Pooling1d(layer) => Described::Plain(layer),
+            Self::Conv1d(layer) => Described::Plain(layer),
             Self::ActivityRegularization(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
