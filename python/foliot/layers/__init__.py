@@ -7,15 +7,20 @@ from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from foliot.layers.rectifiers import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
+from foliot.layers.wrappers import TimeDistributed
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "Activation",
+    "AlphaDropout",
     "AveragePooling1D",
     "BatchNormalization",
     "Conv1D",
@@ -24,20 +29,27 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "Masking",
     "MaxPooling1D",
+    "PReLU",
     "Permute",
     "RMSNormalization",
+    "ReLU",
     "RepeatVector",
     "Reshape",
     "SimpleRNN",
+    "Softmax",
     "SpatialDropout1D",
+    "TimeDistributed",
     "UnitNormalization",
     "ZeroPadding1D",
 ]
@@ -46,6 +58,15 @@ LAYERS: Registry[Layer] = Registry(
     "layer",
     Layer,
     (
+        AlphaDropout,
+        GaussianDropout,
+        GaussianNoise,
+        ELU,
+        LeakyReLU,
+        PReLU,
+        ReLU,
+        Softmax,
+        TimeDistributed,
         Activation,
         AveragePooling1D,
         BatchNormalization,
