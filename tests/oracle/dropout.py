@@ -41,3 +41,16 @@ def factors(seed: int, step: int, stream: int, shape: tuple[int, ...], rate: flo
     )
     words = philox(seed, counters).ravel()[:size].reshape(shape)
     return np.where(words >= round(rate * 2**32), 1 / (1 - rate) if rate < 1 else 0.0, 0.0)
+
+
+def normals(seed: int, step: int, stream: int, shape: tuple[int, ...]) -> Array:
+    """Standard normal numbers by Box and Muller: words u, v of a block make sqrt(-2 ln((u + 1) / 2^32)) times the
+    cosine and the sine of 2 pi v / 2^32."""
+    size = int(np.prod(shape))
+    blocks = np.arange(-(-size // 4), dtype=np.uint64)
+    constant = np.ones_like(blocks)
+    counters = [blocks & _WORD, blocks >> _HIGH, constant * np.uint64(step), constant * np.uint64(stream)]
+    pairs = philox(seed, np.stack(counters, axis=1)).reshape(-1, 2).astype(np.float64) / 2.0**32
+    radius = np.sqrt(-2 * np.log(pairs[:, 0] + 2.0**-32))
+    numbers = np.stack([radius * np.cos(2 * np.pi * pairs[:, 1]), radius * np.sin(2 * np.pi * pairs[:, 1])], axis=1)
+    return numbers.ravel()[:size].reshape(shape)

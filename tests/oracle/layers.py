@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import activations, normalization, shapes, windows
+from . import activations, noise, normalization, shapes, windows
 from .activations import Array
 from .base import Layer, Mask
 from .cells import CELLS, Dropout, Scan, Weights
@@ -164,6 +164,7 @@ LAYERS: dict[str, type[Layer]] = {
     **shapes.LAYERS,
     **normalization.LAYERS,
     **windows.LAYERS,
+    **noise.LAYERS,
 }
 
 

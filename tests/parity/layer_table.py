@@ -104,6 +104,29 @@ CASES: list[Case] = [
     Case("Conv1D", (7, 6), {"filters": 9, "kernel_size": 2, "groups": 3, "padding": "same", "dilation_rate": 2}),
     Case("Conv1D", (3, 2), {"filters": 2, "kernel_size": 9, "padding": "same"}),
     Case("Conv1D", (7, 3), {"filters": 4, "kernel_size": 1}),
+    Case("GaussianNoise", (5, 3), {"stddev": 0.3, "seed": 3}, random=True),
+    Case("GaussianDropout", (5, 3), {"rate": 0.3, "seed": 3}, random=True),
+    Case("GaussianDropout", (2, 3, 4), {"rate": 0.3, "seed": 3}, random=True),
+    Case("AlphaDropout", (5, 3), {"rate": 0.3, "seed": 3}, random=True),
+    Case("AlphaDropout", (5, 3), {"rate": 0.3, "noise_shape": (None, 1, 3), "seed": 3}, random=True),
+    Case("ReLU", (5, 3), {"max_value": 0.8, "negative_slope": 0.1, "threshold": 0.2}),
+    Case("LeakyReLU", (5, 3)),
+    Case("ELU", (5, 3), {"alpha": 0.7}),
+    # Keras tries to match the mask (batch, time) with the last axes of the input, and fails.
+    Case("Softmax", (5, 3), keras_masks=False),
+    Case("PReLU", (3,), sequence=False),
+    Case("PReLU", (5, 3)),
+    Case("PReLU", (5, 3), {"shared_axes": [1]}),
+    Case("PReLU", (2, 3, 4), {"shared_axes": [2]}),
+    Case("PReLU", (2, 3, 4), {"shared_axes": [1, 3]}),
+    Case("TimeDistributed", (5, 3), {"layer": Case("Dense", (3,), {"units": 4, "activation": "tanh"})}),
+    Case("TimeDistributed", (3, 4, 2), {"layer": Case("LSTM", (4, 2), {"units": 3})}),
+    Case("TimeDistributed", (3, 5, 2), {"layer": Case("Conv1D", (5, 2), {"filters": 3, "kernel_size": 2})}),
+    Case("TimeDistributed", (3, 4, 2), {"layer": Case("Flatten", (4, 2))}),
+    # Keras has no loss for a mask (batch, time) on more axes than that.
+    Case("TimeDistributed", (5, 3), {"layer": Case("RepeatVector", (3,), {"n": 2})}, sequence=False),
+    Case("TimeDistributed", (5, 3), {"layer": Case("Dropout", (3,), {"rate": 0.5, "seed": 3})}, random=True),
+    Case("TimeDistributed", (5, 3), {"layer": Case("RMSNormalization", (3,))}),
 ]
 
 

@@ -139,6 +139,22 @@ pub fn keep(seed: u64, step: u32, stream: u32, element: u64, rate: f32) -> bool 
     u64::from(words[(element % 4) as usize]) >= threshold(rate)
 }
 
+/// Writes numbers of the standard normal distribution, four for each block of random words from `first_block` on. Two words
+/// u and v make two of them: `sqrt(-2 ln((u + 1) / 2^32))` times the cosine and the sine of `2 pi v / 2^32` (Box and Muller).
+pub fn fill_normal(out: &mut [f32], first_block: u64, seed: u64, step: u32, stream: u32) {
+    for (block, slots) in (first_block..).zip(out.chunks_mut(4)) {
+        let words = philox(seed, [block as u32, (block >> 32) as u32, step, stream]).map(f64::from);
+        let mut numbers = [0.0; 4];
+        for pair in 0..2 {
+            let radius = (-2.0 * ((words[2 * pair] + 1.0) * 2.0f64.powi(-32)).ln()).sqrt();
+            let (sin, cos) = (std::f64::consts::TAU * words[2 * pair + 1] * 2.0f64.powi(-32)).sin_cos();
+            numbers[2 * pair] = (radius * cos) as f32;
+            numbers[2 * pair + 1] = (radius * sin) as f32;
+        }
+        slots.copy_from_slice(&numbers[..slots.len()]);
+    }
+}
+
 /// Writes a part of a dropout mask: 0 where [`keep`] says no, `1 / (1 - rate)` where it says yes, for the elements from
 /// `first_element` on.
 pub fn fill_keep_scale(out: &mut [f32], first_element: u64, seed: u64, step: u32, stream: u32, rate: f32) {
@@ -248,6 +264,21 @@ mod tests {
         // Both halves of a Box-Muller pair are used, and they do not move together.
         let pairs: f64 = normal.chunks(2).map(|pair| pair[0] * pair[1]).sum::<f64>() / (COUNT / 2) as f64;
         assert!(pairs.abs() < bound(2.0f64.sqrt()));
+    }
+
+    #[test]
+    fn counted_normal_numbers() {
+        const COUNT: usize = 200_000;
+        let mut numbers = vec![0.0; COUNT];
+        fill_normal(&mut numbers, 0, 3, 1, 0);
+        for (power, expected, variance) in [(1, 0.0, 1.0f64), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
+            let moment = numbers.iter().map(|x| f64::from(*x).powi(power)).sum::<f64>() / COUNT as f64;
+            assert!((moment - expected).abs() < 5.0 * (variance / COUNT as f64).sqrt(), "{power}");
+        }
+        // Any part, from a block on, is the same part of the whole.
+        let mut part = vec![0.0; 10];
+        fill_normal(&mut part, 5, 3, 1, 0);
+        assert_eq!(part, numbers[20..30]);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Compute for Dropout {
 }
 
 /// Draws a mask of the noise shape and repeats it along the axes of length 1.
-fn broadcast_mask(shape: &Shape, noise: &[Option<usize>], mask: &mut [f32], draw: impl Fn(&mut [f32])) {
+pub(super) fn broadcast_mask(shape: &Shape, noise: &[Option<usize>], mask: &mut [f32], draw: impl Fn(&mut [f32])) {
     let axes: Vec<usize> = (0..shape.rank()).map(|axis| shape.axis(axis)).collect();
     let noise: Vec<usize> = noise.iter().zip(&axes).map(|(noise, &axis)| noise.unwrap_or(axis)).collect();
     let mut values = vec![0.0; noise.iter().product()];

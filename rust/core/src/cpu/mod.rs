@@ -6,8 +6,11 @@ mod conv;
 mod dense;
 mod elementwise;
 mod embedding;
+mod fold;
 mod masking;
+mod noise;
 mod pooling;
+mod prelu;
 mod recurrent;
 mod row_normalization;
 mod shape;
@@ -146,6 +149,10 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::GlobalPooling1d(layer) => layer,
         Layer::Pooling1d(layer) => layer,
         Layer::Conv1d(layer) => layer,
+        Layer::Noise(layer) => layer,
+        Layer::PRelu(layer) => layer,
+        Layer::FoldTime(layer) => layer,
+        Layer::UnfoldTime(layer) => layer,
         Layer::ActivityRegularization(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }

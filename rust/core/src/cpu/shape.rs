@@ -20,6 +20,12 @@ impl Line {
     pub(super) fn run(from: usize, to: usize, len: usize) -> Self {
         Self { from, to, len, from_stride: 1, to_stride: 1 }
     }
+
+    /// The same elements on their way back.
+    pub(super) fn reversed(self) -> Self {
+        let Self { from, to, len, from_stride, to_stride } = self;
+        Self { from: to, to: from, len, from_stride: to_stride, to_stride: from_stride }
+    }
 }
 
 /// Which elements go where.

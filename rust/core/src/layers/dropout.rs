@@ -15,13 +15,18 @@ pub struct Dropout {
     pub noise_shape: Option<Vec<Option<usize>>>,
 }
 
-/// Whether a mask of the noise shape can be repeated to the shape of the input.
-fn broadcasts(noise: &[Option<usize>], input: &Shape) -> bool {
+/// Refuses a noise shape that cannot be repeated to the shape of the input.
+pub(super) fn fitting_noise(name: &str, noise: Option<&[Option<usize>]>, input: &Shape) -> Result<()> {
+    let Some(noise) = noise else { return Ok(()) };
     let fits = |(noise, axis): (&Option<usize>, &Option<usize>)| match (noise, axis) {
         (Some(noise), Some(axis)) => *noise == 1 || noise == axis,
         _ => true,
     };
-    noise.len() == input.rank() && noise.iter().zip(&input.0).all(fits)
+    if noise.len() == input.rank() && noise.iter().zip(&input.0).all(fits) {
+        return Ok(());
+    }
+    let expected = format!("the axes of the input {input}, or 1 for those that share their mask");
+    Err(Error::value(format!("{name}: noise_shape"), expected, Shape(noise.to_vec()).to_string()))
 }
 
 impl Describe for Dropout {
@@ -30,14 +35,8 @@ impl Describe for Dropout {
     }
 
     fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
-        match &self.noise_shape {
-            Some(noise) if !broadcasts(noise, &inputs[0]) => Err(Error::value(
-                format!("{name}: noise_shape"),
-                format!("the axes of the input {}, or 1 for those that share their mask", inputs[0]),
-                Shape(noise.clone()).to_string(),
-            )),
-            _ => Ok(vec![inputs[0].clone()]),
-        }
+        fitting_noise(name, self.noise_shape.as_deref(), &inputs[0])?;
+        Ok(vec![inputs[0].clone()])
     }
 
     fn mask_rule(&self, _masked: &[bool]) -> MaskRule {

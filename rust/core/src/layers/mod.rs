@@ -6,10 +6,13 @@ mod conv;
 mod dense;
 mod dropout;
 mod embedding;
+mod fold;
 mod input;
 mod masking;
+mod noise;
 mod normalization;
 mod pooling;
+mod prelu;
 mod recurrent;
 mod shape;
 
@@ -18,10 +21,13 @@ pub use conv::Conv1d;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use fold::{FoldTime, UnfoldTime};
 pub use input::Input;
 pub use masking::Masking;
+pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
+pub use prelu::PRelu;
 pub use recurrent::{CellKind, CellLayer, Recurrent};
 pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
 
@@ -68,6 +74,14 @@ pub enum Layer {
     Pooling1d(Pooling1d),
     /// Products of windows with a kernel.
     Conv1d(Conv1d),
+    /// Random changes.
+    Noise(Noise),
+    /// A rectifier that learns.
+    PRelu(PRelu),
+    /// Time steps as samples.
+    FoldTime(FoldTime),
+    /// Samples as time steps.
+    UnfoldTime(UnfoldTime),
     /// A penalty on values.
     ActivityRegularization(ActivityRegularization),
     /// See [`crate::cells::simple_rnn`].
@@ -166,6 +180,10 @@ impl Layer {
             Self::GlobalPooling1d(layer) => Described::Plain(layer),
             Self::Pooling1d(layer) => Described::Plain(layer),
             Self::Conv1d(layer) => Described::Plain(layer),
+            Self::Noise(layer) => Described::Plain(layer),
+            Self::PRelu(layer) => Described::Plain(layer),
+            Self::FoldTime(layer) => Described::Plain(layer),
+            Self::UnfoldTime(layer) => Described::Plain(layer),
             Self::ActivityRegularization(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),

@@ -1,0 +1,133 @@
+"""Layers around other layers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from foliot import _arrays
+from foliot._checks import check_flag, type_error, value_error
+from foliot._graph import Shape, SymbolicTensor
+from foliot.layers.base import Layer, Weight
+from foliot.layers.core import Activation
+from foliot.layers.dense import Dense
+from foliot.layers.embedding import Embedding
+from foliot.layers.normalization import BatchNormalization, LayerNormalization, UnitNormalization
+
+
+class _FoldTime(Layer):
+    """`(batch, time, ...)` becomes `(batch * time, ...)`."""
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        batch, time, *rest = input_shape
+        return [(None if batch is None or time is None else batch * time, *rest)]
+
+    def to_spec(self) -> dict[str, Any]:
+        return {"kind": "fold_time"}
+
+
+class _UnfoldTime(Layer):
+    """The way back: reads what was folded, for its shape and mask, and what a layer made of it."""
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        return [(*shapes[0][:2], *shapes[1][1:])]
+
+    def to_spec(self) -> dict[str, Any]:
+        return {"kind": "unfold_time"}
+
+
+class TimeDistributed(Layer):
+    """Applies a layer to each time step by itself.
+
+    Args:
+        layer: A layer, or a Sequential, with one output. Its random numbers differ from step to step. It cannot hold a
+            `BatchNormalization`, whose statistics Keras takes for each step apart: use one outside.
+        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
+
+    Call arguments:
+        inputs: `(batch, time, ...)`. A mask is handed on; the layer does not see it.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import LSTM, TimeDistributed
+        >>> TimeDistributed(LSTM(4))(np.ones((2, 3, 5, 6))).shape
+        (2, 3, 4)
+    """
+
+    axes = "(batch, time, ...)"
+    ranks = (3, math.inf)
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        if not isinstance(layer, Layer):
+            raise type_error("layer", "a layer of foliot.layers", layer)
+        super().__init__(**kwargs)
+        parts: list[Any] = getattr(layer, "layers", [layer])
+        for part in parts:
+            if isinstance(part, BatchNormalization):
+                raise value_error("layer", "a layer without BatchNormalization, which belongs outside", layer)
+            if isinstance(part, Embedding) and (part.mask_zero or part is not layer):
+                raise value_error("layer", "an Embedding without mask_zero, or a layer of numbers", layer)
+            if part.activity_regularizer is not None:
+                raise value_error("layer", "a layer without activity_regularizer: TimeDistributed takes it", layer)
+        self.layer = layer
+        self.input_dtype: _arrays.DType = layer.input_dtype  # type: ignore[misc]
+        if not self._trainable:
+            layer.trainable = False
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the layer's weights."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag("trainable", value)
+        self.layer.trainable = value
+
+    def weight_entries(self) -> list[Weight]:
+        return self.layer.weight_entries()
+
+    def _build(self, input_shape: Shape) -> None:
+        if not self.layer.built:
+            self.layer.build((None, *input_shape[2:]))
+
+    def unbuild(self) -> None:
+        super().unbuild()
+        self.layer.unbuild()
+
+    def check_input(self, shape: Shape) -> None:
+        super().check_input(shape)
+        self.layer.check_input((None, *shape[2:]))
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        inner = self.layer.compute_output_shape((None, *input_shape[2:]))
+        if isinstance(inner, list):
+            raise ValueError(f"{self.label} takes a layer with one output; {self.layer.label} has {len(inner)}")
+        return [(*input_shape[:2], *inner[1:])]
+
+    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
+        (tensor,) = inputs
+        if not self.built:
+            self.build(tensor.shape)
+        self.infer([tensor.shape])
+        # These take each row by itself and hand a mask on, so that time may stay where it is.
+        by_rows = (Activation, Dense, Embedding, LayerNormalization, UnitNormalization)
+        if type(self.layer) in by_rows and self.activity_regularizer is None:
+            return self.layer.connect(inputs)
+        folded = _FoldTime(name=f"{self.name}_fold").connect([tensor])
+        outputs = self.layer.connect(folded)
+        unfold = _UnfoldTime(name=f"{self.name}_unfold", activity_regularizer=self.activity_regularizer)
+        return unfold.connect([tensor, outputs[0]])
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        from foliot.models.model import layer_from_config
+
+        if isinstance(config, Mapping) and isinstance(config.get("layer"), Mapping):
+            config = {**config, "layer": layer_from_config(config["layer"])}
+        return super().from_config(config)
+
+    def seeds(self) -> dict[str, int]:
+        return self.layer.seeds()
+
+    def set_seeds(self, seeds: Mapping[str, int]) -> None:
+        self.layer.set_seeds(seeds)
