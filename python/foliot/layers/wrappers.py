@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from foliot import _arrays
-from foliot._checks import check_flag, type_error, value_error
+from foliot._checks import type_error, value_error
 from foliot._graph import Shape, SymbolicTensor
-from foliot.layers.base import Layer, Weight
+from foliot.layers.base import Layer
 from foliot.layers.core import Activation
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
@@ -73,61 +73,32 @@ class TimeDistributed(Layer):
         if not self._trainable:
             layer.trainable = False
 
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the layer's weights."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = check_flag("trainable", value)
-        self.layer.trainable = value
-
-    def weight_entries(self) -> list[Weight]:
-        return self.layer.weight_entries()
-
-    def _build(self, input_shape: Shape) -> None:
-        if not self.layer.built:
-            self.layer.build((None, *input_shape[2:]))
-
-    def unbuild(self) -> None:
-        super().unbuild()
-        self.layer.unbuild()
-
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
         self.layer.check_input((None, *shape[2:]))
 
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        self.check_input(input_shape)
         inner = self.layer.compute_output_shape((None, *input_shape[2:]))
         if isinstance(inner, list):
             raise ValueError(f"{self.label} takes a layer with one output; {self.layer.label} has {len(inner)}")
         return [(*input_shape[:2], *inner[1:])]
 
-    def connect(self, inputs: Sequence[SymbolicTensor]) -> tuple[SymbolicTensor, ...]:
-        (tensor,) = inputs
-        if not self.built:
-            self.build(tensor.shape)
-        self.infer([tensor.shape])
+    def call(self, inputs: SymbolicTensor) -> Any:
+        """The layers that this one is made of."""
+        self._output_shapes(inputs.shape)
         # These take each row by itself and hand a mask on, so that time may stay where it is.
         by_rows = (Activation, Dense, Embedding, LayerNormalization, UnitNormalization)
         if type(self.layer) in by_rows and self.activity_regularizer is None:
-            return self.layer.connect(inputs)
-        folded = _FoldTime(name=f"{self.name}_fold").connect([tensor])
-        outputs = self.layer.connect(folded)
+            return self.layer(inputs)
+        folded = _FoldTime(name=f"{self.name}_fold")(inputs)
         unfold = _UnfoldTime(name=f"{self.name}_unfold", activity_regularizer=self.activity_regularizer)
-        return unfold.connect([tensor, outputs[0]])
+        return unfold([inputs, self.layer(folded)])
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        from foliot.models.model import layer_from_config
+        from foliot.models.configs import layer_from_config
 
         if isinstance(config, Mapping) and isinstance(config.get("layer"), Mapping):
             config = {**config, "layer": layer_from_config(config["layer"])}
         return super().from_config(config)
-
-    def seeds(self) -> dict[str, int]:
-        return self.layer.seeds()
-
-    def set_seeds(self, seeds: Mapping[str, int]) -> None:
-        self.layer.set_seeds(seeds)
