@@ -25,14 +25,17 @@ class GlobalPooling(Layer):
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         self.x, mask = inputs[0], masks[0]
-        valid: Array = np.ones(self.x.shape[:2], bool) if mask is None else np.asarray(mask, bool)
-        some = valid.any(axis=1)
+        valid: Array = np.ones(self.x.shape[:2], bool)
+        if mask is not None:
+            valid = mask.astype(bool)
+        some: Array = np.asarray(valid.any(axis=1))
         if self.spec["method"] == "average":
             self.share = valid / np.maximum(valid.sum(axis=1, keepdims=True), 1)
             self.share = np.broadcast_to(self.share[..., None], self.x.shape)
         else:
-            best = np.where(valid[..., None], self.x, -np.inf).max(axis=1, keepdims=True)
-            equal: Array = np.logical_and(self.x == best, valid[..., None])
+            counted: Array = valid[..., None]
+            best = np.where(counted, self.x, -np.inf).max(axis=1, keepdims=True)
+            equal: Array = np.logical_and(np.equal(self.x, best), counted)
             self.share = equal / np.maximum(equal.sum(axis=1, keepdims=True), 1)
         y = np.where(some[:, None], (self.share * self.x).sum(axis=1), 0.0)
         return [y[:, None] if self.spec["keepdims"] else y], [None]
