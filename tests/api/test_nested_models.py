@@ -61,15 +61,6 @@ def test_nested_is_flat_to_the_bit() -> None:
         np.testing.assert_array_equal(other[2], flat[2])
 
 
-def test_a_nested_model_keeps_the_graph_it_was_called_with() -> None:
-    inner = Sequential([Input((3,)), Dense(2)])
-    entrance = Input((3,))
-    outer = Model(entrance, inner(entrance))
-    inner.add(Dense(5))
-    assert outer.predict(XS[0], verbose=0).shape == (8, 2)
-    assert inner.predict(XS[0], verbose=0).shape == (8, 5)
-
-
 def test_other_lengths_and_dicts_through_a_nested_model() -> None:
     sequence, state = Input((5, 2)), Input((3,))
     inner = Model({"x": sequence, "state": state}, {"y": GRU(3, return_sequences=True)(sequence, initial_state=state)})

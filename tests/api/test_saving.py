@@ -165,7 +165,7 @@ def test_foreign_extensions(model, tokens, tmp_path, name) -> None:
 
 
 def test_paths(model, tokens, tmp_path) -> None:
-    with pytest.raises(ValueError, match="no weights to save yet"):
+    with pytest.raises(ValueError, match="no weights yet"):
         model.save(tmp_path / "m")
     model.predict(tokens[0], verbose=0)
     model.save(str(tmp_path / "m"))

@@ -189,8 +189,19 @@ class Layer(Configurable):
         self._entries: list[Weight] = []
         self._nodes: list[Node] = []
         self._in_own_build = False
-        self._eager: tuple[str, _core.Program] | None = None
+        self._eager: tuple[Assembly, _core.Program] | None = None
         self._eager_step = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The graph that `call` left goes on with the layers that it met.
+        if vars(self).get("built") and self.is_traced() and not self._in_own_build:
+            new = [layer.label for layer in layers_in(value) if layer not in self.sublayers()]
+            if new:
+                raise ValueError(
+                    f"`{name}`: expected no new layers in {self.label}, which is built already; received {new[0]}. "
+                    "Make all layers in __init__ or in build"
+                )
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -518,8 +529,8 @@ class Layer(Configurable):
         self, assembly: Assembly, arrays: list[Array], masks: list[Array | None], training: bool
     ) -> list[Array]:
         """Takes arrays through a graph whose program is kept for the next call with the same one."""
-        if self._eager is None or self._eager[0] != assembly.graph:
-            self._eager = assembly.graph, assembly.program()
+        if self._eager is None or not self._eager[0].is_same(assembly):
+            self._eager = assembly, assembly.program()
         if training:
             self._eager_step += 1
         return self._eager[1].forward(arrays, masks, None, training, self._eager_step)

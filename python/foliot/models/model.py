@@ -102,8 +102,7 @@ class Model(Trainer):
     @property
     def layers(self) -> list[Layer]:
         """The layers in order: input layers too if the model was made from inputs and outputs."""
-        in_graph = [] if self.is_traced() or not self.inputs else self.graph.layers
-        return list(dict.fromkeys([*in_graph, *layers_in(vars(self))]))
+        return self.graph.layers if self.inputs and not self.is_traced() else layers_in(vars(self))
 
     def sublayers(self) -> list[Layer]:
         return self.layers

@@ -80,7 +80,7 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model
         raise ValueError(f"{path}: expected a whole model; received weights only, which model.load_weights reads")
     try:
         return _model_of(tensors, json.loads(metadata["model"]), compile)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:  # RecursionError is one
         # Whatever is odd about a description, the file is what the user can do something about.
         raise ValueError(
             f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})"
@@ -177,9 +177,7 @@ def compile_config(model: "Model") -> dict[str, Any] | None:
 
 def _weight_tensors(model: "Model") -> dict[str, Array]:
     if not model.built:
-        raise ValueError(
-            f"{model.name!r} has no weights to save yet: it is built when data come, or by build(input_shape)"
-        )
+        raise ValueError(f"{model.name!r} has no weights yet: it is built when data come, or by build(input_shape)")
     tensors: dict[str, Array] = {}
     written: set[_core.Parameter] = set()
     for position, layer in enumerate(model.layers):

@@ -48,6 +48,7 @@ class Sequential(Model):
             layer: A layer, an `Input` (first only) or a model with one input and one output.
             rebuild: Accepted for Keras's scripts.
         """
+        self._check_alone("add")
         if isinstance(layer, SymbolicTensor):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
@@ -77,6 +78,7 @@ class Sequential(Model):
         Returns:
             The layer.
         """
+        self._check_alone("pop")
         if not self.layers:
             raise ValueError("`pop`: expected a model with layers; received one without")
         layer = self._layers.pop()
@@ -87,6 +89,11 @@ class Sequential(Model):
                 self._enter(built[0].shape)
             self._connect_all()
         return layer
+
+    def _check_alone(self, method: str) -> None:
+        """The model that this one is part of goes on with the layers that it met."""
+        if self._nodes:
+            raise ValueError(f"`{method}`: expected a model that is not part of another one; received {self.label}")
 
     def _reset(self) -> None:
         self._clear_graph()

@@ -132,6 +132,8 @@ class Trainer(Network):
         self._compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer = chosen
         self._resolved = None
+        # Options of layers may have changed since the programs were made.
+        self._compiled_parts.clear()
 
     def _compiled(self) -> tuple[Compilation, optimizers.Optimizer]:
         if self._compilation is None or self.optimizer is None:
@@ -299,7 +301,9 @@ class Trainer(Network):
 
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
         """The values of a step by name, sorted as Keras shows them."""
-        names = self._resolved.names if self._resolved is not None else []
+        if self._resolved is None:
+            raise RuntimeError("`compile` was called while the model ran: call it before or after, not in a callback")
+        names = self._resolved.names
         return dict(sorted(zip(names, values, strict=True)))
 
     # fit

@@ -1,0 +1,126 @@
+"""Layers that are added, replaced or given other options after a model was made: graph, weights and file stay one."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from foliot import activations
+from foliot.callbacks import LambdaCallback
+from foliot.layers import GRU, LSTM, Dense, Embedding, Input, Layer
+from foliot.models import Model, Sequential, load_model
+
+TOKENS = np.random.default_rng(0).integers(0, 10, (6, 5))
+ROWS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+
+
+def _functional() -> Model:
+    x = Input((5,))
+    return Model(x, Dense(1)(LSTM(3)(Embedding(10, 4)(x))))
+
+
+def _same_after_saving(model: Model, x: np.ndarray, path) -> None:
+    model.save(path)
+    np.testing.assert_array_equal(load_model(path).predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_layers_beside_the_graph_are_no_part_of_a_functional_model(tmp_path) -> None:
+    model = _functional()
+    before = [layer.name for layer in model.layers]
+    model.extra = Dense(3)
+    model.extra.build((None, 4))
+    model.teacher = _functional()
+    model.encoder = Model(model.inputs, model.layers[2].output)
+    assert [layer.name for layer in model.layers] == before
+    assert len(model.get_weights()) == 6
+    _same_after_saving(model, TOKENS, tmp_path / "model.foliot")
+
+
+@pytest.mark.parametrize("change", [lambda model: model.pop(), lambda model: model.add(Dense(7))])
+def test_a_stack_inside_another_model_is_fixed(change, tmp_path) -> None:
+    stack = Sequential([Embedding(10, 4), GRU(3)])
+    stack.build((None, 5))
+    x = Input((5,))
+    model = Model(x, Dense(1)(stack(x)))
+    with pytest.raises(ValueError, match="not part of another one"):
+        change(stack)
+    assert len(model.get_weights()) == 6
+    _same_after_saving(model, TOKENS, tmp_path / "model.foliot")
+
+
+class Classifier(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = Dense(2)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+
+class Part(Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Dense(2, name="inner")
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+@pytest.mark.parametrize("kind", [Classifier, Part])
+def test_new_layers_after_building_are_refused(kind) -> None:
+    model = kind()
+    name = "head" if kind is Classifier else "inner"
+    setattr(model, name, Dense(4))
+    assert model(ROWS).shape == (6, 4)
+    with pytest.raises(ValueError, match=f"`{name}`: expected no new layers.*built already"):
+        setattr(model, name, Dense(5))
+    with pytest.raises(ValueError, match="`further`"):
+        model.further = [Dense(5)]
+    setattr(model, name, getattr(model, name))
+    assert model(ROWS).shape == (6, 4)
+
+
+def test_options_changed_before_compile_count(tmp_path) -> None:
+    model = Sequential([Input((3,)), Dense(2, activation="relu")])
+    assert (model.predict(ROWS, verbose=0) >= 0).all()
+    model.layers[-1].activation = activations.linear
+    model.compile("sgd", "mse")
+    assert (model.predict(ROWS, verbose=0) < 0).any()
+    _same_after_saving(model, ROWS, tmp_path / "model.foliot")
+
+
+def test_a_layer_on_arrays_uses_the_weights_that_it_has() -> None:
+    layer = Dense(2)
+    layer(ROWS)
+    layer.unbuild()
+    layer.build(ROWS.shape)
+    layer.set_weights([np.ones((3, 2)), np.zeros(2)])
+    np.testing.assert_allclose(layer(ROWS), np.repeat(ROWS.sum(axis=1, keepdims=True), 2, axis=1), rtol=1e-5)
+
+
+def test_compile_inside_a_callback_is_refused() -> None:
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    callback = LambdaCallback(on_train_batch_end=lambda batch, logs: model.compile("sgd", "mse"))
+    with pytest.raises(RuntimeError, match="`compile` was called while the model ran"):
+        model.fit(ROWS, np.ones((6, 1)), batch_size=2, callbacks=[callback], verbose=0)
+
+
+def test_evaluate_from_several_threads() -> None:
+    model = _functional()
+    model.compile("sgd", "mse")
+    expected = model.evaluate(TOKENS, np.ones((6, 1)), verbose=0)
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.extend(model.evaluate(TOKENS, np.ones((6, 1)), batch_size=2, verbose=0) for _ in range(30))
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            found.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == pytest.approx([expected] * 120)
