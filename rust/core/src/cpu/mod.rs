@@ -1,8 +1,12 @@
 //! The CPU backend: one file for each kind of layer.
 
+mod concatenate;
 mod dense;
+mod dot;
 mod elementwise;
 mod embedding;
+mod merge;
+mod places;
 mod recurrent;
 
 use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
@@ -123,6 +127,10 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
         Layer::ActivityRegularization(layer) => layer,
+        Layer::Merge(layer) => layer,
+        Layer::Concatenate(layer) => layer,
+        Layer::Dot(layer) => layer,
+        Layer::Reverse(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }
 }

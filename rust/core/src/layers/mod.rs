@@ -6,6 +6,7 @@ mod dense;
 mod dropout;
 mod embedding;
 mod input;
+mod merge;
 mod recurrent;
 mod shape;
 
@@ -14,6 +15,8 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use input::Input;
+pub use merge::{Concatenate, Dot, Merge, Operation, Reverse};
+pub(crate) use merge::{inner_axis, with_rank};
 pub use recurrent::{CellKind, CellLayer, Recurrent};
 pub use shape::Flatten;
 
@@ -40,6 +43,14 @@ pub enum Layer {
     Flatten(Flatten),
     /// A penalty on values.
     ActivityRegularization(ActivityRegularization),
+    /// Tensors become one, element by element.
+    Merge(Merge),
+    /// Tensors one after another.
+    Concatenate(Concatenate),
+    /// Products of two tensors.
+    Dot(Dot),
+    /// Time turned around.
+    Reverse(Reverse),
     /// See [`crate::cells::simple_rnn`].
     SimpleRnn(Recurrent),
     /// See [`crate::cells::lstm`].
@@ -126,6 +137,10 @@ impl Layer {
             Self::Dropout(layer) => Described::Plain(layer),
             Self::Flatten(layer) => Described::Plain(layer),
             Self::ActivityRegularization(layer) => Described::Plain(layer),
+            Self::Merge(layer) => Described::Plain(layer),
+            Self::Concatenate(layer) => Described::Plain(layer),
+            Self::Dot(layer) => Described::Plain(layer),
+            Self::Reverse(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
             Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
