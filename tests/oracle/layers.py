@@ -204,7 +204,7 @@ class Merge(Layer):
         given = [None if mask is None else np.broadcast_to(mask[..., None], shape) for mask in masks]
         self.counts = [np.ones(shape, bool) if mask is None else mask for mask in given]
         every = all(mask is not None for mask in given)
-        self.any = np.any(self.counts, axis=0)
+        self.any: Array = np.any(np.stack(self.counts), axis=0)
         operation = self.spec["operation"]
         y: Array
         if operation == "add":
@@ -264,13 +264,13 @@ class Concatenate(Layer):
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         axis = self.spec["axis"]
         self.ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
-        mask = None
+        mask: Mask = None
         if any(m is not None for m in masks):
             full = [
                 np.ones(x.shape, bool) if m is None else np.broadcast_to(m[..., None], x.shape)
                 for x, m in zip(inputs, masks, strict=True)
             ]
-            mask = np.concatenate(full, axis).any(-1)
+            mask = np.asarray(np.concatenate(full, axis).any(-1))
         return [np.concatenate(inputs, axis)], [mask]
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:

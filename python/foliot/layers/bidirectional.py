@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from foliot import _nest
-from foliot._checks import check_choice, type_error, unknown_keys
+from foliot._checks import check_choice, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
@@ -38,7 +38,7 @@ class Bidirectional(Layer):
         merge_mode: `'concat'`, `'sum'`, `'mul'`, `'ave'`, or None to return both outputs.
         weights: Initial weights, those of the forward layer first.
         backward_layer: The layer for the way back, used as it is; None makes it of `layer`.
-        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
+        **kwargs: `name`, `trainable`, `dtype`, `input_shape`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
@@ -78,6 +78,10 @@ class Bidirectional(Layer):
         if merge_mode is not None:
             check_choice("merge_mode", merge_mode, tuple(_MERGES))
         super().__init__(weights=weights, **kwargs)
+        if self.activity_regularizer is not None:
+            raise value_error(
+                "activity_regularizer", "None: give it to `layer`, each direction by itself", self.activity_regularizer
+            )
         self.merge_mode = merge_mode
         self.forward_layer = _renamed(layer, "forward_")
         self.backward_layer = (
@@ -100,6 +104,8 @@ class Bidirectional(Layer):
         self.stateful = layer.stateful
         self._reverse = Reverse(name=f"{self.name}_reverse")
         self._merge = None if merge_mode is None else _MERGES[merge_mode](name=f"{self.name}_merge")
+        if not self.trainable:
+            self.trainable = False  # of the inner layers too
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
@@ -107,7 +113,6 @@ class Bidirectional(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, with the configurations of both layers."""
-        regularizer = None if self.activity_regularizer is None else serialize(self.activity_regularizer)
         return {
             "layer": serialize(self.forward_layer),
             "merge_mode": self.merge_mode,
@@ -115,7 +120,7 @@ class Bidirectional(Layer):
             "name": self.name,
             "trainable": self.trainable,
             "dtype": self.dtype,
-            "activity_regularizer": regularizer,
+            "activity_regularizer": None,
         }
 
     @classmethod

@@ -105,7 +105,9 @@ fn normalize(matrix: &mut [f32], depth: usize, inverses: &mut [f32]) {
     for (row, inverse) in matrix.chunks_exact_mut(depth.max(1)).zip(inverses) {
         let squares: f32 = row.iter().map(|value| value * value).sum();
         *inverse = squares.sqrt().recip().min(GREATEST_INVERSE);
-        row.iter_mut().for_each(|value| *value *= *inverse);
+        for value in row {
+            *value *= *inverse;
+        }
     }
 }
 

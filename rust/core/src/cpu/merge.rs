@@ -140,11 +140,10 @@ fn unfold(
 ) {
     for (row, rule) in rules.iter().enumerate() {
         let share = |index: usize| match rule {
-            Entering::Former => 0.0,
             Entering::Next => 1.0,
             Entering::Both if former[index] == next[index] => 0.5,
             Entering::Both if chosen(operation, former[index], next[index]) == next[index] => 1.0,
-            Entering::Both => 0.0,
+            Entering::Former | Entering::Both => 0.0,
         };
         for index in row * width..(row + 1) * width {
             of_next[index] = gradient[index] * share(index);
