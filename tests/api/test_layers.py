@@ -64,6 +64,15 @@ SAMPLES = {
     GlobalAveragePooling1D: {"keepdims": True},
     GlobalMaxPooling1D: {"data_format": "channels_last"},
     MaxPooling1D: {"pool_size": 3, "strides": 2},
+    layers.Add: {},
+    layers.Average: {},
+    layers.Bidirectional: {"layer": GRU(2, return_sequences=True), "merge_mode": "sum"},
+    layers.Concatenate: {"axis": 1},
+    layers.Dot: {"axes": [1, 2], "normalize": True},
+    layers.Maximum: {},
+    layers.Minimum: {},
+    layers.Multiply: {},
+    layers.Subtract: {},
     Dense: {"units": 3, "activation": "tanh", "kernel_regularizer": regularizers.L2(0.1), "use_bias": False},
     Dropout: {"rate": 0.25, "noise_shape": (None, 1, 4), "seed": 5},
     Embedding: {"input_dim": 10, "output_dim": 4, "embeddings_initializer": "normal", "mask_zero": True},
@@ -121,6 +130,9 @@ SIGNATURES = {
     BatchNormalization: "axis momentum epsilon center scale beta_initializer gamma_initializer "
     "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer beta_constraint "
     "gamma_constraint renorm renorm_clipping renorm_momentum synchronized",
+    layers.Bidirectional: "layer merge_mode weights backward_layer",
+    layers.Concatenate: "axis",
+    layers.Dot: "axes normalize",
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
@@ -150,7 +162,7 @@ def test_positional_order_is_keras(cls: type) -> None:
 def test_config_holds_every_argument(cls: type) -> None:
     layer = cls(**SAMPLES[cls])
     expected = {name for name in inspect.signature(cls).parameters if name != "kwargs"} | COMMON
-    if cls is Embedding:
+    if cls in (Embedding, layers.Bidirectional):
         expected -= {"weights"}
     if cls in RECURRENT:
         expected |= {"zero_output_for_mask"}

@@ -152,12 +152,140 @@ class Recurrent(Layer):
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 
+class Merge(Layer):
+    """Element by element; axes of 1 are repeated, missing axes come after the batch axis. A step counts if it does in
+    any input, and there is a mask if all inputs have one. Products take masked elements for 1 (0 where all are masked);
+    maxima and minima leave them out, and keep the first where there is nothing else. Equal ones share the gradient."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        rank = max(x.ndim for x in inputs)
+        self.shapes = [x.shape for x in inputs]
+        padded = [x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs]
+        self.x = [np.array(x) for x in np.broadcast_arrays(*padded)]
+        shape = self.x[0].shape
+        given = [None if mask is None else np.broadcast_to(mask[..., None], shape) for mask in masks]
+        self.counts = [np.ones(shape, bool) if mask is None else mask for mask in given]
+        every = all(mask is not None for mask in given)
+        self.any: Array = np.any(np.stack(self.counts), axis=0)
+        operation = self.spec["operation"]
+        y: Array
+        if operation == "add":
+            y = np.sum(self.x, axis=0)
+        elif operation == "subtract":
+            y = self.x[0] - self.x[1]
+        elif operation == "average":
+            y = np.mean(self.x, axis=0)
+        elif operation == "multiply":
+            y = self.any * np.prod([np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)], axis=0)
+        else:
+            y = self._extreme(given)
+        mask: Mask = np.asarray(self.any)[..., 0] if every else None
+        return [y], [mask]
+
+    def _extreme(self, given: list[Mask]) -> Array:
+        """Input by input, with what each then counts for."""
+        sign = 1 if self.spec["operation"] == "maximum" else -1
+        y, seen = self.x[0], given[0]
+        self.shares = [np.ones(y.shape)]
+        for x, mask in zip(self.x[1:], given[1:], strict=True):
+            before = np.ones(y.shape, bool) if seen is None else seen
+            here = np.ones(y.shape, bool) if mask is None else mask
+            greater = np.where(x == y, 0.5, np.where(sign * x > sign * y, 1.0, 0.0))
+            share = np.where(before & here, greater, np.where(here, 1.0, 0.0))
+            self.shares = [old * (1 - share) for old in self.shares] + [share]
+            y = np.where(share > 0, x, y)
+            seen = None if seen is None or mask is None else seen | mask
+        return y
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        dy, operation = d_outputs[0], self.spec["operation"]
+        if operation == "multiply":
+            factors = [np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)]
+            slopes = [
+                c * np.prod([f for other, f in enumerate(factors) if other != i] or [np.ones(dy.shape)], axis=0)
+                for i, c in enumerate(self.counts)
+            ]
+        elif operation in ("maximum", "minimum"):
+            slopes = self.shares
+        else:
+            scale = 1 / len(self.x) if operation == "average" else 1
+            slopes = [np.full(dy.shape, -1.0 if operation == "subtract" and i else scale) for i in range(len(self.x))]
+        return [self._sum_to(dy * slope, shape) for slope, shape in zip(slopes, self.shapes, strict=True)], []
+
+    @staticmethod
+    def _sum_to(full: Array, shape: tuple[int, ...]) -> Array:
+        padded = (shape[0], *(1,) * (full.ndim - len(shape)), *shape[1:])
+        repeated = tuple(i for i, size in enumerate(padded) if size == 1 != full.shape[i])
+        return full.sum(axis=repeated, keepdims=True).reshape(shape)
+
+
+class Concatenate(Layer):
+    """y = [x_0, x_1, ...] along an axis. Keras's mask: a flag for each element, joined like the elements; a step counts
+    if any of its elements does."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        axis = self.spec["axis"]
+        self.ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
+        mask: Mask = None
+        if any(m is not None for m in masks):
+            full = [
+                np.ones(x.shape, bool) if m is None else np.broadcast_to(m[..., None], x.shape)
+                for x, m in zip(inputs, masks, strict=True)
+            ]
+            mask = np.asarray(np.concatenate(full, axis).any(-1))
+        return [np.concatenate(inputs, axis)], [mask]
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        return np.split(d_outputs[0], self.ends, self.spec["axis"]), []
+
+
+class Dot(Layer):
+    """y[b, i.., j..] = sum_k x[b, i.., k] z[b, j.., k], both divided by their norms along k with `normalize`."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        self.moved = [np.moveaxis(x, axis, -1) for x, axis in zip(inputs, self.spec["axes"], strict=True)]
+        self.norms = [np.ones(()), np.ones(())]
+        if self.spec["normalize"]:
+            self.norms = [np.sqrt((x**2).sum(-1, keepdims=True)) for x in self.moved]
+        units = [x / norm for x, norm in zip(self.moved, self.norms, strict=True)]
+        self.matrices = [unit.reshape(len(unit), -1, unit.shape[-1]) for unit in units]
+        y = np.einsum("bik,bjk->bij", *self.matrices)
+        shape = (len(y), *self.moved[0].shape[1:-1], *self.moved[1].shape[1:-1])
+        return [y.reshape(shape if len(shape) > 1 else (len(y), 1))], [None]
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        x, z = self.matrices
+        dy = d_outputs[0].reshape(len(x), x.shape[1], z.shape[1])
+        gradients = []
+        for side, d_matrix in enumerate([np.einsum("bij,bjk->bik", dy, z), np.einsum("bij,bik->bjk", dy, x)]):
+            unit, shape = self.matrices[side], self.moved[side].shape
+            if self.spec["normalize"]:
+                d_matrix = d_matrix - unit * (unit * d_matrix).sum(-1, keepdims=True)
+            d_moved = d_matrix.reshape(shape) / self.norms[side]
+            gradients.append(np.moveaxis(d_moved, -1, self.spec["axes"][side]))
+        return gradients, []
+
+
+class Reverse(Layer):
+    """Time from its end; the mask as it is."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        return [inputs[0][:, ::-1]], [masks[0]]
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        return [d_outputs[0][:, ::-1]], []
+
+
 LAYERS: dict[str, type[Layer]] = {
     "embedding": Embedding,
     "dense": Dense,
     "activation": Activation,
     "activity_regularization": ActivityRegularization,
     "dropout": DropoutLayer,
+    "merge": Merge,
+    "concatenate": Concatenate,
+    "dot": Dot,
+    "reverse": Reverse,
     "simple_rnn": Recurrent,
     "lstm": Recurrent,
     "gru": Recurrent,

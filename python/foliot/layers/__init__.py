@@ -2,11 +2,30 @@
 
 from foliot._serialization import Registry
 from foliot.layers.base import Layer
+from foliot.layers.bidirectional import Bidirectional
 from foliot.layers.convolution import Conv1D
 from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
@@ -21,12 +40,17 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "Add",
     "AlphaDropout",
+    "Average",
     "AveragePooling1D",
     "BatchNormalization",
+    "Bidirectional",
+    "Concatenate",
     "Conv1D",
     "Cropping1D",
     "Dense",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -42,6 +66,9 @@ __all__ = [
     "LeakyReLU",
     "Masking",
     "MaxPooling1D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
@@ -53,10 +80,19 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "StringLookup",
+    "Subtract",
     "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "ZeroPadding1D",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 LAYERS: Registry[Layer] = Registry(
@@ -97,5 +133,23 @@ LAYERS: Registry[Layer] = Registry(
         SpatialDropout1D,
         UnitNormalization,
         ZeroPadding1D,
+        GRU,
+        LSTM,
+        Activation,
+        Add,
+        Average,
+        Bidirectional,
+        Concatenate,
+        Dense,
+        Dot,
+        Dropout,
+        Embedding,
+        Flatten,
+        InputLayer,
+        Maximum,
+        Minimum,
+        Multiply,
+        SimpleRNN,
+        Subtract,
     ),
 )

@@ -311,9 +311,9 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
             MaskRule::Pass => given.first().copied().flatten(),
             MaskRule::Make => {
                 let len = match node.layer {
+                    Layer::Input(_) => shapes[0].axis(0) * shapes[0].axis(1),
                     // One flag for each id or row, of which there are as many axes as the input likes.
-                    Layer::Embedding(_) | Layer::Masking(_) => shapes[0].rows(),
-                    _ => shapes[0].axis(0) * shapes[0].axis(1),
+                    _ => shapes[0].rows(),
                 };
                 masks += len;
                 Some(Span { offset: masks - len, len })

@@ -2,13 +2,17 @@
 
 mod batch_normalization;
 mod columns;
+mod concatenate;
 mod conv;
 mod dense;
+mod dot;
 mod elementwise;
 mod embedding;
 mod fold;
 mod masking;
+mod merge;
 mod noise;
+mod places;
 mod pooling;
 mod prelu;
 mod recurrent;
@@ -154,6 +158,10 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::FoldTime(layer) => layer,
         Layer::UnfoldTime(layer) => layer,
         Layer::ActivityRegularization(layer) => layer,
+        Layer::Merge(layer) => layer,
+        Layer::Concatenate(layer) => layer,
+        Layer::Dot(layer) => layer,
+        Layer::Reverse(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }
 }

@@ -9,6 +9,7 @@ mod embedding;
 mod fold;
 mod input;
 mod masking;
+mod merge;
 mod noise;
 mod normalization;
 mod pooling;
@@ -24,6 +25,8 @@ pub use embedding::Embedding;
 pub use fold::{FoldTime, UnfoldTime};
 pub use input::Input;
 pub use masking::Masking;
+pub use merge::{Concatenate, Dot, Merge, Operation, Reverse};
+pub(crate) use merge::{inner_axis, with_rank};
 pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
@@ -84,6 +87,14 @@ pub enum Layer {
     UnfoldTime(UnfoldTime),
     /// A penalty on values.
     ActivityRegularization(ActivityRegularization),
+    /// Tensors become one, element by element.
+    Merge(Merge),
+    /// Tensors one after another.
+    Concatenate(Concatenate),
+    /// Products of two tensors.
+    Dot(Dot),
+    /// Time turned around.
+    Reverse(Reverse),
     /// See [`crate::cells::simple_rnn`].
     SimpleRnn(Recurrent),
     /// See [`crate::cells::lstm`].
@@ -185,6 +196,10 @@ impl Layer {
             Self::FoldTime(layer) => Described::Plain(layer),
             Self::UnfoldTime(layer) => Described::Plain(layer),
             Self::ActivityRegularization(layer) => Described::Plain(layer),
+            Self::Merge(layer) => Described::Plain(layer),
+            Self::Concatenate(layer) => Described::Plain(layer),
+            Self::Dot(layer) => Described::Plain(layer),
+            Self::Reverse(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
             Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
