@@ -34,10 +34,6 @@ MASKS = {
 
 def compare(build: Callable[[Any], Any], x: Any) -> None:
     mine, theirs = both(build)
-    for layer in mine.layers:
-        # Keras counts what makes masks among the layers, which can change the order of the others.
-        if layer.weights:
-            theirs.get_layer(layer.name).set_weights(layer.get_weights())
     for actual, expected in zip(
         *(
             result if isinstance(result, list) else [result]
@@ -110,7 +106,16 @@ def test_merges_of_masked_sequences(kind: str, masked: tuple[bool, bool]) -> Non
         x = [layers.Embedding(8, 3, mask_zero=mask)(tokens) for mask, tokens in pair]
         return library.Model(inputs, layers.LSTM(3)(getattr(layers, kind)()(x)))
 
-    compare(build, [TOKENS * MASKS["interior"], TOKENS * MASKS["right"]])
+    x = [TOKENS * MASKS["interior"], TOKENS * MASKS["right"]]
+    if (kind, masked) != ("Concatenate", (False, True)):
+        compare(build, x)
+        return
+    # Here Keras lists the second embedding's weights first, so weights are matched by layer, and outputs compared.
+    mine, theirs = both(build)
+    for layer in mine.layers:
+        if layer.weights:
+            theirs.get_layer(layer.name).set_weights(layer.get_weights())
+    np.testing.assert_allclose(mine.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=2e-6)
 
 
 @pytest.mark.parametrize(("axes", "normalize"), [((2, 2), False), (1, True), ((1, 2), True)])
