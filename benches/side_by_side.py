@@ -213,6 +213,8 @@ def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
             label = competitor.label.split(", ")[0]
             cases[label] = (interpreter(competitor), module, competitor.environment)
     seconds: dict[str, list[float]] = {label: [] for label in cases}
+    # Installed packages come with bytecode; foliot, in place here, writes its own in the first round.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for number in range(rounds + 1):
         for label, (python, module, environment) in cases.items():
             code = (
@@ -221,7 +223,7 @@ def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
             try:
                 run = subprocess.run(
                     [python, "-c", code],
-                    env={**os.environ, **environment, "TF_CPP_MIN_LOG_LEVEL": "2"},
+                    env={**inherited, **environment, "TF_CPP_MIN_LOG_LEVEL": "2"},
                     capture_output=True,
                     text=True,
                     check=True,
