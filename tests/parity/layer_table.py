@@ -127,6 +127,8 @@ CASES: list[Case] = [
     Case("TimeDistributed", (5, 3), {"layer": Case("RepeatVector", (3,), {"n": 2})}, sequence=False),
     Case("TimeDistributed", (5, 3), {"layer": Case("Dropout", (3,), {"rate": 0.5, "seed": 3})}, random=True),
     Case("TimeDistributed", (5, 3), {"layer": Case("RMSNormalization", (3,))}),
+    Case("Bidirectional", (5, 3), {"layer": Case("LSTM", (5, 3), {"units": 4, "return_sequences": True})}),
+    Case("Bidirectional", (5, 3), {"layer": Case("GRU", (5, 3), {"units": 4}), "merge_mode": "mul"}),
 ]
 
 
