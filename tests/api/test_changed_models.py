@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from foliot import activations
+from foliot import activations, optimizers
 from foliot.callbacks import LambdaCallback
 from foliot.layers import GRU, LSTM, Dense, Embedding, Input, Layer
 from foliot.models import Model, Sequential, load_model
@@ -124,3 +124,48 @@ def test_evaluate_from_several_threads() -> None:
     for thread in threads:
         thread.join()
     assert found == pytest.approx([expected] * 120)
+
+
+@pytest.mark.parametrize("at_first", [True, False])
+def test_trainable_toggled_after_training_can_be_saved(at_first, tmp_path) -> None:
+    """The file holds the state of the weights that were trained, whichever are trainable now."""
+    model = Sequential([Input((3,)), Dense(4), Dense(1)])
+    model.layers[0].trainable = at_first
+    model.compile("adam", "mse")
+    y = np.ones((6, 1))
+    model.fit(ROWS, y, verbose=0)
+    model.layers[0].trainable = not at_first
+    path = tmp_path / "model.foliot"
+    _same_after_saving(model, ROWS, path)
+    again = load_model(path)
+    for one in (model, again):
+        one.layers[0].trainable = at_first
+    assert model.fit(ROWS, y, verbose=0).history == again.fit(ROWS, y, verbose=0).history
+
+
+@pytest.mark.parametrize("batch", [0, 2])
+def test_compile_in_any_batch_is_refused(batch) -> None:
+    """In the last one, too, after which no further batch would notice."""
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse")
+
+    def change(number: int, _: object) -> None:
+        if number == batch:
+            model.compile("sgd", "mae")
+
+    with pytest.raises(RuntimeError, match="`compile` was called while the model ran"):
+        model.fit(ROWS, np.ones((6, 1)), batch_size=2, callbacks=[LambdaCallback(on_train_batch_end=change)], verbose=0)
+    assert model.evaluate(ROWS, np.ones((6, 1)), verbose=0) == pytest.approx(
+        float(np.abs(model.predict(ROWS, verbose=0) - 1).mean())
+    )
+
+
+def test_averages_are_taken_over_only_by_a_training() -> None:
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile(optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9), "mse")
+    model.fit(ROWS, np.ones((6, 1)), verbose=0)
+    given = [weight + 1 for weight in model.get_weights()]
+    model.set_weights(given)
+    model.fit(ROWS, np.ones((6, 1)), epochs=0, verbose=0)
+    for weight, expected in zip(model.get_weights(), given, strict=True):
+        np.testing.assert_array_equal(weight, expected)

@@ -210,3 +210,17 @@ def test_integer_lookup() -> None:
     assert IntegerLookup.from_config(json.loads(json.dumps(learnt.get_config()))).get_config() == learnt.get_config()
     with pytest.raises(ValueError, match="`inputs`: expected whole numbers"):
         lookup([1.5])
+
+
+def test_lookups_of_nothing_and_of_more_unknowns_than_terms() -> None:
+    lookup = StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")
+    assert lookup(np.zeros((0, 3), object)).shape == (0, 3)
+    counts = StringLookup(vocabulary=["a", "b"], output_mode="count")
+    np.testing.assert_array_equal(counts(np.zeros((2, 0), object)), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="`max_tokens`: expected at least the 5"):
+        IntegerLookup(max_tokens=3, num_oov_indices=5, output_mode="multi_hot")
+
+
+def test_characters_in_another_encoding() -> None:
+    layer = TextVectorization(vocabulary=["a", "é"], split="character", encoding="latin-1")
+    np.testing.assert_array_equal(layer(["aé"]), [[2, 3]])

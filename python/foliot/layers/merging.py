@@ -318,6 +318,9 @@ class Dot(Merge):
 
     count = 2
 
+    # The length of a time axis may become the number of features.
+    needs_fixed_shape = True
+
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         several = isinstance(axes, (list, tuple))

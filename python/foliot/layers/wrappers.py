@@ -35,6 +35,12 @@ class _UnfoldTime(Layer):
         return {"kind": "unfold_time"}
 
 
+def _parts(layer: Layer) -> list[Any]:
+    """The layer, or those that it is made of, however deep."""
+    inner: list[Layer] = [*getattr(layer, "layers", ()), *layer.sublayers()]
+    return [part for one in dict.fromkeys(inner) for part in _parts(one)] or [layer]
+
+
 class TimeDistributed(Layer):
     """Applies a layer to each time step by itself.
 
@@ -60,8 +66,7 @@ class TimeDistributed(Layer):
         if not isinstance(layer, Layer):
             raise type_error("layer", "a layer of foliot.layers", layer)
         super().__init__(**kwargs)
-        parts: list[Any] = getattr(layer, "layers", [layer])
-        for part in parts:
+        for part in _parts(layer):
             if isinstance(part, BatchNormalization):
                 raise value_error("layer", "a layer without BatchNormalization, which belongs outside", layer)
             if isinstance(part, Embedding) and (part.mask_zero or part is not layer):
@@ -88,8 +93,8 @@ class TimeDistributed(Layer):
         """The layers that this one is made of."""
         self._output_shapes(inputs.shape)
         # These take each row by itself and hand a mask on, so that time may stay where it is.
-        by_rows = (Activation, Dense, Embedding, LayerNormalization, UnitNormalization)
-        if type(self.layer) in by_rows and self.activity_regularizer is None:
+        by_rows = type(self.layer) in (Activation, Dense, Embedding, LayerNormalization, UnitNormalization)
+        if by_rows and self.activity_regularizer is None and getattr(self.layer, "axis", -1) in (-1, [-1]):
             return self.layer(inputs)
         folded = _FoldTime(name=f"{self.name}_fold")(inputs)
         unfold = _UnfoldTime(name=f"{self.name}_unfold", activity_regularizer=self.activity_regularizer)

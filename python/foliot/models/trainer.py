@@ -29,6 +29,7 @@ _Found = TypeVar("_Found", bound=Callback)
 _BATCH_SIZE = 32
 # Outputs do not depend on how rows are put together, so `predict` takes batches that keep all threads busy.
 _PREDICT_BATCH_SIZE = 256
+_COMPILED_WHILE_RUNNING = "`compile` was called while the model ran: call it before or after, not in a callback"
 
 
 class Trainer(Network):
@@ -70,7 +71,7 @@ class Trainer(Network):
             part, resolved = self._part(positions), self._resolved
             if resolved is not None:
                 part.set_training(resolved.training)
-            known = self._trainable_when_compiled
+            known, compilation = self._trainable_when_compiled, self._compilation
             del self._compiled_parts[positions]
             self._measuring.append(part.program)
         part.program.reset_metrics()
@@ -80,8 +81,10 @@ class Trainer(Network):
             with BUILDING:
                 self._measuring.remove(part.program)
                 # Unless layers were added or frozen in between.
-                if self._trainable_when_compiled is known:
+                if self._trainable_when_compiled is known and self._compilation is compilation:
                     self._compiled_parts[positions], self._resolved = part, resolved
+        if self._compilation is not compilation:
+            raise RuntimeError(_COMPILED_WHILE_RUNNING)
 
     def reset_metrics(self) -> None:
         """Lets the means of losses and metrics begin anew, also those of an epoch that runs.
@@ -195,19 +198,28 @@ class Trainer(Network):
         self._compiled_parts.clear()  # seeds are part of the native graphs
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """The optimizer's iteration, its undecayed weights and its slots by name, None before training."""
+        """The optimizer's iteration, the places of its weights and its slots by name.
+
+        None before training, and where the weights that were trained are the model's no more.
+        """
         if self.optimizer is None or not self.optimizer.built:
             return None
+        places = {id(weight): place for place, weight in enumerate(self.weights)}
+        trained = [places.get(id(weight)) for weight in self.optimizer.parameters]
+        if None in trained:
+            return None
         slots = dict(zip(self.optimizer.slot_names(), self.optimizer.get_slots(), strict=True))
-        return {**self.optimizer.state(), "slots": slots}
+        return {**self.optimizer.state(), "trained": trained, "slots": slots}
 
     def restore_optimizer(self, state: Mapping[str, Any], slots: Mapping[str, list[Array]]) -> None:
         """Sets the optimizer to what `optimizer_state` returned."""
         _, optimizer = self._compiled()
-        parameters = self._part(self._judged_positions()).assembly.trainable_parameters()
         names = optimizer.slot_names()
-        if set(state) != {"iterations", "undecayed"} or not set(slots) <= set(names):
-            raise value_error("optimizer", f"iterations, undecayed and the slots {names}", [*state, *slots])
+        if set(state) != {"iterations", "undecayed", "trained"} or not set(slots) <= set(names):
+            raise value_error("optimizer", f"iterations, undecayed, trained and the slots {names}", [*state, *slots])
+        weights = dict(enumerate(self.weights))
+        # Those that were trained, whichever are trainable now.
+        parameters = [weights[place] for place in state["trained"]]
         if not optimizer.built:
             optimizer.exclude_from_weight_decay([parameters[position] for position in state["undecayed"]])
         optimizer.build(parameters)
@@ -302,7 +314,7 @@ class Trainer(Network):
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
         """The values of a step by name, sorted as Keras shows them."""
         if self._resolved is None:
-            raise RuntimeError("`compile` was called while the model ran: call it before or after, not in a callback")
+            raise RuntimeError(_COMPILED_WHILE_RUNNING)
         names = self._resolved.names
         return dict(sorted(zip(names, values, strict=True)))
 
@@ -412,18 +424,21 @@ class Trainer(Network):
             self._hooks(callbacks, line, training.steps, history) as hooks,
         ):
             hooks.on_train_begin()
+            trained = False
             for epoch in range(initial_epoch if self._first_epoch is None else self._first_epoch, epochs):
                 if not training.has_more():
                     break
                 hooks.on_epoch_begin(epoch)
                 logs = self._train_epoch(training, hooks)
+                trained = True
                 if validation is not None and is_validation_due(epoch + 1) and validation.has_more():
                     values = self._test(validation, hooks)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-            self._compiled()[1].finalize_variable_values()
+            if trained:
+                self._compiled()[1].finalize_variable_values()
             hooks.on_train_end(logs)
         return history
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -150,7 +151,8 @@ class _Lookup(Adapting):
             single = numbers.ndim > 1 and numbers.shape[-1] == 1
             return vocabulary.one_hot(np.squeeze(numbers, -1) if single else numbers)
         leading, length = tuple(numbers.shape[:-1]), numbers.shape[-1] if numbers.ndim > 0 else 1
-        return vocabulary.count(numbers.reshape(-1, length).tolist()).reshape(*leading, -1)
+        rows = numbers.reshape(math.prod(leading), length).tolist()
+        return vocabulary.count(rows).reshape(*leading, vocabulary.depth())
 
     def _inverted(self, numbers: Array) -> Array:
         listed = self.get_vocabulary()

@@ -139,7 +139,7 @@ class TextVectorization(Adapting):
             elif self.split == "whitespace":
                 rows = [text.split() for text in texts]
             else:
-                rows = [[letter.encode() for letter in text.decode()] for text in texts]
+                rows = [[letter.encode(self.encoding) for letter in text.decode(self.encoding)] for text in texts]
         if self._lengths is None:
             return rows
         return [

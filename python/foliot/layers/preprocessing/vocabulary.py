@@ -44,6 +44,11 @@ class Vocabulary(Generic[Term]):
         self.output_mode, self.max_terms, self.pad = output_mode, max_terms, pad
         self.first_unknown = 1 if mask is not None and output_mode == "int" else 0
         self.first = self.first_unknown + unknowns
+        if max_terms is not None and max_terms < self.first:
+            raise ValueError(
+                f"`max_tokens`: expected at least the {self.first} that stand for padding and for unknown terms; "
+                f"received {max_terms}"
+            )
         self.terms: list[Term] = []
         self.numbers: dict[Term, int] = {}
         #: The weight of each number, for `tf_idf`.

@@ -196,7 +196,8 @@ impl Compute for BatchNormalization {
     }
 
     fn settle(&self, kept: &Kept, call: &Call<'_>) {
-        if !self.uses_batch(call) {
+        // Nothing was seen of a batch without rows.
+        if !self.uses_batch(call) || call.inputs[0].shape.rows() == 0 {
             return;
         }
         let (moving_mean, moving_variance) = self.moving();

@@ -115,7 +115,11 @@ impl Pooling1d {
 
     /// The input's steps of a window.
     fn steps(&self, windows: Windows, window: usize) -> impl Iterator<Item = usize> + Clone {
-        (0..self.pool_size).filter_map(move |tap| windows.source(window, tap))
+        // A window may be far longer than the sequence.
+        let begin = window * windows.stride;
+        let first = windows.left.saturating_sub(begin);
+        let last = (windows.time + windows.left).saturating_sub(begin).min(self.pool_size);
+        (first..last).filter_map(move |tap| windows.source(window, tap))
     }
 }
 

@@ -222,9 +222,23 @@ impl Layer {
     }
 }
 
+/// The largest size that an option may have: sums and products of two stay far from overflow.
+const LARGEST_SIZE: usize = i32::MAX as usize;
+
 /// An option that has to be a positive integer.
 fn positive(name: &str, option: &str, value: usize) -> Result<()> {
-    if value > 0 { Ok(()) } else { Err(Error::value(format!("{name}: {option}"), "a positive integer", "0")) }
+    match value {
+        0 => Err(Error::value(format!("{name}: {option}"), "a positive integer", "0")),
+        _ => size(name, option, value),
+    }
+}
+
+/// An option that has to be an integer from 0 on.
+fn size(name: &str, option: &str, value: usize) -> Result<()> {
+    if value <= LARGEST_SIZE {
+        return Ok(());
+    }
+    Err(Error::value(format!("{name}: {option}"), format!("an integer up to {LARGEST_SIZE}"), value.to_string()))
 }
 
 /// An option that has to be finite.

@@ -1,7 +1,7 @@
 //! Layers that move elements and compute nothing. As in Keras, none of them hands a mask on: its time axis may be another one
 //! behind them.
 
-use super::{Describe, MaskRule, positive};
+use super::{Describe, MaskRule, positive, size};
 use crate::tensor::Shape;
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -134,6 +134,11 @@ pub struct Cropping1d {
 }
 
 impl Describe for Cropping1d {
+    fn validate(&self, name: &str) -> Result<()> {
+        size(name, "cropping", self.cropping.0)?;
+        size(name, "cropping", self.cropping.1)
+    }
+
     fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         let (batch, time, features) = sequence(name, &inputs[0])?;
         let taken = self.cropping.0 + self.cropping.1;
@@ -158,6 +163,11 @@ pub struct ZeroPadding1d {
 }
 
 impl Describe for ZeroPadding1d {
+    fn validate(&self, name: &str) -> Result<()> {
+        size(name, "padding", self.padding.0)?;
+        size(name, "padding", self.padding.1)
+    }
+
     fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         let (batch, time, features) = sequence(name, &inputs[0])?;
         Ok(vec![Shape(vec![batch, time.map(|time| time + self.padding.0 + self.padding.1), features])])

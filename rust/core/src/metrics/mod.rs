@@ -164,12 +164,12 @@ impl Metric {
     }
 }
 
-/// Adds what a batch gathered.
+/// Adds what a batch gathered; one without rows may have gathered nothing.
 pub fn add(state: &mut Vec<f64>, part: Vec<f64>) {
-    if state.len() == part.len() {
-        state.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
-    } else {
+    if state.is_empty() {
         *state = part;
+    } else {
+        state.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
     }
 }
 

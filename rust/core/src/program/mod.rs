@@ -229,9 +229,11 @@ impl Program {
         let plan = self.load(batch, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
         self.differentiate(plan, step, batch.rows, expected)?;
+        // Known before a weight changes, for a metric may be refused.
+        let results = self.results()?;
         self.update(plan, optimizer)?;
         self.settle(plan, step);
-        self.results()
+        Ok(results)
     }
 
     /// Loss and metrics of a batch, without training. Returns means as [`Program::train`].
