@@ -44,6 +44,8 @@ def test_timeseries_generators(length, chosen):
             np.testing.assert_array_equal(first, second)
 
 
+# Keras's own: it hands a float to random.randint.
+@pytest.mark.filterwarnings("ignore:non-integer arguments to randrange:DeprecationWarning")
 @given(
     st.lists(st.integers(0, 9), max_size=12),
     options(
