@@ -244,8 +244,10 @@ class Trainer(Network):
         return data
 
     def _settle(self, resolved: Resolved) -> None:
-        self._resolved = resolved
-        self._part(self._judged_positions()).set_training(resolved.training)
+        # At once: a thread that has taken the program by then must not have its means begin anew.
+        with BUILDING:
+            self._resolved = resolved
+            self._part(self._judged_positions()).set_training(resolved.training)
 
     def _convert(
         self, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: tuple[str, str, str]
