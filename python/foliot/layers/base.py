@@ -193,15 +193,20 @@ class Layer(Configurable):
         self._eager_step = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # The graph that `call` left goes on with the layers that it met.
-        if vars(self).get("built") and self.is_traced() and not self._in_own_build:
-            new = [layer.label for layer in layers_in(value) if layer not in self.sublayers()]
+        # The graph that `call` left goes on with the layers that it met. Most values hold none and cost little.
+        if isinstance(value, (Layer, list, tuple, Mapping)) and self._is_fixed():
+            known = self.sublayers()
+            new = [layer.label for layer in layers_in(value) if layer not in known]
             if new:
                 raise ValueError(
                     f"`{name}`: expected no new layers in {self.label}, which is built already; received {new[0]}. "
                     "Make all layers in __init__ or in build"
                 )
         super().__setattr__(name, value)
+
+    def _is_fixed(self) -> bool:
+        """Whether a class with a `call` has its graph, so that its layers are those that it has."""
+        return bool(vars(self).get("built")) and self.is_traced() and not self._in_own_build
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
