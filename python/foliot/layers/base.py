@@ -194,9 +194,9 @@ class Layer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The graph that `call` left goes on with the layers that it met. Most values hold none and cost little.
-        if isinstance(value, (Layer, list, tuple, Mapping)) and self._is_fixed():
+        if isinstance(value, (Layer, list, tuple, Mapping)) and self._is_fixed() and (layers := layers_in(value)):
             known = self.sublayers()
-            new = [layer.label for layer in layers_in(value) if layer not in known]
+            new = [layer.label for layer in layers if layer not in known]
             if new:
                 raise ValueError(
                     f"`{name}`: expected no new layers in {self.label}, which is built already; received {new[0]}. "
