@@ -309,6 +309,10 @@ impl Backend for Cpu {
             optimizer.clip(&mut gradients);
         }
         for (entry, gradient) in parameters.iter_mut().zip(gradients) {
+            if !moves && optimizer.ema_momentum.is_none() && entry.constraint.is_none() {
+                // Nothing touches the weight, so what was derived from it (packed weights) stays good.
+                continue;
+            }
             let mut weight = entry.parameter.write();
             if moves {
                 let (shape, decays) = (entry.parameter.shape(), entry.state.decays);

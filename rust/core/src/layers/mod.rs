@@ -146,6 +146,11 @@ pub trait Describe {
         Ok(Vec::new())
     }
 
+    /// Whether it keeps what it found out in a training step that has succeeded, such as moving means.
+    fn settles(&self) -> bool {
+        false
+    }
+
     /// What becomes of the masks of its inputs; `masked` says which inputs have one.
     fn mask_rule(&self, masked: &[bool]) -> MaskRule;
 }

@@ -85,6 +85,10 @@ impl Describe for BatchNormalization {
         Ok(shapes)
     }
 
+    fn settles(&self) -> bool {
+        true
+    }
+
     fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
         MaskRule::Pass
     }

@@ -397,8 +397,10 @@ impl Program {
     /// Lets the layers keep what they found out in a training step that has succeeded.
     fn settle(&mut self, plan: usize, step: u32) {
         let plan = &self.plans[plan];
-        for index in 0..self.graph.nodes.len() {
-            self.backend.settle(&plan.call(&self.graph, &self.parameters, index, step));
+        for (index, node) in self.graph.nodes.iter().enumerate() {
+            if node.layer.describe().settles() {
+                self.backend.settle(&plan.call(&self.graph, &self.parameters, index, step));
+            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! Backward: the scan in reverse, then the gradients of the weights and of the input.
 
-use super::State;
 use super::forward::scan_of;
 use super::regions::{Cutter, Saved, Scratch, Sizes};
+use super::{State, rows_per_task};
 use crate::backend::Call;
 use crate::cells::{Cell, Operand, Visitor};
-use crate::cpu::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
+use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
 use crate::scan::gradients::{self, Rows, Segment};
@@ -61,7 +61,10 @@ impl Visitor for Backward<'_> {
             }
         }
         if let (Some(folded), State { layout, packed: Some(packed), tokens }) = (&call.folded, &mut *state) {
-            tokens.sum_gradients(level, memory.floats(saved.gates), C::SLOTS * sizes.units, layout.elements());
+            let kernel_or_bias = [0, 2].iter().any(|&at| call.parameter_gradients.get(at).is_some_and(Option::is_some));
+            if kernel_or_bias || folded.table_gradient.is_some() {
+                tokens.sum_gradients(level, memory.floats(saved.gates), C::SLOTS * sizes.units, layout.elements());
+            }
             if let Some(target) = folded.table_gradient {
                 tokens.add_table_gradient(level, &packed.transposed[0], memory.floats_mut(target));
             }
@@ -302,8 +305,7 @@ fn input_gradient<C: Cell>(
         let [gates, into] = memory.many([saved.gates, into]);
         let (gates, into) = (&*gates, Parts(into.as_mut_ptr()));
         let (slot, k) = (projection.slot, projection.count * units);
-        let rows = (ELEMENTS_PER_TASK * 8 / (features * k).max(1)).clamp(48, 4096);
-        for_each_rows(layout.elements(), rows, |start, count| {
+        for_each_rows(layout.elements(), rows_per_task(features, k), |start, count| {
             let a = MatrixRef::new(&gates[start * record + slot * units..], record, 1);
             // SAFETY: tasks have disjoint rows.
             let c = unsafe { into.part(start * features, count * features) };

@@ -6,7 +6,7 @@ mod regions;
 mod tokens;
 mod weights;
 
-use super::{Compute, Context};
+use super::{Compute, Context, ELEMENTS_PER_TASK};
 use crate::Result;
 use crate::backend::{Call, Workspace};
 use crate::cells;
@@ -45,4 +45,9 @@ impl Compute for Recurrent {
         let state = &mut kept.recurrent;
         cells::with_cell(kind, options, Backward { state, level, memory, call, kind, options });
     }
+}
+
+/// Rows whose product of `k` by `n` is worth a task.
+fn rows_per_task(n: usize, k: usize) -> usize {
+    (ELEMENTS_PER_TASK * 8 / (n * k).max(1)).clamp(48, 4096)
 }

@@ -4,8 +4,9 @@
 //! element of the batch refers to its token's record. The gradient of the projections is summed for each record first; the
 //! gradients of kernel, bias and table then are sums over records. Only the order of the sums differs from the plain way.
 
+use super::rows_per_task;
 use super::weights::PackedWeights;
-use crate::cpu::{ELEMENTS_PER_TASK, Parts, for_each_rows};
+use crate::cpu::{Parts, for_each_rows};
 use crate::parameter::Parameter;
 use crate::scan::Input;
 use crate::scan::gradients::Rows;
@@ -160,11 +161,6 @@ impl Tokens {
             }
         });
     }
-}
-
-/// Records whose product is worth a task.
-fn rows_per_task(features: usize, columns: usize) -> usize {
-    (ELEMENTS_PER_TASK * 8 / (features * columns).max(1)).clamp(48, 4096)
 }
 
 /// Adds some columns of each source row to a target row.
