@@ -4,7 +4,6 @@ import copy
 import copyreg
 import itertools
 import math
-import numbers
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +14,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from foliot import _arrays, _copies, _core, _nest, _random, activations, constraints, initializers, regularizers
+from foliot import _arrays, _copies, _core, _nest, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_text, type_error, unknown_keys, value_error
+from foliot._checks import check_flag, check_text, type_error, unknown_keys, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble
 from foliot._serialization import Configurable, serialize
+from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 
 # What every layer's configuration holds besides its own arguments.
 _COMMON_ARGUMENTS = ("name", "trainable", "dtype", "activity_regularizer")
-
-# Keyword arguments of older Keras versions that say what the first layer's input looks like.
-_INPUT_OPTIONS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "batch_size")
 
 _WEIGHT_OPTIONS: dict[str, Callable[[Any, str], Any]] = {
     "_initializer": initializers.get,
@@ -175,14 +172,14 @@ class Layer(Configurable):
         **kwargs: Any,
     ) -> None:
         kind = type(self).__name__
-        self.declared_shape = _input_option(kwargs)
+        self.declared_shape = input_option(kwargs)
         weights = kwargs.pop("weights", None)
         self._initial_weights: list[Any] | None = [weights] if isinstance(weights, np.ndarray) else weights
         if kwargs:
-            known = (*type(self).argument_names(), *_INPUT_OPTIONS, "weights")
+            known = (*type(self).argument_names(), *INPUT_OPTIONS, "weights")
             raise ValueError(unknown_keys(f"{kind}()", kwargs, known))
         self.name = _auto_name(kind) if name is None else check_text("name", name)
-        self.dtype = _check_dtype(dtype)
+        self.dtype = check_dtype(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
         self.built = False
         self._trainable = check_flag("trainable", trainable)
@@ -573,11 +570,6 @@ def layers_in(nest: Any) -> list[Layer]:
     return list(dict.fromkeys(layer for item in items for layer in layers_in(item)))
 
 
-def draw_seed(seed: Any) -> int:
-    """The user's seed, checked, or a new one."""
-    return _random.next_seed() if seed is None else check_integer("seed", seed, minimum=0, maximum=2**64 - 1)
-
-
 def set_weight_options(layer: Layer, options: Mapping[str, Any]) -> None:
     """Turns a constructor's `*_initializer`, `*_regularizer` and `*_constraint` arguments into attributes."""
     for suffix, resolve in _WEIGHT_OPTIONS.items():
@@ -586,79 +578,7 @@ def set_weight_options(layer: Layer, options: Mapping[str, Any]) -> None:
                 setattr(layer, argument, resolve(value, argument))
 
 
-def check_shape(argument: str, shape: Any) -> Shape:
-    """A user's shape: integers of at least 0, or None for any size."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str):
-        raise value_error(argument, "a tuple such as (10, 3)", shape)
-    return tuple(None if size is None else check_integer(argument, size, minimum=0) for size in shape)
-
-
-def check_pair(argument: str, value: Any) -> tuple[int, int]:
-    """Two integers of at least 0; one stands for both."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        first, second = (check_integer(argument, number, minimum=0) for number in value)
-        return first, second
-    if isinstance(value, (Sequence, bool)) or not isinstance(value, numbers.Integral):
-        raise value_error(argument, "an integer or two, each at least 0", value)
-    return (check_integer(argument, value, minimum=0),) * 2
-
-
-def check_data_format(value: Any) -> str | None:
-    """`data_format`, of which foliot has Keras's default only: (batch, time, features)."""
-    if value not in (None, "channels_last"):
-        raise value_error("data_format", "None or 'channels_last'", value)
-    return None if value is None else "channels_last"
-
-
-def check_single(argument: str, value: Any) -> tuple[int]:
-    """A positive integer, or a tuple of one, as Keras keeps sizes along the only axis that a layer slides over."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != 1:
-            raise value_error(argument, "an integer, or a tuple of one", value)
-        return (check_integer(argument, value[0], minimum=1),)
-    return (check_integer(argument, value, minimum=1),)
-
-
-def window_count(time: int | None, extent: int, stride: int, padding: str) -> int | None:
-    """How many windows of `extent` steps there are over `time` steps."""
-    if time is None:
-        return None
-    return -(-(time - extent + 1 if padding == "valid" else time) // stride)
-
-
-def check_windows(layer: Layer, shape: Shape, extent: int, padding: str) -> None:
-    """Refuses a sequence (batch, time, features) over which there is no window."""
-    least = extent if padding == "valid" else 1
-    if shape[1] is not None and shape[1] < least:
-        raise ValueError(
-            f"{layer.label}: expected at least {least} time steps, the length of a window; received {shape}"
-        )
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Configurable):
         return serialize(value)
     return activations.serialize(value) if callable(value) else value
-
-
-def _check_dtype(dtype: Any) -> str:
-    name = dtype.get("config", {}).get("name") if isinstance(dtype, Mapping) else dtype  # Keras writes a policy
-    if name is not None and str(name) != "float32":
-        raise value_error("dtype", "'float32', in which foliot computes", dtype)
-    return "float32"
-
-
-def _input_option(kwargs: dict[str, Any]) -> Shape | None:
-    """Takes the older input options out of `kwargs` and returns the batch shape that they describe."""
-    given = {key: value for key in _INPUT_OPTIONS if (value := kwargs.pop(key, None)) is not None}
-    batch = check_integer("batch_size", given["batch_size"], minimum=1) if "batch_size" in given else None
-    if "batch_input_shape" in given:
-        return check_shape("batch_input_shape", given["batch_input_shape"])
-    if "input_shape" in given:
-        return (batch, *check_shape("input_shape", given["input_shape"]))
-    if "input_dim" in given:
-        features = check_integer("input_dim", given["input_dim"], minimum=1)
-        if "input_length" in given:
-            return (batch, check_integer("input_length", given["input_length"], minimum=0), features)
-        return (batch, features)
-    return None

@@ -6,14 +6,9 @@ from typing import Any
 from foliot import activations
 from foliot._checks import check_choice, check_flag, check_integer, value_error
 from foliot._graph import Shape
-from foliot.layers.base import (
-    Layer,
-    check_data_format,
-    check_single,
-    check_windows,
-    set_weight_options,
-    window_count,
-)
+from foliot.layers.arguments import check_data_format, check_single
+from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.windows import check_windows, window_count
 
 
 class Conv1D(Layer):

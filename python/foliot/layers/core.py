@@ -9,7 +9,8 @@ import numpy as np
 from foliot import activations
 from foliot._arrays import Array, convert, numeric
 from foliot._checks import check_number
-from foliot.layers.base import Layer, check_shape, draw_seed
+from foliot.layers.arguments import check_shape, draw_seed
+from foliot.layers.base import Layer
 
 
 class Activation(Layer):

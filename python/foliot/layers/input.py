@@ -4,7 +4,8 @@ from typing import Any
 
 from foliot._checks import check_integer, value_error
 from foliot._graph import Node, SymbolicTensor
-from foliot.layers.base import Layer, check_shape
+from foliot.layers.arguments import check_shape
+from foliot.layers.base import Layer
 
 
 class InputLayer(Layer):

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from foliot._checks import check_number
-from foliot.layers.base import Layer, check_shape, draw_seed
+from foliot.layers.arguments import check_shape, draw_seed
+from foliot.layers.base import Layer
 
 
 class _Noise(Layer):

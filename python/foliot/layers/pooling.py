@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 
 from foliot._checks import check_choice, check_flag
 from foliot._graph import Shape
-from foliot.layers.base import Layer, check_data_format, check_single, check_windows, window_count
+from foliot.layers.arguments import check_data_format, check_single
+from foliot.layers.base import Layer
+from foliot.layers.windows import check_windows, window_count
 
 
 class _GlobalPooling1D(Layer):

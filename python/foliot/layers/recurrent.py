@@ -8,7 +8,8 @@ import numpy as np
 from foliot import _nest, activations, initializers
 from foliot._checks import check_choice, check_flag, check_integer, check_number
 from foliot._graph import Shape
-from foliot.layers.base import Layer, draw_seed, has_symbolic, set_weight_options
+from foliot.layers.arguments import draw_seed
+from foliot.layers.base import Layer, has_symbolic, set_weight_options
 
 _FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "unroll")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from foliot._checks import check_integer, type_error, value_error
 from foliot._graph import Shape
-from foliot.layers.base import Layer, check_data_format, check_pair
+from foliot.layers.arguments import check_data_format, check_pair
+from foliot.layers.base import Layer
 
 
 class Flatten(Layer):

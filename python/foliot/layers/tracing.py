@@ -6,7 +6,8 @@ from typing import Any
 
 from foliot import _arrays, _nest
 from foliot._graph import Graph, Node, Shape, SymbolicTensor, assemble
-from foliot.layers.base import BUILDING, PHASE, Layer, check_shape, drops, has_symbolic, unrecorded
+from foliot.layers.arguments import check_shape
+from foliot.layers.base import BUILDING, PHASE, Layer, drops, has_symbolic, unrecorded
 from foliot.layers.input import InputLayer
 
 

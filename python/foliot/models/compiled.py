@@ -1,0 +1,314 @@
+"""A model with an optimizer, losses and metrics: what it was compiled with, its state, and the arrays that fit it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from foliot import _arrays, _core, _random, optimizers
+from foliot._arrays import Array
+from foliot._checks import check_flag, check_integer, value_error
+from foliot._graph import Shape
+from foliot.layers.base import BUILDING
+from foliot.models import data as datasets
+from foliot.models.batches import Parts, StreamFeed
+from foliot.models.compiling import Compilation, Resolved
+from foliot.models.data import Data
+from foliot.models.network import Network
+
+_COMPILED_WHILE_RUNNING = "`compile` was called while the model ran: call it before or after, not in a callback"
+
+
+class CompiledNetwork(Network):
+    """What a network has once `compile` was called, and what a file keeps of it. `Trainer` adds the loops."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.optimizer: optimizers.Optimizer | None = None
+        self._compilation: Compilation | None = None
+        self._resolved: Resolved | None = None
+        # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
+        self._shuffle_seed = _random.next_seed()
+        self._shuffles = 0
+        # The programs of series of batches that run: one, or more where a callback evaluates.
+        self._measuring: list[_core.Program] = []
+
+    def _forget_graph(self) -> None:
+        super()._forget_graph()
+        self._resolved = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_measuring": []}
+
+    # Means
+
+    @contextmanager
+    def _means(self) -> Iterator[_core.Program]:
+        """A program whose losses and metrics begin anew, for a series of batches.
+
+        Meanwhile the model does not have it: where a callback evaluates, the model makes another one, with the same
+        weights, and the means of the series go on. (In Keras they begin anew too.)
+        """
+        positions = self._judged_positions()
+        with BUILDING:
+            part, resolved = self._part(positions), self._resolved
+            if resolved is not None:
+                part.set_training(resolved.training)
+            known, compilation = self._trainable_when_compiled, self._compilation
+            del self._compiled_parts[positions]
+            self._measuring.append(part.program)
+        part.program.reset_metrics()
+        try:
+            yield part.program
+        finally:
+            with BUILDING:
+                self._measuring.remove(part.program)
+                # Unless layers were added or frozen in between.
+                if self._trainable_when_compiled is known and self._compilation is compilation:
+                    self._compiled_parts[positions], self._resolved = part, resolved
+        if self._compilation is not compilation:
+            raise RuntimeError(_COMPILED_WHILE_RUNNING)
+
+    def reset_metrics(self) -> None:
+        """Lets the means of losses and metrics begin anew, also those of an epoch that runs.
+
+        `fit`, `evaluate` and the like do so by themselves.
+        """
+        for program in (*(part.program for part in self._compiled_parts.values()), *self._measuring):
+            program.reset_metrics()
+
+    # compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how the model is trained.
+
+        Args:
+            optimizer: Name, optimizer or configuration.
+            loss: Name or loss object; for several outputs one for all, a list, or a dict by output name. None for an
+                output leaves it out of training.
+            loss_weights: Factors of the outputs' losses: a number, a list, or a dict by output name.
+            metrics: Names or metric objects, shown and returned under the name that you pass: `["acc"]`; for several
+                outputs a list with a list for each, or a dict by output name.
+            weighted_metrics: Metrics that sample weights apply to.
+            run_eagerly: Accepted for Keras's scripts, as are the following: every step is one native call.
+            steps_per_execution: See `run_eagerly`.
+            jit_compile: See `run_eagerly`.
+            auto_scale_loss: See `run_eagerly`.
+
+        Raises:
+            ValueError: An unknown optimizer, loss or metric.
+        """
+        check_flag("run_eagerly", run_eagerly)
+        check_integer("steps_per_execution", steps_per_execution, minimum=1)
+        check_flag("auto_scale_loss", auto_scale_loss)
+        if jit_compile != "auto":
+            check_flag("jit_compile", jit_compile)
+        chosen = optimizers.get(optimizer)
+        self._compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
+        self.optimizer = chosen
+        self._resolved = None
+        # Options of layers may have changed since the programs were made.
+        self._compiled_parts.clear()
+
+    def _compiled(self) -> tuple[Compilation, optimizers.Optimizer]:
+        if self._compilation is None or self.optimizer is None:
+            raise RuntimeError("the model has no loss and optimizer: call model.compile(optimizer=..., loss=...) first")
+        return self._compilation, self.optimizer
+
+    def _judged_positions(self) -> tuple[int, ...]:
+        """The positions of the outputs that have a loss."""
+        compilation, _ = self._compiled()
+        return tuple(compilation.judged(self.output_names))
+
+    def _prepared_optimizer(self) -> _core.Optimizer:
+        """The native optimizer, with its state for the trainable weights."""
+        _, optimizer = self._compiled()
+        return optimizer.build(self._part(self._judged_positions()).assembly.trainable_parameters())
+
+    def optimizer_size(self) -> int:
+        """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
+        if self.optimizer is None or not self.optimizer.built:
+            return 0
+        return 2 + self.optimizer.native.size()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns: `["loss", "acc"]`."""
+        if self._resolved is not None:
+            return list(self._resolved.names)
+        if self._compilation is None:
+            return []
+        shapes: list[Shape] = [tensor.shape for tensor in self.outputs] or [(None, 1)]
+        predicted = [shapes[position] for position in self._compilation.judged(self.output_names)]
+        resolved = self._compilation.resolve(self.output_names, predicted, [(1,)] * len(predicted))
+        return resolved.names
+
+    def metric_direction(self, name: str) -> str | None:
+        """`'min'` or `'max'` for a loss or metric of the compiled model, None if there is none of that name."""
+        return None if self._resolved is None else self._resolved.directions.get(name)
+
+    # What a file holds beside layers and weights
+
+    @property
+    def compilation(self) -> Compilation | None:
+        """What `compile` was given, None before."""
+        return self._compilation
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles the model with what `get_compile_config` returned."""
+        self.compile(**config)
+
+    @property
+    def shuffles(self) -> int:
+        """How many random orders `fit` has used so far."""
+        return self._shuffles
+
+    def _next_shuffle(self) -> tuple[int, int]:
+        """The seed and the number of the next random order; the number goes on from one `fit` to the next."""
+        self._shuffles += 1
+        return self._shuffle_seed, self._shuffles
+
+    def restore_randomness(self, seeds: Mapping[str, int], shuffles: int) -> None:
+        """Takes over the seeds and the number of random orders used of a saved model."""
+        self.set_seeds(seeds)
+        self._shuffles = check_integer("shuffles", shuffles, minimum=0)
+        self._compiled_parts.clear()  # seeds are part of the native graphs
+
+    def optimizer_state(self) -> dict[str, Any] | None:
+        """The optimizer's iteration, the places of its weights and its slots by name.
+
+        None before training, and where the weights that were trained are the model's no more.
+        """
+        if self.optimizer is None or not self.optimizer.built:
+            return None
+        places = {id(weight): place for place, weight in enumerate(self.weights)}
+        trained = [places.get(id(weight)) for weight in self.optimizer.parameters]
+        if None in trained:
+            return None
+        slots = dict(zip(self.optimizer.slot_names(), self.optimizer.get_slots(), strict=True))
+        return {**self.optimizer.state(), "trained": trained, "slots": slots}
+
+    def restore_optimizer(self, state: Mapping[str, Any], slots: Mapping[str, list[Array]]) -> None:
+        """Sets the optimizer to what `optimizer_state` returned."""
+        _, optimizer = self._compiled()
+        names = optimizer.slot_names()
+        if set(state) != {"iterations", "undecayed", "trained"} or not set(slots) <= set(names):
+            raise value_error("optimizer", f"iterations, undecayed, trained and the slots {names}", [*state, *slots])
+        weights = dict(enumerate(self.weights))
+        # Those that were trained, whichever are trainable now.
+        parameters = [weights[place] for place in state["trained"]]
+        if not optimizer.built:
+            optimizer.exclude_from_weight_decay([parameters[position] for position in state["undecayed"]])
+        optimizer.build(parameters)
+        if optimizer.state()["undecayed"] != state["undecayed"]:
+            raise value_error("optimizer", "the weights without decay that it was built with", state["undecayed"])
+        optimizer.set_slots([slots.get(name, []) for name in names])
+        optimizer.restore_state(state)
+
+    # Arrays
+
+    def _data(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
+    ) -> Data:
+        """Checked and converted arrays for a training or test step; also settles losses and metrics."""
+        data, resolved = self._convert(x, y, sample_weight, class_weight, prefix)
+        self._settle(resolved)
+        return data
+
+    def _settle(self, resolved: Resolved) -> None:
+        # At once: a thread that has taken the program by then must not have its means begin anew.
+        with BUILDING:
+            self._resolved = resolved
+            self._part(self._judged_positions()).set_training(resolved.training)
+
+    def _convert(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: tuple[str, str, str]
+    ) -> tuple[Data, Resolved]:
+        """Checked and converted arrays, with the losses and metrics that fit them."""
+        compilation, _ = self._compiled()
+        inputs, predicted = self._input_arrays(prefix[0], x)
+        datasets.check_not_empty(inputs)
+        rows = len(inputs[0][1])
+        if y is None:
+            raise value_error(prefix[1], "the targets, an array with one row per row of x", y)
+        names, form = self.output_names, self._output_form
+        judged = compilation.judged(names)
+        predicted = [predicted[position] for position in judged]
+        raw = [
+            (name, _arrays.numeric(name, value))
+            for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
+        ]
+        datasets.check_same_length([*inputs, *raw])
+        resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
+        targets = [
+            datasets.convert_target(name, array, shape, loss)
+            for (name, array), shape, loss in zip(raw, predicted, resolved.losses, strict=True)
+        ]
+        weights: list[Array | None] = [None] * len(targets)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("`class_weight`: expected None together with `sample_weight`; received both")
+            if len(names) > 1:
+                raise value_error("class_weight", "None for a model with several outputs", class_weight)
+            weights = [datasets.class_weights_by_row(class_weight, target) for target in targets]
+        elif sample_weight is not None:
+            given = datasets.split_sample_weight(prefix[2], sample_weight, form, names, judged, rows)
+            weights = [
+                None if value is None else datasets.convert_sample_weight(name, value, target)
+                for (name, value), target in zip(given, targets, strict=True)
+            ]
+        return Data([array for _, array in inputs], targets, weights), resolved
+
+    def _stream(
+        self,
+        argument: str,
+        source: Any,
+        steps: int | None,
+        class_weight: Any = None,
+        seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+    ) -> StreamFeed:
+        """The batches of a source for training or testing; the first one settles losses and metrics."""
+        first: list[Resolved] = []
+
+        def convert(name: str, parts: Parts) -> Data:
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            data, resolved = self._convert(*parts, class_weight, names)
+            if not first:
+                first.append(resolved)
+                self._settle(resolved)
+            elif resolved.training != first[0].training:
+                raise ValueError(
+                    f"`targets of {name}`: expected the form of those of the first batch; received shapes "
+                    f"{[target.shape for target in data.targets]}, for which losses or metrics would be others"
+                )
+            return data
+
+        return StreamFeed(argument, source, convert, steps, seed_and_pass)
+
+    def _logs(self, values: Sequence[float]) -> dict[str, float]:
+        """The values of a step by name, sorted as Keras shows them."""
+        if self._resolved is None:
+            raise RuntimeError(_COMPILED_WHILE_RUNNING)
+        names = self._resolved.names
+        return dict(sorted(zip(names, values, strict=True)))
+
+    def _answer(self, logs: Mapping[str, float], return_dict: bool) -> Any:
+        if return_dict:
+            return dict(logs)
+        values = [logs[name] for name in self.metrics_names]
+        return values[0] if len(values) == 1 else values
