@@ -186,7 +186,8 @@ class Layer(Configurable):
         self._entries: list[Weight] = []
         self._nodes: list[Node] = []
         self._in_own_build = False
-        self._eager: tuple[Assembly, _core.Program] | None = None
+        # The program that answers arrays outside any model, under what it follows from.
+        self._eager: tuple[Any, _core.Program] | None = None
         self._eager_step = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -509,8 +510,6 @@ class Layer(Configurable):
 
     def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
         """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
-        from foliot.layers.input import InputLayer
-
         arrays = []
         for position, value in enumerate(inputs):
             argument = "inputs" if position == 0 else f"initial_state[{position - 1}]"
@@ -518,24 +517,38 @@ class Layer(Configurable):
             arrays.append(_arrays.convert(argument, array, self.input_dtype if position == 0 else "float32"))
         self.check_input(arrays[0].shape)
         masks = [None if mask is None else _arrays.mask("mask", mask, arrays[0].shape[:2])] + [None] * (len(arrays) - 1)
+        shapes, masked = [array.shape for array in arrays], [value is not None for value in masks]
+        if self.sublayers():
+            assembly = self._assemble_alone(shapes, masked)
+            return self.run_alone(assembly.identity(), assembly.program, arrays, masks, training)
+        # Writing the graph takes longer than many a small layer computes.
+        identity = (shapes, masked, self.name, self.to_spec(), self.weights)
+        return self.run_alone(identity, lambda: self._assemble_alone(shapes, masked).program(), arrays, masks, training)
+
+    def _assemble_alone(self, shapes: list[tuple[int, ...]], masked: list[bool]) -> Assembly:
+        from foliot.layers.input import InputLayer
+
         tensors = [
-            InputLayer(batch_shape=array.shape, name=f"input_{position}").output
-            for position, array in enumerate(arrays)
+            InputLayer(batch_shape=shape, name=f"input_{position}").output for position, shape in enumerate(shapes)
         ]
         with unrecorded():
-            outputs = self.connect(tensors)
-        assembly = assemble(tensors, outputs, [value is not None for value in masks])
-        return self.run_assembly(assembly, arrays, masks, training)
+            return assemble(tensors, self.connect(tensors), masked)
 
-    def run_assembly(
-        self, assembly: Assembly, arrays: list[Array], masks: list[Array | None], training: bool
+    def run_alone(
+        self,
+        identity: Any,
+        make: Callable[[], _core.Program],
+        arrays: list[Array],
+        masks: list[Array | None],
+        training: bool,
     ) -> list[Array]:
-        """Takes arrays through a graph whose program is kept for the next call with the same one."""
-        if self._eager is None or not self._eager[0].is_same(assembly):
-            self._eager = assembly, assembly.program()
+        """Takes arrays through a program of this layer alone, which is kept for the next call of the same identity."""
+        eager = self._eager
+        if eager is None or eager[0] != identity:
+            eager = self._eager = identity, make()
         if training:
             self._eager_step += 1
-        return self._eager[1].forward(arrays, masks, None, training, self._eager_step)
+        return eager[1].forward(arrays, masks, None, training, self._eager_step)
 
     # Configuration
 

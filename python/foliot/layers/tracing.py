@@ -127,5 +127,5 @@ def _run(layer: Layer, arguments: Any, training: bool) -> Any:
     converted = [
         _arrays.convert("inputs", array, dtype) for array, dtype in zip(given, assembly.input_dtypes, strict=True)
     ]
-    results = layer.run_assembly(assembly, converted, [None] * len(converted), training)
+    results = layer.run_alone(assembly.identity(), assembly.program, converted, [None] * len(converted), training)
     return _nest.pack(outputs, results)

@@ -26,6 +26,7 @@ class CompiledNetwork(Network):
         self.optimizer: optimizers.Optimizer | None = None
         self._compilation: Compilation | None = None
         self._resolved: Resolved | None = None
+        self._judged: tuple[int, ...] | None = None
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
@@ -34,7 +35,7 @@ class CompiledNetwork(Network):
 
     def _forget_graph(self) -> None:
         super()._forget_graph()
-        self._resolved = None
+        self._resolved, self._judged = None, None
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_measuring": []}
@@ -116,7 +117,7 @@ class CompiledNetwork(Network):
         chosen = optimizers.get(optimizer)
         self._compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer = chosen
-        self._resolved = None
+        self._resolved, self._judged = None, None
         # Options of layers may have changed since the programs were made.
         self._compiled_parts.clear()
 
@@ -127,8 +128,10 @@ class CompiledNetwork(Network):
 
     def _judged_positions(self) -> tuple[int, ...]:
         """The positions of the outputs that have a loss."""
-        compilation, _ = self._compiled()
-        return tuple(compilation.judged(self.output_names))
+        if self._judged is None:
+            compilation, _ = self._compiled()
+            self._judged = tuple(compilation.judged(self.output_names))
+        return self._judged
 
     def _prepared_optimizer(self) -> _core.Optimizer:
         """The native optimizer, with its state for the trainable weights."""
@@ -247,7 +250,7 @@ class CompiledNetwork(Network):
         if y is None:
             raise value_error(prefix[1], "the targets, an array with one row per row of x", y)
         names, form = self.output_names, self._output_form
-        judged = compilation.judged(names)
+        judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
         raw = [
             (name, _arrays.numeric(name, value))

@@ -36,6 +36,8 @@ class Compilation:
         self.loss_weights = loss_weights
         self.metrics = metrics_
         self.weighted_metrics = weighted_metrics
+        # The shapes of the last batch and what they led to: most batches are alike.
+        self._last: tuple[Any, Resolved] | None = None
         for identifier in _leaves(loss):
             if not _is_by_shape(identifier, _LOSSES_BY_SHAPE):
                 losses.get(identifier, "loss")
@@ -72,6 +74,14 @@ class Compilation:
             predicted: The shapes of the outputs that are judged.
             targets: The shapes of their targets as they were passed.
         """
+        key = (tuple(outputs), tuple(predicted), tuple(targets))
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._resolve(outputs, predicted, targets)
+        return self._last[1]
+
+    def _resolve(
+        self, outputs: Sequence[str], predicted: Sequence[Shape], targets: Sequence[tuple[int, ...]]
+    ) -> Resolved:
         judged = self.judged(outputs)
         identifiers = _per_output("loss", self.loss, outputs)
         chosen: list[losses.Loss] = []
