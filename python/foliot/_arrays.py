@@ -75,9 +75,8 @@ def convert(argument: str, array: Array, dtype: DType) -> Array:
 
 
 def _to_float32(argument: str, array: Array) -> Array:
-    with np.errstate(
-        over="ignore"
-    ):  # a float64 beyond float32 becomes infinite, which check_finite reports with its row
+    # A float64 beyond float32 becomes infinite, which check_finite reports with its row.
+    with np.errstate(over="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
     if array.dtype.kind == "f":
         _core.check_finite(argument, converted)
