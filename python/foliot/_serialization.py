@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from foliot._checks import identifier_error, shorten, type_error, unknown_keys, unknown_name, value_error
 
 # What Keras writes beside the two keys that matter, and the packages whose built-in classes a table stands for.
-_KERAS_KEYS = ("module", "registered_name")
+_KERAS_KEYS = ("module", "registered_name", "build_config")
 _PACKAGES = ("foliot", "keras", "tensorflow", "tf_keras")
 
 

@@ -11,6 +11,7 @@ from foliot.layers import (
     ELU,
     GRU,
     LSTM,
+    RNN,
     Activation,
     AlphaDropout,
     AveragePooling1D,
@@ -25,10 +26,12 @@ from foliot.layers import (
     GaussianNoise,
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
+    GRUCell,
     Input,
     InputLayer,
     LayerNormalization,
     LeakyReLU,
+    LSTMCell,
     Masking,
     MaxPooling1D,
     Permute,
@@ -38,8 +41,10 @@ from foliot.layers import (
     Reshape,
     RMSNormalization,
     SimpleRNN,
+    SimpleRNNCell,
     Softmax,
     SpatialDropout1D,
+    StackedRNNCells,
     TimeDistributed,
     UnitNormalization,
     ZeroPadding1D,
@@ -89,6 +94,11 @@ SAMPLES = {
     UnitNormalization: {"axis": [-1]},
     ZeroPadding1D: {"padding": (2, 1)},
     LSTM: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
+    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25},
+    LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
+    GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
+    StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
+    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "go_backwards": True},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
 }
 COMMON = {"name", "trainable", "dtype", "activity_regularizer"}
@@ -137,6 +147,17 @@ SIGNATURES = {
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
     "stateful unroll seed",
+    SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
+    "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
+    "dropout recurrent_dropout seed",
+    LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
+    "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
+    "recurrent_constraint bias_constraint dropout recurrent_dropout seed",
+    GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
+    "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
+    "bias_constraint dropout recurrent_dropout reset_after seed",
+    StackedRNNCells: "cells",
+    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "

@@ -22,7 +22,7 @@ class Case:
 
     `sequence` says that the first axis is time, so that a mask may come with the input. `random` says that training
     draws numbers of our own, so that Keras cannot draw the same. `keras_masks` says that masks mean in Keras what they
-    mean here. An argument that is a Case is a layer itself.
+    mean here. An argument that is a Case, or a list of them, is a layer itself.
     """
 
     name: str
@@ -43,10 +43,20 @@ class Case:
 
     def make(self, module: Any = layers) -> Any:
         """The layer, of foliot or of another package with the same names."""
-        options = {key: value.make(module) if isinstance(value, Case) else value for key, value in self.options.items()}
-        return getattr(module, self.name)(**options)
+
+        def made(value: Any) -> Any:
+            if isinstance(value, list):
+                return [made(item) for item in value]
+            return value.make(module) if isinstance(value, Case) else value
+
+        return getattr(module, self.name)(**{key: made(value) for key, value in self.options.items()})
 
 
+STACK = [
+    Case("LSTMCell", (3,), {"units": 4}),
+    Case("SimpleRNNCell", (4,), {"units": 2}),
+    Case("GRUCell", (2,), {"units": 3}),
+]
 CASES: list[Case] = [
     Case("Activation", (5, 3), {"activation": "tanh"}),
     Case("Dense", (5, 3), {"units": 4, "activation": "tanh"}),
@@ -56,6 +66,9 @@ CASES: list[Case] = [
     Case("SimpleRNN", (5, 3), {"units": 4, "return_sequences": True}),
     Case("LSTM", (5, 3), {"units": 4}),
     Case("GRU", (5, 3), {"units": 4, "return_sequences": True, "go_backwards": True}),
+    Case("RNN", (5, 3), {"cell": Case("GRUCell", (3,), {"units": 4, "reset_after": False}), "return_sequences": True}),
+    Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "go_backwards": True}),
+    Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "zero_output_for_mask": True}),
     Case("Masking", (5, 3)),
     Case("Masking", (5, 3), {"mask_value": 0.5}),
     Case("Masking", (4,), sequence=False),

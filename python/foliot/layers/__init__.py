@@ -31,7 +31,8 @@ from foliot.layers.normalization import BatchNormalization, LayerNormalization, 
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from foliot.layers.preprocessing import IntegerLookup, Normalization, StringLookup, TextVectorization
 from foliot.layers.rectifiers import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
+from foliot.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
+from foliot.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
 from foliot.layers.wrappers import TimeDistributed
 
@@ -39,6 +40,7 @@ __all__ = [
     "ELU",
     "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "AlphaDropout",
@@ -54,6 +56,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -61,6 +64,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "IntegerLookup",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -77,8 +81,10 @@ __all__ = [
     "RepeatVector",
     "Reshape",
     "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
+    "StackedRNNCells",
     "StringLookup",
     "Subtract",
     "TextVectorization",
@@ -99,6 +105,11 @@ LAYERS: Registry[Layer] = Registry(
     "layer",
     Layer,
     (
+        RNN,
+        SimpleRNNCell,
+        LSTMCell,
+        GRUCell,
+        StackedRNNCells,
         AlphaDropout,
         GaussianDropout,
         GaussianNoise,

@@ -36,9 +36,14 @@ weight_source: ContextVar[Callable[[str, tuple[int, ...]], Array] | None] = Cont
 _name_counters: dict[str, "itertools.count[int]"] = {}
 
 
+def base_name(class_name: str) -> str:
+    """`LSTMCell` -> lstm_cell: what automatic names begin with."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+
+
 def _auto_name(class_name: str) -> str:
     """`LSTM` -> lstm, then lstm_1, lstm_2, ...: Keras's numbering."""
-    base = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+    base = base_name(class_name)
     number = next(_name_counters.setdefault(base, itertools.count()))
     return base if number == 0 else f"{base}_{number}"
 
@@ -157,6 +162,8 @@ class Layer(Configurable):
     ranks: ClassVar[tuple[int, float]] = (1, math.inf)
     #: True if the layer's output depends on the length of axes that are free otherwise.
     needs_fixed_shape: ClassVar[bool] = False
+    #: What errors call the arrays after the first one in a call.
+    state_argument: ClassVar[str] = "initial_state"
     #: Whether the input's mask is also that of the (first) output.
     passes_mask: bool = False
     #: Whether the layer makes a mask of its input, by `compute_mask`.
@@ -512,7 +519,7 @@ class Layer(Configurable):
         """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
         arrays = []
         for position, value in enumerate(inputs):
-            argument = "inputs" if position == 0 else f"initial_state[{position - 1}]"
+            argument = "inputs" if position == 0 else f"{self.state_argument}[{position - 1}]"
             array = _arrays.numeric(argument, value)
             arrays.append(_arrays.convert(argument, array, self.input_dtype if position == 0 else "float32"))
         self.check_input(arrays[0].shape)
@@ -592,6 +599,12 @@ def set_weight_options(layer: Layer, options: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Layer):
+        from foliot.models.configs import serialize_layer
+
+        return serialize_layer(value)
     if isinstance(value, Configurable):
         return serialize(value)
     return activations.serialize(value) if callable(value) else value

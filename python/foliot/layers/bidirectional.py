@@ -9,22 +9,12 @@ from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
 from foliot.layers.merging import Add, Average, Concatenate, Merge, Multiply
-from foliot.layers.recurrent import Recurrent
+from foliot.layers.recurrent import RNN, Reverse
+from foliot.layers.recurrent_cells import flatten_states
 
 _MERGES: dict[str, type[Merge]] = {"concat": Concatenate, "sum": Add, "mul": Multiply, "ave": Average}
 # What both directions have to have in common.
 _COMMON = ("stateful", "return_sequences", "return_state")
-
-
-class Reverse(Layer):
-    """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards."""
-
-    axes = "(batch, time, ...)"
-    ranks = (3, float("inf"))
-    passes_mask = True
-
-    def to_spec(self) -> dict[str, Any]:
-        return {"kind": "reverse"}
 
 
 class Bidirectional(Layer):
@@ -34,7 +24,7 @@ class Bidirectional(Layer):
     are new, as in Keras. Where they return sequences, the backward one is turned around and masked steps are 0.
 
     Args:
-        layer: A `SimpleRNN`, `LSTM` or `GRU`.
+        layer: An `RNN`, `SimpleRNN`, `LSTM` or `GRU`.
         merge_mode: `'concat'`, `'sum'`, `'mul'`, `'ave'`, or None to return both outputs.
         weights: Initial weights, those of the forward layer first.
         backward_layer: The layer for the way back, used as it is; None makes it of `layer`.
@@ -71,10 +61,10 @@ class Bidirectional(Layer):
         backward_layer: Layer | None = None,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(layer, Recurrent):
-            raise type_error("layer", "a SimpleRNN, LSTM or GRU", layer)
-        if backward_layer is not None and not isinstance(backward_layer, Recurrent):
-            raise type_error("backward_layer", "None, a SimpleRNN, LSTM or GRU", backward_layer)
+        if not isinstance(layer, RNN):
+            raise type_error("layer", "an RNN, SimpleRNN, LSTM or GRU", layer)
+        if backward_layer is not None and not isinstance(backward_layer, RNN):
+            raise type_error("backward_layer", "None, an RNN, SimpleRNN, LSTM or GRU", backward_layer)
         if merge_mode is not None:
             check_choice("merge_mode", merge_mode, tuple(_MERGES))
         super().__init__(weights=weights, **kwargs)
@@ -149,14 +139,19 @@ class Bidirectional(Layer):
         self, sequences: Any, /, initial_state: Any = None, mask: Any = None, training: bool | None = None
     ) -> Any:
         """Runs both layers over whole sequences; see the class."""
-        states = [] if initial_state is None else initial_state
-        if not isinstance(states, (list, tuple)):
-            states = [states]
-        count = 2 * self.forward_layer.states
+        states = [] if initial_state is None else flatten_states(initial_state)
+        count = 2 * self.forward_layer.state_count
         if len(states) not in (0, count):
             raise ValueError(f"`initial_state`: expected {count} arrays for {self.label}; received {len(states)}")
         inputs = _nest.flatten(sequences) if has_symbolic(sequences) else [sequences]
-        return self._apply([*inputs, *states], mask, training)
+        results = self._apply([*inputs, *states], mask, training)
+        if not self.return_state:
+            return results
+        count = self.forward_layer.state_count
+        back = len(results) - count
+        forth = back - count
+        forward_states = self.forward_layer.pack_states(results[forth:back])
+        return (*results[:forth], *forward_states, *self.backward_layer.pack_states(results[back:]))
 
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         self.check_input(inputs[0].shape)
@@ -180,7 +175,7 @@ class Bidirectional(Layer):
         """The mask goes on with sequences of outputs, and ends with last outputs."""
         output = mask if self.return_sequences else None
         outputs = [output, output] if self.merge_mode is None else [output]
-        outputs += [None] * (2 * self.forward_layer.states if self.return_state else 0)
+        outputs += [None] * (2 * len(self.forward_layer.cell.state_form) if self.return_state else 0)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def reset_states(self) -> None:
@@ -189,10 +184,13 @@ class Bidirectional(Layer):
     reset_state = reset_states
 
 
-def _renamed(layer: Recurrent, prefix: str, **changes: Any) -> Recurrent:
+def _renamed(layer: RNN, prefix: str, **changes: Any) -> RNN:
     """A new layer of the same configuration, under Keras's name for its direction."""
+    from foliot.models.configs import apart
+
     name = prefix + layer.name.removeprefix(prefix)
-    return type(layer).from_config(layer.get_config() | {"name": name} | changes)
+    with apart():
+        return type(layer).from_config(layer.get_config() | {"name": name} | changes)
 
 
 def _nest_shapes(shapes: Any, several: bool) -> list[Shape]:

@@ -1,138 +1,177 @@
-"""SimpleRNN, LSTM and GRU: one base, and per layer its constructor, its gates and its native name."""
+"""RNN, which runs any cell over time, and SimpleRNN, LSTM and GRU, each of which makes its own cell."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-import numpy as np
+from foliot import _nest
+from foliot._checks import check_choice, check_flag
+from foliot._graph import Shape, SymbolicTensor
+from foliot.layers.base import Layer, base_name, has_symbolic
+from foliot.layers.recurrent_cells import (
+    WITHOUT_DROPOUT,
+    AnyCell,
+    Cell,
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    arguments_of,
+    check_cell,
+    check_state_count,
+    check_states,
+    flatten_states,
+    with_layers,
+    without_implementation,
+)
 
-from foliot import _nest, activations, initializers
-from foliot._checks import check_choice, check_flag, check_integer, check_number
-from foliot._graph import Shape
-from foliot.layers.arguments import draw_seed
-from foliot.layers.base import Layer, has_symbolic, set_weight_options
-
-_FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "unroll")
+_FLAGS = ("return_sequences", "return_state", "go_backwards", "unroll", "zero_output_for_mask")
 
 
-def _arguments(scope: dict[str, Any]) -> dict[str, Any]:
-    """A constructor's arguments from its `locals()`, so that the long signature is written once per layer."""
-    kwargs: dict[str, Any] = scope.pop("kwargs")
-    return {name: value for name, value in scope.items() if name not in ("self", "__class__")} | kwargs
-
-
-def _without_legacy(own: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
     """The remaining keyword arguments without Keras's options that foliot knows one value of."""
-    if own["stateful"]:
-        raise ValueError(
-            "`stateful`: expected False, for states are not carried from batch to batch; received True. "
-            "Take the states with return_state=True and pass them as initial_state="
-        )
     if rest.get("time_major"):
         raise ValueError("`time_major`: expected False, for arrays are (batch, time, features); received True")
-    if rest.get("implementation", 2) not in (0, 1, 2):
-        raise ValueError(
-            f"`implementation`: expected 0, 1 or 2 (all the same here); received {rest['implementation']!r}"
-        )
-    return {name: value for name, value in rest.items() if name not in ("time_major", "implementation")}
+    return {name: value for name, value in without_implementation(rest).items() if name != "time_major"}
 
 
-class Recurrent(Layer):
-    """What the recurrent layers share: their weights, the call with states, shapes and configuration."""
+class Reverse(Layer):
+    """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards."""
+
+    axes = "(batch, time, ...)"
+    ranks = (3, float("inf"))
+    passes_mask = True
+
+    def to_spec(self) -> dict[str, Any]:
+        return {"kind": "reverse"}
+
+
+class RNN(Layer):
+    """Runs a cell over time.
+
+    `RNN(LSTMCell(4))` computes what `LSTM(4)` does, with the same kernels and the same bits. A list of cells is a
+    stack: each reads the outputs of the one before, as layers on top of one another would.
+
+    Args:
+        cell: A `SimpleRNNCell`, `LSTMCell`, `GRUCell` or `StackedRNNCells`, or a list of cells. Layers with the same
+            cell share its weights.
+        return_sequences: Return the output of every step instead of the last.
+        return_state: Return the final states too, of a stack a list for each cell.
+        go_backwards: Run over the time axis from its end; outputs come in that order.
+        stateful: Must be False.
+        unroll: Accepted for Keras's scripts; changes nothing.
+        zero_output_for_mask: Whether the output of a masked step is 0 instead of the output before it.
+        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, and Keras's older `input_shape`,
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+
+    Call arguments:
+        sequences: `(batch, time, features)`.
+        initial_state: The states to start from, each `(batch, units)`: an array, a list of them, or for a stack a list
+            with an array or a list for each cell. Zeros if None.
+        mask: `(batch, time)`, False at padding.
+        training: True to apply dropout.
+
+    Raises:
+        TypeError: `cell` is none of these classes: what a class of one's own computes would have to run in Python at
+            every time step.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import RNN, GRUCell, LSTMCell
+        >>> RNN([LSTMCell(3), GRUCell(4)], return_sequences=True)(np.ones((2, 5, 6))).shape
+        (2, 5, 4)
+    """
 
     axes = "(batch, time, features)"
     ranks = (3, 3)
-    #: The cell's name in the native graph.
-    kind: ClassVar[str]
-    #: How many blocks of `units` columns the kernels hold.
-    gates: ClassVar[int]
-    #: How many states are carried from step to step.
-    states: ClassVar[int] = 1
 
-    activation: Any
-    use_bias: bool
-    bias_initializer: Any
     return_sequences: bool
     return_state: bool
     go_backwards: bool
-    seed: int | None
+    unroll: bool
+    zero_output_for_mask: bool
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        set_weight_options(self, arguments)
-        own = {
-            name: arguments.pop(name)
-            for name in (*type(self).signature_names(), "zero_output_for_mask")
-            if name in arguments
-        }
-        super().__init__(activity_regularizer=own.pop("activity_regularizer"), **_without_legacy(own, arguments))
-        self.units = check_integer("units", own["units"], minimum=1)
-        self.activation = activations.get(own["activation"], "activation")
-        if self.gates > 1:
-            self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if stateful:
+            raise ValueError(
+                "`stateful`: expected False, for states are not carried from batch to batch; received True. "
+                "Take the states with return_state=True and pass them as initial_state="
+            )
+        given = locals()
+        super().__init__(**_without_legacy(kwargs))
+        self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
+        self.stateful = stateful
         for name in _FLAGS:
-            setattr(self, name, check_flag(name, own[name]))
+            setattr(self, name, check_flag(name, given[name]))
         self.passes_mask = self.return_sequences
-        self.zero_output_for_mask = check_flag("zero_output_for_mask", own.get("zero_output_for_mask", False))
-        self.stateful = False
-        # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
-        self.dropout = check_number("dropout", own["dropout"], minimum=0, below=1)
-        self.recurrent_dropout = check_number("recurrent_dropout", own["recurrent_dropout"], minimum=0, below=1)
-        self.seed = own["seed"]
-        self._seed = draw_seed(self.seed)
+        # One layer for each cell of a stack; these are the nodes that run.
+        self._inner: list[RNN] = []
+        if self.is_traced():
+            cells = self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
+            self._inner = [RNN(one, name=f"{self.name}_{one.name}") for one in cells]
+            self._reverse = Reverse(name=f"{self.name}_reverse")
+        if not self._trainable:
+            self.trainable = False  # of the cell too
 
-    @classmethod
-    def signature_names(cls) -> tuple[str, ...]:
-        """The names in the constructor's signature."""
-        return super(Layer, cls).argument_names()
+    def is_traced(self) -> bool:
+        return isinstance(self.cell, StackedRNNCells) or type(self).call is not RNN.call
 
-    @classmethod
-    def argument_names(cls) -> tuple[str, ...]:
-        return (*super().argument_names(), "zero_output_for_mask")
-
-    def _build(self, input_shape: Shape) -> None:
-        features = input_shape[-1]
-        if features is None:
-            raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
-        columns = self.gates * self.units
-        self.kernel = self._add_weight("kernel", (features, columns), "kernel")
-        self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
-        if self.use_bias:
-            self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
-
-    def _bias_shape(self) -> tuple[int, ...]:
-        return (self.gates * self.units,)
-
-    def _initial_bias(self, shape: tuple[int, ...]) -> Any:
-        return self.bias_initializer(shape)
+    def sublayers(self) -> list[Layer]:
+        own = [] if type(self).call is RNN.call else super().sublayers()
+        return list(dict.fromkeys([self.cell, *own]))
 
     @property
-    def state_size(self) -> int | list[int]:
-        """Size of the state, or of each of several."""
-        return self.units if self.states == 1 else [self.units] * self.states
+    def state_count(self) -> int:
+        """How many states are carried from step to step."""
+        return self.cell.state_count
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The sizes of the states."""
+        size = self.cell.state_size
+        return size if isinstance(size, list) else [size]
+
+    def pack_states(self, states: Sequence[Any]) -> list[Any]:
+        """States in a row, in the form in which the layer returns them."""
+        packed: list[Any] = _nest.pack(self.cell.state_form, states)
+        return packed
+
+    def _build(self, input_shape: Shape) -> None:
+        self.cell.build((input_shape[0], *input_shape[2:]))
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
-        if self.built:
-            self._check_features(shape, self.kernel.shape[0])
+        first: AnyCell = self.cell
+        while isinstance(first, StackedRNNCells):
+            first = first.cells[0]
+        if first.built:
+            self._check_features(shape, first.kernel.shape[0])
 
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
-        state: Shape = (input_shape[0], self.units)
-        output = (*input_shape[:2], self.units) if self.return_sequences else state
-        return [output] + [state] * (self.states if self.return_state else 0)
+        output, *states = self.cell._output_shapes((input_shape[0], *input_shape[2:]))  # noqa: SLF001 - a part of it
+        if self.return_sequences:
+            output = (*input_shape[:2], *output[1:])
+        return [output, *states] if self.return_state else [output]
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        """The output's shape for an input of the given shape, with `return_state` followed by those of the states."""
+        output, *states = self._output_shapes(tuple(input_shape))
+        return [output, *self.pack_states(states)] if states else output
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         outputs = super().infer(shapes[:1])
-        if len(shapes) not in (1, 1 + self.states):
-            raise ValueError(
-                f"`initial_state`: expected {self.states} array{'s'[: self.states - 1]} for {self.label}; "
-                f"received {len(shapes) - 1}"
-            )
-        batch = shapes[0][0]
-        for position, shape in enumerate(shapes[1:]):
-            if len(shape) != 2 or shape[1] != self.units or (None not in (batch, shape[0]) and batch != shape[0]):
-                raise ValueError(
-                    f"`initial_state[{position}]`: expected shape {(batch, self.units)} for {self.label}; "
-                    f"received shape {shape}"
-                )
+        if len(shapes) > 1:
+            check_state_count("initial_state", self.label, self.cell, len(shapes) - 1)
+            check_states("initial_state", self.label, self.cell.output_size, shapes[0][0], shapes[1:])
         return outputs
 
     def __call__(  # type: ignore[override]  # Keras has the states second
@@ -150,16 +189,47 @@ class Recurrent(Layer):
         Returns:
             The last output, or all with `return_sequences`; a tuple of it and the final states with `return_state`.
         """
-        states = [] if initial_state is None else initial_state
-        if not isinstance(states, (list, tuple)):
-            states = [states]
+        self.check_begun()
+        states = [] if initial_state is None else flatten_states(initial_state)
         inputs = _nest.flatten(sequences) if has_symbolic(sequences) else [sequences]
-        return self._apply([*inputs, *states], mask, training)
+        results = self._apply([*inputs, *states], mask, training)
+        if not self.return_state or type(self).call is not RNN.call:
+            return results
+        return (results[0], *self.pack_states(results[1:]))
+
+    def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
+        if self.is_traced():
+            self.check_input(inputs[0].shape)
+        outputs = super().connect(inputs, training)
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+            self._initial_weights = None
+        return outputs
+
+    def call(self, sequences: Any, *states: Any) -> Any:
+        """The graph of layers that a stack of cells is; `__call__` is what scripts use."""
+        if states:
+            check_state_count("initial_state", self.label, self.cell, len(states))
+        self.cell.build((sequences.shape[0], *sequences.shape[2:]))
+        remaining = list(states)
+        finals: list[Any] = []
+        for layer in self._inner:
+            if self.go_backwards and layer is not self._inner[0]:
+                # The mask is in the order of time, so the outputs have to be.
+                sequences = self._reverse(sequences)
+            last = layer is self._inner[-1]
+            layer.return_sequences = layer.passes_mask = not last or self.return_sequences
+            layer.return_state, layer.go_backwards = self.return_state, self.go_backwards
+            layer.zero_output_for_mask = last and self.zero_output_for_mask
+            own, remaining = remaining[: layer.state_count], remaining[layer.state_count :]
+            sequences, *after = _nest.flatten(layer(sequences, initial_state=own or None))
+            finals += after
+        return [sequences, *finals]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask goes on with a sequence of outputs, and ends with the last output."""
         output = mask if self.return_sequences else None
-        return [output] + [None] * self.states if self.return_state else output
+        return [output] + [None] * len(self.cell.state_form) if self.return_state else output
 
     def reset_states(self) -> None:
         """Accepted for Keras's scripts; every batch starts from zeros here."""
@@ -167,31 +237,78 @@ class Recurrent(Layer):
     reset_state = reset_states
 
     def to_spec(self) -> dict[str, Any]:
-        spec = {
-            "kind": self.kind,
-            "units": self.units,
-            "activation": activations.spec_of(self.activation),
-            "use_bias": self.use_bias,
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
+        if not isinstance(self.cell, Cell):
+            return super().to_spec()
+        return self.cell.cell_spec() | {
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "zero_output_for_mask": self.zero_output_for_mask,
-            "seed": self._seed,
         }
-        if self.gates > 1:
-            spec["recurrent_activation"] = activations.spec_of(self.recurrent_activation)
-        return spec
 
     def to_inference_spec(self) -> dict[str, Any]:
-        return self.to_spec() | {"dropout": 0.0, "recurrent_dropout": 0.0}
+        return self.to_spec() | WITHOUT_DROPOUT
 
     def seeds(self) -> dict[str, int]:
-        return {"dropout": self._seed}
+        return self.cell.seeds()
 
     def set_seeds(self, seeds: Mapping[str, int]) -> None:
-        self._seed = seeds["dropout"]
+        self.cell.set_seeds(seeds)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a layer from what `get_config` gave, with new weights."""
+        return super().from_config(with_layers(config, "cell"))
+
+
+class _OfCell:
+    """An attribute that a layer has from its cell."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, layer: RNN | None, owner: type) -> Any:
+        return self if layer is None else getattr(layer.cell, self._name)
+
+    def __set__(self, layer: RNN, value: Any) -> None:
+        setattr(layer.cell, self._name, value)
+
+
+class Recurrent(RNN):
+    """A layer that makes its own cell, and has the cell's options as its own."""
+
+    cell_class: ClassVar[type[Cell]]
+    cell: Cell
+
+    units: Any
+    kernel: Any
+    recurrent_kernel: Any
+    bias: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "cell_class" in vars(cls):
+            for name in (*cls.cell_class.signature_names(), "kernel", "recurrent_kernel", "bias"):
+                attribute = _OfCell()
+                attribute.__set_name__(cls, name)
+                setattr(cls, name, attribute)
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        kind = self.cell_class
+        options = {name: arguments.pop(name) for name in kind.signature_names()} | {"name": base_name(kind.__name__)}
+        if "use_cudnn" in arguments:
+            given = arguments.pop("use_cudnn")
+            self.use_cudnn = given if isinstance(given, bool) else check_choice("use_cudnn", given, ("auto",))
+        super().__init__(kind(**options), **arguments)
+
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        return (*super().argument_names(), "zero_output_for_mask")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a layer from what `get_config` gave, with new weights."""
+        return super(RNN, cls).from_config(config)
 
 
 class SimpleRNN(Recurrent):
@@ -235,8 +352,7 @@ class SimpleRNN(Recurrent):
         (2, 4)
     """
 
-    kind = "simple_rnn"
-    gates = 1
+    cell_class = SimpleRNNCell
 
     def __init__(
         self,
@@ -263,7 +379,7 @@ class SimpleRNN(Recurrent):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(_arguments(locals()))
+        super().__init__(arguments_of(locals()))
 
 
 class LSTM(Recurrent):
@@ -313,9 +429,7 @@ class LSTM(Recurrent):
         ((2, 5, 4), (2, 4), (2, 4))
     """
 
-    kind = "lstm"
-    gates = 4
-    states = 2
+    cell_class = LSTMCell
 
     def __init__(
         self,
@@ -345,17 +459,7 @@ class LSTM(Recurrent):
         use_cudnn: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
-        super().__init__(_arguments(locals()))
-        self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
-        self.use_cudnn = use_cudnn if isinstance(use_cudnn, bool) else check_choice("use_cudnn", use_cudnn, ("auto",))
-
-    def _initial_bias(self, shape: tuple[int, ...]) -> Any:
-        if not self.unit_forget_bias:
-            return super()._initial_bias(shape)
-        # As Keras does: only the forget block is 1, the others still follow bias_initializer.
-        units = (self.units,)
-        blocks = [self.bias_initializer(units), initializers.Ones()(units), self.bias_initializer((2 * self.units,))]
-        return np.concatenate(blocks)
+        super().__init__(arguments_of(locals()))
 
 
 class GRU(Recurrent):
@@ -405,8 +509,7 @@ class GRU(Recurrent):
         (2, 5, 4)
     """
 
-    kind = "gru"
-    gates = 3
+    cell_class = GRUCell
 
     def __init__(
         self,
@@ -436,13 +539,4 @@ class GRU(Recurrent):
         use_cudnn: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
-        super().__init__(_arguments(locals()))
-        self.reset_after = check_flag("reset_after", reset_after)
-        self.use_cudnn = use_cudnn if isinstance(use_cudnn, bool) else check_choice("use_cudnn", use_cudnn, ("auto",))
-
-    def _bias_shape(self) -> tuple[int, ...]:
-        shape = super()._bias_shape()
-        return (2, *shape) if self.reset_after else shape
-
-    def to_spec(self) -> dict[str, Any]:
-        return super().to_spec() | {"reset_after": self.reset_after}
+        super().__init__(arguments_of(locals()))

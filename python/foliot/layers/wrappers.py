@@ -12,6 +12,7 @@ from foliot.layers.core import Activation
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, UnitNormalization
+from foliot.layers.recurrent_cells import with_layers
 
 
 class _FoldTime(Layer):
@@ -36,9 +37,9 @@ class _UnfoldTime(Layer):
 
 
 def _parts(layer: Layer) -> list[Any]:
-    """The layer, or those that it is made of, however deep."""
+    """The layer, and those that it is made of, however deep."""
     inner: list[Layer] = [*getattr(layer, "layers", ()), *layer.sublayers()]
-    return [part for one in dict.fromkeys(inner) for part in _parts(one)] or [layer]
+    return [layer, *(part for one in dict.fromkeys(inner) for part in _parts(one))]
 
 
 class TimeDistributed(Layer):
@@ -102,8 +103,4 @@ class TimeDistributed(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        from foliot.models.configs import layer_from_config
-
-        if isinstance(config, Mapping) and isinstance(config.get("layer"), Mapping):
-            config = {**config, "layer": layer_from_config(config["layer"])}
-        return super().from_config(config)
+        return super().from_config(with_layers(config, "layer"))

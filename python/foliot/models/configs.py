@@ -30,6 +30,16 @@ def sharing() -> Iterator[list[Layer]]:
         _finished.reset(token)
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """Inside, a configuration shares no layers with those around it: it is for a copy."""
+    token = _finished.set(None)
+    try:
+        yield
+    finally:
+        _finished.reset(token)
+
+
 def serialize_layer(layer: Layer) -> dict[str, Any]:
     """The configuration of a layer or model with its class name.
 

@@ -36,6 +36,9 @@ pub struct Recurrent {
     pub zero_output_for_mask: bool,
     /// Which random numbers dropout uses.
     pub seed: u64,
+    /// Whether the input is one time step (batch, features): a cell by itself.
+    #[serde(default)]
+    pub single_step: bool,
     /// GRU only: whether the reset gate acts after the recurrent product.
     #[serde(default)]
     pub reset_after: Option<bool>,
@@ -46,6 +49,12 @@ impl Recurrent {
     #[must_use]
     pub fn drops_inputs(&self) -> bool {
         self.dropout > 0.0 && self.dropout < 1.0
+    }
+
+    /// Batch, time and features of an input.
+    #[must_use]
+    pub fn input_sizes(&self, input: &Shape) -> [usize; 3] {
+        if self.single_step { [input.axis(0), 1, input.axis(1)] } else { [input.axis(0), input.axis(1), input.axis(2)] }
     }
 
     /// Whether training drops parts of the state; the same rule.
@@ -119,6 +128,9 @@ impl Describe for CellLayer<'_> {
             let received = format!("{:?}", options.recurrent_activation);
             return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));
         }
+        if options.single_step && options.return_sequences {
+            return Err(Error::value(name, "return_sequences of sequences only", "single_step"));
+        }
         if options.reset_after.is_some() != (kind == CellKind::Gru) {
             return Err(Error::value(name, "reset_after for GRU only", format!("{:?}", options.reset_after)));
         }
@@ -135,9 +147,10 @@ impl Describe for CellLayer<'_> {
             let expected = "one input, and one initial state for each state of the cell";
             return Err(Error::value(name, expected, format!("{} inputs", inputs.len())));
         }
-        if inputs[0].rank() != 3 {
-            let hint = if inputs[0].rank() == 2 { ": add an axis with x[..., None]" } else { "" };
-            let expected = format!("{} expects (batch, time, features)", kind.class_name());
+        let (rank, axes) = if options.single_step { (2, "(batch, features)") } else { (3, "(batch, time, features)") };
+        if inputs[0].rank() != rank {
+            let hint = if inputs[0].rank() + 1 == rank { ": add an axis with x[..., None]" } else { "" };
+            let expected = format!("{} expects {axes}", kind.class_name());
             return Err(Error::value(name, expected, format!("{}{hint}", inputs[0])));
         }
         let state = Shape(vec![inputs[0].0[0], Some(options.units)]);
@@ -148,7 +161,7 @@ impl Describe for CellLayer<'_> {
             }
         }
         let mut output = inputs[0].clone();
-        output.0[2] = Some(options.units);
+        output.0[rank - 1] = Some(options.units);
         let mut outputs = vec![if options.return_sequences { output } else { state.clone() }];
         if options.return_state {
             outputs.extend(std::iter::repeat_n(state, kind.states()));

@@ -110,9 +110,9 @@ impl Visitor for Forward<'_> {
         let Self { state, level, memory, call, kind, options } = self;
         let sizes = Sizes::new(call, kind, options);
         let saved = Saved::cut(&mut Cutter::of(call.saved), &sizes);
-        let shape = &call.inputs[0].shape;
-        let mask = call.inputs[0].mask.map(|span| memory.mask(span));
-        state.layout.update(shape.axis(0), shape.axis(1), mask, options.go_backwards);
+        let [batch, time, _] = options.input_sizes(&call.inputs[0].shape);
+        let mask = call.inputs[0].mask.filter(|_| sizes.masked).map(|span| memory.mask(span));
+        state.layout.update(batch, time, mask, options.go_backwards);
 
         for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
             match call.inputs.get(1 + index) {

@@ -35,15 +35,15 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) fn new(call: &Call<'_>, kind: CellKind, options: &Recurrent) -> Self {
-        let shape = &call.inputs[0].shape;
+        let [batch, time, features] = options.input_sizes(&call.inputs[0].shape);
         let input_dropout = call.training && options.drops_inputs();
         let state_dropout = call.training && options.drops_states();
-        let masked = call.inputs[0].mask.is_some();
+        let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
         Self {
-            batch: shape.axis(0),
-            elements: shape.axis(0) * shape.axis(1),
-            features: shape.axis(2),
+            batch,
+            elements: batch * time,
+            features,
             units: options.units,
             slots: if kind == CellKind::Gru { 4 } else { kind.gates() },
             gates: kind.gates(),
