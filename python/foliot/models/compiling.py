@@ -44,14 +44,18 @@ class Compilation:
                 if not _is_by_shape(identifier, _METRICS_BY_SHAPE):
                     metrics.get(identifier, argument)
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `compile`, as they were passed."""
+        return {
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "metrics": self.metrics,
+            "weighted_metrics": self.weighted_metrics,
+        }
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile`, as plain data."""
-        return {
-            "loss": _plain(self.loss),
-            "loss_weights": _plain(self.loss_weights),
-            "metrics": _plain(self.metrics),
-            "weighted_metrics": _plain(self.weighted_metrics),
-        }
+        return {name: _plain(value) for name, value in self.arguments().items()}
 
     def judged(self, outputs: Sequence[str]) -> list[int]:
         """The positions of the outputs that have a loss: the others are neither trained nor measured."""
