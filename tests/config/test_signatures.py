@@ -31,6 +31,7 @@ VALUES: dict[str, Any] = {
     "values": [0.5, 0.25],
     "layer": layers.LSTM(2),
     "activation": "tanh",
+    "fn": losses.mean_squared_error,
     "target_shape": [2],
     "batch_shape": [None, 2],
     "dims": [2, 1],
