@@ -90,6 +90,7 @@ class Program:
         targets: list[npt.NDArray[Any]],
         sample_weights: list[npt.NDArray[np.float32] | None],
         rows: npt.NDArray[np.int64] | None,
+        masks: list[npt.NDArray[Any] | None] | None = None,
     ) -> list[float]: ...
     def test_batch(
         self,
@@ -97,6 +98,7 @@ class Program:
         targets: list[npt.NDArray[Any]],
         sample_weights: list[npt.NDArray[np.float32] | None],
         rows: npt.NDArray[np.int64] | None,
+        masks: list[npt.NDArray[Any] | None] | None = None,
     ) -> list[float]: ...
     def gradients(
         self,
@@ -107,6 +109,9 @@ class Program:
         training: bool,
         step: int,
     ) -> tuple[float, list[npt.NDArray[np.float32]], list[npt.NDArray[np.float32] | None]]: ...
+    def watch(self, watched: bool) -> None: ...
+    def take_outputs(self) -> list[tuple[npt.NDArray[np.float32], bytes | None]]: ...
+    def failed_weights(self) -> list[npt.NDArray[np.float32]] | None: ...
     def reset_metrics(self) -> None: ...
 
 # --- data and files ---

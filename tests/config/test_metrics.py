@@ -51,7 +51,7 @@ def test_a_metric_given_by_name_has_that_name() -> None:
     assert metrics.resolve({"class_name": "BinaryAccuracy", "config": {"name": "x"}}, (None, 1), (8,)).name == "x"
 
 
-@pytest.mark.parametrize(("identifier", "error"), [("acuracy", ValueError), (None, TypeError), (max, TypeError)])
+@pytest.mark.parametrize(("identifier", "error"), [("acuracy", ValueError), (None, TypeError), (3, TypeError)])
 def test_bad_metrics(identifier: object, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"^`metrics`: expected"):
         metrics.resolve(identifier, (None, 1), (8,))

@@ -1,5 +1,6 @@
 """Hooks into training, evaluation and prediction."""
 
+from foliot.callbacks.averages import SwapEMAWeights
 from foliot.callbacks.backup import BackupAndRestore
 from foliot.callbacks.base import Callback
 from foliot.callbacks.callback_list import CallbackList
@@ -24,6 +25,7 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

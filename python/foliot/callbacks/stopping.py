@@ -86,7 +86,10 @@ class EarlyStopping(MonitorCallback):
 
 
 class TerminateOnNaN(Callback):
-    """Ends training as soon as the loss is NaN or infinite.
+    """Ends training as soon as the loss is NaN or infinite, and says where the first such value came from.
+
+    It names the layer, the time step and the sample, for which the batch is run through the layers once more. What goes
+    well costs nothing.
 
     Args:
         raise_error: Raise a RuntimeError at once, so that `on_train_end` of other callbacks is not called, instead of
@@ -108,9 +111,13 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
             return
+        found = self.model.describe_failure()
         if self.raise_error:
             raise RuntimeError(
                 f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. Terminating training immediately."
+                f"{'' if found is None else f' Cause: {found}.'}"
             )
         say(f"Batch {batch}: Invalid loss, terminating training")
+        if found is not None:
+            say(f"Batch {batch}: {found}")
         self.model.stop_training = True

@@ -564,8 +564,12 @@ class Layer(Configurable):
         return tuple(dict.fromkeys((*_COMMON_ARGUMENTS, *super().argument_names())))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, in a form that JSON can hold."""
-        return {name: _plain(getattr(self, name)) for name in self.argument_names()}
+        """The constructor's arguments, in a form that JSON can hold.
+
+        A class of yours adds those that it keeps under other names.
+        """
+        # Of foliot's classes each argument is an attribute.
+        return {name: _plain(getattr(self, name)) for name in self.argument_names() if hasattr(self, name)}
 
     # Randomness
 

@@ -1,7 +1,7 @@
 """Metrics: what `fit` and `evaluate` report beside the loss.
 
 `compile` takes them as names (`metrics=["acc", "mse"]`) or objects (`metrics=[metrics.BinaryAccuracy(threshold=0.7)]`).
-A metric that was given by name is reported under that name.
+A metric that was given by name is reported under that name, and a function of your own under its name.
 
 On its own, a metric gathers what `update_state` is given, and `result` is that of it all.
 """
@@ -73,6 +73,7 @@ from foliot.metrics.crossentropy import (
     Poisson,
     SparseCategoricalCrossentropy,
 )
+from foliot.metrics.functions import MeanMetricWrapper, own_metric
 from foliot.metrics.hinge import (
     CategoricalHinge,
     Hinge,
@@ -119,6 +120,7 @@ __all__ = [
     "LogCoshError",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
@@ -232,14 +234,15 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
 
     Args:
         identifier: A name ("mse", "binary_accuracy", "BinaryAccuracy", ...), a dict with "class_name" and "config", a
-            metric, one of the classes, a function of foliot.losses, or None.
+            metric, one of the classes, a function of foliot.losses, a function of your own (see
+            `MeanMetricWrapper`), or None.
         argument: What errors call the identifier; "metrics" when None.
 
     Returns:
         The metric, or None.
 
     Raises:
-        TypeError: The identifier is of none of these kinds; a Python function cannot run inside a training step.
+        TypeError: The identifier is of none of these kinds.
         ValueError: The name, the class or a key is unknown.
 
     Example:
@@ -247,7 +250,8 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
     >>> get("mae")
     MeanAbsoluteError()
     """
-    return None if identifier is None else _REGISTRY.get(losses.named(identifier), argument)
+    named = losses.named(identifier)
+    return None if identifier is None else own_metric(named) or _REGISTRY.get(named, argument)
 
 
 def resolve(
@@ -281,7 +285,8 @@ def resolve(
     SparseCategoricalAccuracy(name='acc')
     """
     if not isinstance(identifier, str):
-        return _REGISTRY.get(losses.named(identifier), argument)
+        named = losses.named(identifier)
+        return own_metric(named) or _REGISTRY.get(named, argument)
     cls: type[Metric]
     config: dict[str, Any] = {"name": identifier}
     lowered = identifier.lower()
@@ -307,4 +312,4 @@ def deserialize(config: object) -> Metric:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
     """
-    return _REGISTRY.deserialize(config)
+    return own_metric(config) or _REGISTRY.deserialize(config)

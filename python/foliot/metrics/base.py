@@ -31,7 +31,7 @@ class Metric(Configurable):
     # Whether each element counts for itself, rather than each row.
     elementwise: bool = False
     # Whether more is better: "max", or less: "min".
-    direction: ClassVar[str] = "min"
+    direction: ClassVar[str | None] = "min"
     # What the core calls the formula.
     _kind: ClassVar[str]
 

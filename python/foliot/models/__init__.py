@@ -1,8 +1,18 @@
 """Models: layers put together, with training, evaluation, prediction and files."""
 
+from foliot.models.cloning import clone_model
+from foliot.models.configs import model_from_json
 from foliot.models.functional import Functional
 from foliot.models.model import Model
-from foliot.models.saving import load_model
+from foliot.models.saving import load_model, save_model
 from foliot.models.sequential import Sequential
 
-__all__ = ["Functional", "Model", "Sequential", "load_model"]
+__all__ = [
+    "Functional",
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "model_from_json",
+    "save_model",
+]

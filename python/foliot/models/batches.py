@@ -29,6 +29,8 @@ class Feed(ABC):
 
     #: Batches per epoch, None if that is not known before.
     steps: int | None
+    #: Which inputs have a mask, in every batch.
+    masked: tuple[bool, ...]
 
     @abstractmethod
     def epoch(self) -> Iterator[Batch]:
@@ -57,6 +59,7 @@ class ArrayFeed(Feed):
     def __init__(self, data: Data, batches: Batches) -> None:
         self._data, self._batches = data, batches
         self.steps = len(batches)
+        self.masked = data.masked
 
     def epoch(self) -> Iterator[Batch]:
         return ((self._data, rows) for rows in (self._batches.epoch() if self._data.rows else ()))
@@ -113,6 +116,7 @@ class StreamFeed(Feed):
         if first is _END:
             raise ValueError(f"`{argument}`: expected at least one batch; received {describe(source)}, which gave none")
         data = self._converted(first)
+        self.masked = data.masked
         if self._is_dataset:
             self._number = 0
         else:

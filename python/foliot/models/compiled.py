@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from foliot import _arrays, _core, _random, optimizers
+from foliot import _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, value_error
 from foliot._graph import Shape
 from foliot.layers.base import BUILDING
 from foliot.models import data as datasets
+from foliot.models import sequences
 from foliot.models.batches import Parts, StreamFeed
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Data
-from foliot.models.network import Network
+from foliot.models.network import Compiled, Network
 
 _COMPILED_WHILE_RUNNING = "`compile` was called while the model ran: call it before or after, not in a callback"
 
@@ -30,42 +31,45 @@ class CompiledNetwork(Network):
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
-        # The programs of series of batches that run: one, or more where a callback evaluates.
-        self._measuring: list[_core.Program] = []
+        # The parts that series of batches run through: one, or more where a callback evaluates.
+        self._measuring: list[Compiled] = []
+        # What a training step of `fit` works on, until its callbacks have been called.
+        self._step: tuple[Compiled, Data, Array | None] | None = None
 
     def _forget_graph(self) -> None:
         super()._forget_graph()
         self._resolved, self._judged = None, None
 
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_measuring": []}
+        return super().__getstate__() | {"_measuring": [], "_step": None}
 
     # Means
 
     @contextmanager
-    def _means(self) -> Iterator[_core.Program]:
-        """A program whose losses and metrics begin anew, for a series of batches.
+    def _means(self, masked: tuple[bool, ...] = ()) -> Iterator[Compiled]:
+        """A part of the model whose losses and metrics begin anew, for a series of batches.
 
         Meanwhile the model does not have it: where a callback evaluates, the model makes another one, with the same
         weights, and the means of the series go on. (In Keras they begin anew too.)
         """
         positions = self._judged_positions()
         with BUILDING:
-            part, resolved = self._part(positions), self._resolved
+            key = self._part_key(positions, masked)
+            part, resolved = self._part(positions, masked), self._resolved
             if resolved is not None:
-                part.set_training(resolved.training)
+                part.set_training(resolved)
             known, compilation = self._trainable_when_compiled, self._compilation
-            del self._compiled_parts[positions]
-            self._measuring.append(part.program)
-        part.program.reset_metrics()
+            del self._compiled_parts[key]
+            self._measuring.append(part)
+        part.reset_metrics()
         try:
-            yield part.program
+            yield part
         finally:
             with BUILDING:
-                self._measuring.remove(part.program)
+                self._measuring.remove(part)
                 # Unless layers were added or frozen in between.
                 if self._trainable_when_compiled is known and self._compilation is compilation:
-                    self._compiled_parts[positions], self._resolved = part, resolved
+                    self._compiled_parts[key], self._resolved = part, resolved
         if self._compilation is not compilation:
             raise RuntimeError(_COMPILED_WHILE_RUNNING)
 
@@ -74,8 +78,8 @@ class CompiledNetwork(Network):
 
         `fit`, `evaluate` and the like do so by themselves.
         """
-        for program in (*(part.program for part in self._compiled_parts.values()), *self._measuring):
-            program.reset_metrics()
+        for part in (*self._compiled_parts.values(), *self._measuring):
+            part.reset_metrics()
 
     # compile
 
@@ -99,8 +103,9 @@ class CompiledNetwork(Network):
                 output leaves it out of training.
             loss_weights: Factors of the outputs' losses: a number, a list, or a dict by output name.
             metrics: Names or metric objects, shown and returned under the name that you pass: `["acc"]`; for several
-                outputs a list with a list for each, or a dict by output name.
-            weighted_metrics: Metrics that sample weights apply to.
+                outputs a list with a list for each, or a dict by output name. A function of your own takes two NumPy
+                arrays, see `foliot.metrics.MeanMetricWrapper`.
+            weighted_metrics: Metrics that sample weights apply to, likewise.
             run_eagerly: Accepted for Keras's scripts, as are the following: every step is one native call.
             steps_per_execution: See `run_eagerly`.
             jit_compile: See `run_eagerly`.
@@ -227,9 +232,10 @@ class CompiledNetwork(Network):
         sample_weight: Any = None,
         class_weight: Any = None,
         prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        lengths: Any = None,
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
-        data, resolved = self._convert(x, y, sample_weight, class_weight, prefix)
+        data, resolved = self._convert(x, y, sample_weight, class_weight, prefix, lengths)
         self._settle(resolved)
         return data
 
@@ -237,14 +243,21 @@ class CompiledNetwork(Network):
         # At once: a thread that has taken the program by then must not have its means begin anew.
         with BUILDING:
             self._resolved = resolved
-            self._part(self._judged_positions()).set_training(resolved.training)
+            self._part(self._judged_positions()).set_training(resolved)
 
     def _convert(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: tuple[str, str, str]
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        prefix: tuple[str, str, str],
+        lengths: Any = None,
+        always_masked: bool = False,
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, predicted = self._input_arrays(prefix[0], x)
+        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked)
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -253,7 +266,7 @@ class CompiledNetwork(Network):
         judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
         raw = [
-            (name, _arrays.numeric(name, value))
+            (name, sequences.pad_targets(name, value, masks))
             for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
         ]
         datasets.check_same_length([*inputs, *raw])
@@ -275,7 +288,8 @@ class CompiledNetwork(Network):
                 None if value is None else datasets.convert_sample_weight(name, value, target)
                 for (name, value), target in zip(given, targets, strict=True)
             ]
-        return Data([array for _, array in inputs], targets, weights), resolved
+        as_passed = [array for _, array in raw]
+        return Data([array for _, array in inputs], targets, weights, as_passed, masks), resolved
 
     def _stream(
         self,
@@ -287,10 +301,13 @@ class CompiledNetwork(Network):
     ) -> StreamFeed:
         """The batches of a source for training or testing; the first one settles losses and metrics."""
         first: list[Resolved] = []
+        masked: list[tuple[bool, ...]] = []
 
         def convert(name: str, parts: Parts) -> Data:
             names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
-            data, resolved = self._convert(*parts, class_weight, names)
+            # Lists may differ from batch to batch in whether their rows have one length.
+            data, resolved = self._convert(*parts, class_weight, names, always_masked=True)
+            data = self._masked_alike(data, masked, names[0])
             if not first:
                 first.append(resolved)
                 self._settle(resolved)
@@ -303,12 +320,23 @@ class CompiledNetwork(Network):
 
         return StreamFeed(argument, source, convert, steps, seed_and_pass)
 
+    @staticmethod
+    def _masked_alike(data: Data, masked: list[tuple[bool, ...]], argument: str) -> Data:
+        """The batch, checked to have masks where the first one of its source had them."""
+        if not masked:
+            masked.append(data.masked)
+        if data.masked != masked[0]:
+            raise ValueError(
+                f"`{argument}`: expected lists of rows, or arrays, as in the first batch; received the other kind, and "
+                "lists have masks"
+            )
+        return data
+
     def _logs(self, values: Sequence[float]) -> dict[str, float]:
         """The values of a step by name, sorted as Keras shows them."""
         if self._resolved is None:
             raise RuntimeError(_COMPILED_WHILE_RUNNING)
-        names = self._resolved.names
-        return dict(sorted(zip(names, values, strict=True)))
+        return dict(sorted(zip(self._resolved.results, values, strict=True)))
 
     def _answer(self, logs: Mapping[str, float], return_dict: bool) -> Any:
         if return_dict:

@@ -16,16 +16,30 @@ _METRICS_BY_SHAPE = ("acc", "accuracy", *_LOSSES_BY_SHAPE)
 
 
 @dataclass(frozen=True)
+class OwnMetric:
+    """A metric of a user's function, and what it is told."""
+
+    metric: metrics.MeanMetricWrapper
+    #: The position among the outputs that have a loss.
+    output: int
+    weighted: bool
+
+
+@dataclass(frozen=True)
 class Resolved:
     """The native description of losses and metrics."""
 
     training: str
-    #: The names of what a step returns, `loss` first.
+    #: The names of what is reported, `loss` first.
     names: list[str]
+    #: The names of what a step returns, in its order.
+    results: list[str]
     #: The loss of each output.
     losses: list[losses.Loss]
-    #: `'min'` or `'max'` per name.
-    directions: dict[str, str]
+    #: `'min'` or `'max'` per name, None for a metric of the user's.
+    directions: dict[str, str | None]
+    #: Metrics of the user's functions.
+    own: list["OwnMetric"]
 
 
 class Compilation:
@@ -34,8 +48,9 @@ class Compilation:
     def __init__(self, loss: Any, loss_weights: Any, metrics_: Any, weighted_metrics: Any) -> None:
         self.loss = loss
         self.loss_weights = loss_weights
-        self.metrics = metrics_
-        self.weighted_metrics = weighted_metrics
+        # A configuration's functions are looked up now, while it is read.
+        self.metrics = _with_own(metrics_)
+        self.weighted_metrics = _with_own(weighted_metrics)
         # The shapes of the last batch and what they led to: most batches are alike.
         self._last: tuple[Any, Resolved] | None = None
         for identifier in _leaves(loss):
@@ -46,14 +61,18 @@ class Compilation:
                 if not _is_by_shape(identifier, _METRICS_BY_SHAPE):
                     metrics.get(identifier, argument)
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `compile`, as they were passed."""
+        return {
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "metrics": self.metrics,
+            "weighted_metrics": self.weighted_metrics,
+        }
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile`, as plain data."""
-        return {
-            "loss": _plain(self.loss),
-            "loss_weights": _plain(self.loss_weights),
-            "metrics": _plain(self.metrics),
-            "weighted_metrics": _plain(self.weighted_metrics),
-        }
+        return {name: _plain(value) for name, value in self.arguments().items()}
 
     def judged(self, outputs: Sequence[str]) -> list[int]:
         """The positions of the outputs that have a loss: the others are neither trained nor measured."""
@@ -91,7 +110,8 @@ class Compilation:
                 raise value_error("loss", "a loss", identifiers[position])
             chosen.append(loss)
 
-        directions = {"loss": "min"}
+        directions: dict[str, str | None] = {"loss": "min"}
+        own: dict[str, OwnMetric] = {}
         for position in judged if len(judged) > 1 else ():
             # Numbered where two outputs come from one layer; Keras shows the last of such under the one name.
             directions[_unused(f"{outputs[position]}_loss", directions)] = "min"
@@ -107,20 +127,25 @@ class Compilation:
                     metrics.resolve(identifier, output, target, loss, argument)
                     for identifier in _leaves(entries[position])
                 ]
-                specs[argument].append([metric.to_spec() for metric in found])
+                native = [metric for metric in found if not isinstance(metric, metrics.MeanMetricWrapper)]
+                specs[argument].append([metric.to_spec() for metric in native])
                 prefix = "" if len(outputs) == 1 else f"{outputs[position]}_"
                 for metric in found:
                     label = f"{prefix}{metric.name}"
                     if argument == "weighted_metrics" and label in directions:
                         label = f"{prefix}weighted_{metric.name}"
-                    directions[_unused(label, directions)] = metric.direction
+                    label = _unused(label, directions)
+                    directions[label] = metric.direction
+                    if isinstance(metric, metrics.MeanMetricWrapper):
+                        own[label] = OwnMetric(metric, judged.index(position), argument == "weighted_metrics")
 
         weights = self.loss_weights
         if weights is not None:
             given = _per_output("loss_weights", weights, outputs)
             weights = [check_number("loss_weights", given[position]) for position in judged]
         training = {"losses": [loss.to_training_spec() for loss in chosen], "loss_weights": weights, **specs}
-        return Resolved(json.dumps(training), list(directions), chosen, directions)
+        results = [*(name for name in directions if name not in own), *own]
+        return Resolved(json.dumps(training), list(directions), results, chosen, directions, list(own.values()))
 
 
 def _unused(label: str, used: Mapping[str, Any]) -> str:
@@ -185,4 +210,19 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value.__name__ if callable(value) else value  # a loss function, or a class
+    if not callable(value):
+        return value
+    is_known = isinstance(value, type) or value in losses.FUNCTIONS
+    return value.__name__ if is_known else metrics.functions.function_config(value)
+
+
+def _with_own(value: Any) -> Any:
+    """A nest of metrics with the functions that configurations in it name."""
+    if isinstance(value, Mapping):
+        if "class_name" in value:
+            metric = metrics.functions.own_metric(value)
+            if metric is not None and value["class_name"] == metrics.functions.FUNCTION:
+                return metric.fn
+            return metric or value
+        return {key: _with_own(item) for key, item in value.items()}
+    return [_with_own(item) for item in value] if isinstance(value, (list, tuple)) else value

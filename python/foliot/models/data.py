@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,19 @@ class Data:
     inputs: list[Array]
     targets: list[Array]
     sample_weights: list[Array | None]
+    #: The targets as they were passed, for metrics of the user's.
+    given_targets: list[Array] = field(default_factory=list)
+    #: A mask (rows, time) for each input; none at all where no input has one.
+    masks: list[Array | None] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
         return len(self.inputs[0])
+
+    @property
+    def masked(self) -> tuple[bool, ...]:
+        """Which inputs have a mask."""
+        return tuple(mask is not None for mask in self.masks)
 
 
 def split(
@@ -149,6 +158,12 @@ def convert_target(argument: str, array: Array, output: Shape, loss: Loss) -> Ar
     return _arrays.convert(argument, array, "int32" if loss.sparse else "float32")
 
 
+def as_given(targets: Array) -> Array:
+    """Targets as Keras shows them to a metric: in the user's shape, of 32 bits."""
+    wanted = {"f": np.float32, "i": np.int32, "u": np.int32}.get(targets.dtype.kind)
+    return targets if wanted is None else targets.astype(wanted)
+
+
 def convert_sample_weight(argument: str, value: Any, target: Array) -> Array:
     """One weight per row, or per row and time step."""
     array = _arrays.numeric(argument, value)
@@ -191,6 +206,7 @@ class Batches:
         batch_size: Rows per batch; the last batch of a pass holds what is left.
         steps: Batches per epoch; an epoch goes on where the last one stopped. None: an epoch is one pass.
         seed_and_pass: For shuffling: gives the seed and the number of the pass that begins. None keeps the order.
+        lengths: The lengths of all rows, to put rows of similar length into one batch.
     """
 
     def __init__(
@@ -200,8 +216,10 @@ class Batches:
         batch_size: int,
         steps: int | None = None,
         seed_and_pass: Callable[[], tuple[int, int]] | None = None,
+        lengths: Array | None = None,
     ) -> None:
         self._first, self._last = first, last
+        self._lengths = lengths
         self._batch_size = batch_size
         self._steps = steps
         self._seed_and_pass = seed_and_pass
@@ -228,9 +246,16 @@ class Batches:
             yield batch
 
     def _pass(self) -> Iterator[Array]:
+        count = self._last - self._first
+        starts = np.arange(0, count, self._batch_size)
         if self._seed_and_pass is None:
             rows = np.arange(self._first, self._last, dtype=np.int64)
         else:
-            rows = _core.permutation(self._last - self._first, *self._seed_and_pass()) + self._first
-        for start in range(0, len(rows), self._batch_size):
+            seed_and_pass = self._seed_and_pass()
+            rows = _core.permutation(count, *seed_and_pass) + self._first
+            if self._lengths is not None:
+                starts = starts[_core.permutation(len(starts), *seed_and_pass)]
+        if self._lengths is not None:
+            rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+        for start in starts:
             yield rows[start : start + self._batch_size]

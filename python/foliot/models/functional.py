@@ -54,7 +54,7 @@ class Functional(Model):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def _from_config(cls, config: Mapping[str, Any]) -> Self:
         """A model of the same graph with new weights.
 
         Raises:

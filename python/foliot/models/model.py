@@ -1,16 +1,18 @@
 """The structure of a model: its layers, weights, configuration, table and file."""
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from foliot import _nest
+from foliot import _custom, _nest
 from foliot._checks import check_flag, check_integer, type_error, value_error
 from foliot._graph import Shape, SymbolicTensor, copy_between, nodes_between
 from foliot.layers import InputLayer, Layer
 from foliot.layers.base import BUILDING, layers_in
 from foliot.layers.tracing import form_of, split_shapes, trace
 from foliot.models import saving
+from foliot.models.configs import check_plain, serialize_layer
 from foliot.models.summary import print_summary
 from foliot.models.trainer import Trainer
 
@@ -238,7 +240,7 @@ class Model(Trainer):
             ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built.
             FileExistsError: The file exists and `overwrite` is False.
         """
-        saving.save_model(self, filepath, overwrite)
+        saving.write_model(self, filepath, overwrite)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Writes the weights alone, for `load_weights` of a model of the same layers."""
@@ -256,19 +258,50 @@ class Model(Trainer):
         """The arguments of `compile` as plain data, None if the model is not compiled."""
         return saving.compile_config(self)
 
+    def to_json(self, **kwargs: Any) -> str:
+        """The model's structure, without weights and compilation, as text that `model_from_json` reads.
+
+        Args:
+            **kwargs: Handed to `json.dumps`.
+
+        Raises:
+            ValueError: A layer is of a class of yours without a `get_config`.
+        """
+        return json.dumps(serialize_layer(self), **kwargs)
+
     def get_config(self) -> dict[str, Any]:
-        """Refused for a class of yours: only Sequential and functional models are plain data."""
-        raise ValueError(f"{self.label} is of a class of yours, which a configuration cannot hold: use save_weights")
+        """What a class of yours begins its own `get_config` with: `name` and the like; it adds its own arguments.
+
+        Raises:
+            ValueError: The class has no `get_config` of its own.
+        """
+        check_plain(self)
+        return super().get_config()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """A model of the graph in a functional model's configuration, with new weights."""
-        if cls is not Model:
-            return super().from_config(config)
-        from foliot.models.functional import Functional
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """A model with new weights from what `get_config` returned.
 
-        made: Any = Functional.from_config(config)
-        return made  # type: ignore[no-any-return]  # a Functional is a Model
+        Args:
+            config: The configuration.
+            custom_objects: Classes of yours by name, for layers of them.
+
+        Raises:
+            ValueError: An unknown key or class.
+        """
+        if not isinstance(config, Mapping):
+            raise type_error("config", f"a dict of {cls.__name__}'s arguments", config)
+        with _custom.scope(custom_objects):
+            if cls is not Model:
+                return cls._from_config(config)
+            from foliot.models.functional import Functional
+
+            made: Any = Functional.from_config(config)
+            return made  # type: ignore[no-any-return]  # a Functional is a Model
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Self:
+        return super().from_config(config)
 
     def seeds(self) -> dict[str, int]:
         return super().seeds() | {"shuffle": self._shuffle_seed}

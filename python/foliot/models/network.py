@@ -1,5 +1,6 @@
 """A layer that is a graph of layers: its form, its native programs, and the arrays that go through it."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
 from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
+from foliot.models import sequences
+from foliot.models.compiling import OwnMetric, Resolved
+from foliot.models.data import Data
 
 
 class Compiled:
@@ -21,12 +25,51 @@ class Compiled:
         self.assembly = assembly
         self.program: _core.Program = assembly.program()
         self.training: str | None = None
+        self._own: list[OwnMetric] = []
 
-    def set_training(self, training: str) -> None:
+    def set_training(self, resolved: Resolved) -> None:
         """Sets losses and metrics, unless they are the ones that the program has."""
-        if self.training != training:
-            self.program.compile(training)
-            self.training = training
+        if self.training != resolved.training:
+            self.program.compile(resolved.training)
+            self.training = resolved.training
+        if [_asked(own) for own in self._own] != [_asked(own) for own in resolved.own]:
+            self._own = [OwnMetric(own.metric.fresh(), own.output, own.weighted) for own in resolved.own]
+            self.program.watch(bool(self._own))
+
+    def reset_metrics(self) -> None:
+        """Lets the means of losses and metrics begin anew."""
+        self.program.reset_metrics()
+        for own in self._own:
+            own.metric.reset_state()
+
+    def train(self, optimizer: _core.Optimizer, data: Data, rows: Array | None) -> list[float]:
+        """One training step. Returns the means since `reset_metrics`."""
+        values = self.program.train_batch(
+            optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None
+        )
+        return values + self._measure(data, rows) if self._own else values
+
+    def test(self, data: Data, rows: Array | None) -> list[float]:
+        """Losses and metrics of a batch, as `train`."""
+        values = self.program.test_batch(data.inputs, data.targets, data.sample_weights, rows, data.masks or None)
+        return values + self._measure(data, rows) if self._own else values
+
+    def _measure(self, data: Data, rows: Array | None) -> list[float]:
+        """The user's metrics, of the outputs that the step has left."""
+        outputs = self.program.take_outputs()
+        for own in self._own:
+            predicted, flags = outputs[own.output]
+            weights = data.sample_weights[own.output] if own.weighted else None
+            mask = None if flags is None else np.frombuffer(flags, np.uint8).reshape(len(predicted), -1) != 0
+            targets = data.given_targets[own.output]
+            if rows is not None:
+                targets, weights = targets[rows], None if weights is None else weights[rows]
+            own.metric.add(datasets.as_given(targets), predicted, mask, weights)
+        return [own.metric.result() for own in self._own]
+
+
+def _asked(own: OwnMetric) -> tuple[Any, ...]:
+    return own.metric.fn, own.metric.name, own.output, own.weighted
 
 
 class Network(Layer):
@@ -60,7 +103,8 @@ class Network(Layer):
         """Drops what follows from inputs and outputs; called when they change."""
         self._graph: Graph | None = None
         # By the positions of the outputs, for an output without a loss takes no part in training.
-        self._compiled_parts: dict[tuple[int, ...], Compiled] = {}
+        # What is asked of them with masks is a part of its own.
+        self._compiled_parts: dict[tuple[tuple[int, ...], tuple[bool, ...]], Compiled] = {}
         self._trainable_when_compiled: list[bool] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,23 +134,35 @@ class Network(Layer):
             self._graph = Graph(self.inputs, self.outputs)
         return self._graph
 
-    def _part(self, outputs: Sequence[int] | None = None) -> Compiled:
+    def _part(self, outputs: Sequence[int] | None = None, masked: Sequence[bool] = ()) -> Compiled:
         """The native program for the outputs at the given positions, all by default.
 
         It is a new one if a layer's `trainable` has changed.
+
+        Args:
+            outputs: The positions.
+            masked: For which inputs a mask will be passed; none by default.
         """
         with BUILDING:
             trainable = [layer.trainable for layer in self.graph.weighted]
             if trainable != self._trainable_when_compiled:
                 self._compiled_parts.clear()
                 self._trainable_when_compiled = trainable
-            positions = tuple(range(len(self.outputs)) if outputs is None else outputs)
-            if positions not in self._compiled_parts:
+            key = self._part_key(outputs, masked)
+            if key not in self._compiled_parts:
                 # The same arrays go into every part, so what the inputs hold is said by the whole.
-                dtypes = None if len(positions) == len(self.outputs) else self._part().assembly.input_dtypes
+                positions, masks = key
+                is_whole = len(positions) == len(self.outputs) and not masks
+                dtypes = None if is_whole else self._part().assembly.input_dtypes
                 chosen = [self.outputs[position] for position in positions]
-                self._compiled_parts[positions] = Compiled(assemble(self.inputs, chosen, dtypes=dtypes))
-            return self._compiled_parts[positions]
+                self._compiled_parts[key] = Compiled(assemble(self.inputs, chosen, masks or None, dtypes))
+            return self._compiled_parts[key]
+
+    def _part_key(
+        self, outputs: Sequence[int] | None, masked: Sequence[bool]
+    ) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        positions = tuple(range(len(self.outputs)) if outputs is None else outputs)
+        return positions, tuple(masked) if any(masked) else ()
 
     def _form_for(self, x: Any) -> Any:
         """The nest in which a model without inputs yet takes the given arrays: a single one."""
@@ -185,22 +241,56 @@ class Network(Layer):
     # Arrays
 
     def _run(self, inputs: Any, mask: Any = None, training: bool = False) -> list[Array]:
-        named, _ = self._input_arrays("inputs", inputs)
-        arrays = [array for _, array in named]
+        data, _ = self._input_data("inputs", inputs)
         self._eager_step += training
-        return self._part().program.forward(arrays, [None] * len(arrays), None, training, self._eager_step)
+        return self._forward(data, None, training, self._eager_step)
 
-    def _input_arrays(self, argument: str, x: Any) -> tuple[list[tuple[str, Array]], list[Shape]]:
-        """The converted inputs with their names for messages, and the shapes of the outputs."""
+    def _forward(self, data: Data, rows: Array | None, training: bool = False, step: int = 0) -> list[Array]:
+        """The outputs for rows of the inputs, all if None."""
+        masks = data.masks or [None] * len(data.inputs)
+        return self._part(None, data.masked).program.forward(data.inputs, masks, rows, training, step)
+
+    def _input_data(
+        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
+    ) -> tuple[Data, list[Shape]]:
+        """The converted inputs with their masks, without targets, and the shapes of the outputs."""
+        named, masks, shapes = self._input_arrays(argument, x, lengths, always_masked)
+        return Data([array for _, array in named], [], [], masks=masks), shapes
+
+    def _input_arrays(
+        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
+    ) -> tuple[list[tuple[str, Array]], list[Array | None], list[Shape]]:
+        """The converted inputs with their names for messages, their masks (see `Data`) and the shapes of the outputs.
+
+        Args:
+            argument: What messages call the inputs.
+            x: What the user passed: arrays, or lists with rows of different lengths.
+            lengths: Where the rows of arrays end.
+            always_masked: Whether lists of rows have masks even if the rows are equally long.
+        """
         self.check_begun()
         form = self._input_form if self.inputs else self._form_for(x)
         names = self.input_names if self.inputs else _names(form, _nest.flatten(form)) or ["input"]
         rank = len(self.inputs[0].shape) if self.inputs else 2
         given = datasets.split(argument, x, form, names, lambda item: np.ndim(item) >= rank)
-        named = [(name, _arrays.numeric(name, value)) for name, value in given]
+        named: list[tuple[str, Array]] = []
+        ends: list[Array | None] = []
+        for name, value in given:
+            rows = sequences.ragged_rows(value, always_masked)
+            array, end = (_arrays.numeric(name, value), None) if rows is None else sequences.pad(name, rows)
+            named.append((name, array))
+            ends.append(end)
         datasets.check_same_length(named)
         if not self.inputs:
-            self._build_for(form, [array.shape for _, array in named])
+            try:
+                self._build_for(form, [array.shape for _, array in named])
+            except ValueError as error:
+                if all(end is None for end in ends):
+                    raise
+                raise ValueError(
+                    f"`{argument}`: expected rows of one length, or rows that the model takes; received a ragged list "
+                    f"({error})"
+                ) from error
         dtypes = self._part().assembly.input_dtypes
         named = [
             (name, datasets.adjust_rank(array, tensor.shape))
@@ -210,12 +300,36 @@ class Network(Layer):
             # A layer's own complaint would not say which of the inputs it is about.
             for (name, array), tensor, dtype in zip(named, self.inputs, dtypes, strict=True):
                 datasets.check_input_shape(name, array.shape, tensor, dtype)
+        for (name, array), end, tensor in zip(named, ends, self.inputs, strict=True):
+            if end is not None and array.ndim != len(tensor.shape):
+                raise ValueError(
+                    f"`{name}`: expected rows of one length, or rows of shape {tensor.shape[1:]} that differ in their "
+                    f"first axis; received rows with {array.ndim - 1} axes"
+                )
+        masks: list[Array | None] = []
+        if lengths is not None or any(end is not None for end in ends):
+            timed = [
+                array.ndim >= (2 if dtype == "int32" else 3) for (_, array), dtype in zip(named, dtypes, strict=True)
+            ]
+            simple = _nest.simplify(self._input_form)
+            ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names)
+            padding = _padding(self._part().assembly, len(named))
+            named, masks = sequences.mask_padding(named, ends, padding, always_masked)
         shapes: list[Shape] = [array.shape for _, array in named]
         outputs = self.graph.infer(shapes)
         converted = [
             (name, _arrays.convert(name, array, dtype)) for (name, array), dtype in zip(named, dtypes, strict=True)
         ]
-        return converted, outputs
+        return converted, masks, outputs
+
+
+def _padding(assembly: Assembly, inputs: int) -> list[float]:
+    """What stands in each input's padding: what a `Masking` layer that reads it takes for padding, else 0."""
+    values = [0.0] * inputs
+    for node in json.loads(assembly.graph)["nodes"]:
+        if node["layer"]["kind"] == "masking" and node["inputs"][0][0] < inputs:
+            values[node["inputs"][0][0]] = node["layer"]["mask_value"]
+    return values
 
 
 def _names(form: Any, tensors: Sequence[Any]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foliot import _core
+from foliot import _core, _custom
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_path, check_writable_path, type_error, value_error
 from foliot._serialization import serialize
@@ -24,12 +24,26 @@ _FORMAT_VERSION = "1"
 _DESCRIPTION_KEYS = {"model", "compile", "optimizer", "seeds", "shuffles"}
 
 
-def save_model(
+def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Writes a model to a file, as `model.save` does."""
+    from foliot.models.model import Model
+
+    if not isinstance(model, Model):
+        raise type_error("model", "a model", model)
+    write_model(model, filepath, overwrite)
+
+
+def write_model(
     model: "Model", filepath: str | os.PathLike[str], overwrite: bool, more: Mapping[str, str] | None = None
 ) -> None:
     """See `Model.save`; `more` is further metadata."""
     from foliot.models.configs import serialize_layer
 
+    if model.is_traced():
+        raise ValueError(
+            f"{model.label} is of a class of yours, whose graph a file cannot hold: use save_weights, or make the "
+            "model of foliot's layers with Model(inputs, outputs)"
+        )
     path = _checked_path(filepath, overwrite)
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
@@ -58,50 +72,68 @@ def load_weights(model: "Model", filepath: str | os.PathLike[str]) -> None:
     _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, path)
 
 
-def load_model(filepath: str | os.PathLike[str], compile: bool = True) -> "Model":  # noqa: A002 - Keras's name
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,  # noqa: A002 - Keras's name
+    safe_mode: bool = True,
+) -> "Model":
     """Reads a model that `model.save` wrote. The file is data: nothing in it can run.
 
     Args:
         filepath: The file.
+        custom_objects: Classes and metric functions of yours by name. What the file names runs then.
         compile: Also restore how the model was compiled, and the optimizer's state.
+        safe_mode: Accepted for Keras's scripts: a file holds no code in any case.
 
     Returns:
         The model. Training goes on from it with the same bits as if it had not been saved.
 
     Raises:
-        TypeError: `filepath` is no path.
+        TypeError: `filepath` is no path, or `custom_objects` no dict.
         ValueError: The file is no foliot model, is damaged, or names classes or arguments that foliot does not know.
         FileNotFoundError: There is no such file.
     """
     check_flag("compile", compile)
+    check_flag("safe_mode", safe_mode)
     path = check_path("filepath", filepath)
     tensors, metadata = _read(path)
     if "model" not in metadata:
         raise ValueError(f"{path}: expected a whole model; received weights only, which model.load_weights reads")
-    try:
-        return _model_of(tensors, json.loads(metadata["model"]), compile)
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:  # RecursionError is one
-        # Whatever is odd about a description, the file is what the user can do something about.
-        raise ValueError(
-            f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})"
-        ) from error
+    with _custom.scope(custom_objects):
+        try:
+            return _model_of(tensors, json.loads(metadata["model"]), compile, in_order=not custom_objects)
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:  # RecursionError is one
+            # Whatever is odd about a description, the file is what the user can do something about.
+            raise ValueError(
+                f"{path}: not a model that this version of foliot wrote ({type(error).__name__}: {error})"
+            ) from error
 
 
-def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], compile: bool) -> "Model":  # noqa: A002
+def _model_of(
+    tensors: Mapping[str, Array],
+    description: Mapping[str, Any],
+    compile: bool,  # noqa: A002
+    in_order: bool,
+) -> "Model":
     from foliot.models.configs import layer_from_config
     from foliot.models.model import Model
 
     if set(description) != _DESCRIPTION_KEYS:
         raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
-    stored = _StoredWeights(tensors)
-    token = weight_source.set(stored.next)
+    # A class of the user's makes its weights in the order in which its `call` meets them, which is not the file's.
+    stored = _StoredWeights(tensors) if in_order else None
+    token = weight_source.set(stored.next if stored else None)
     try:
         model = layer_from_config(description["model"])
     finally:
         weight_source.reset(token)
-    stored.check_all_used()
     if not isinstance(model, Model):
         raise type_error("model", "a model", model)
+    if stored:
+        stored.check_all_used()
+    else:
+        _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, "file")
     model.restore_randomness(description["seeds"], description["shuffles"])
     if compile and description["compile"] is not None:
         model.compile_from_config(description["compile"])
@@ -112,7 +144,7 @@ def _model_of(tensors: Mapping[str, Array], description: Mapping[str, Any], comp
 
 def save_training(model: "Model", path: Path, epoch: int) -> None:
     """Writes the model with the number of the epoch that a training is to go on with."""
-    save_model(model, path, overwrite=True, more={"epoch": str(epoch)})
+    write_model(model, path, overwrite=True, more={"epoch": str(epoch)})
 
 
 def restore_training(model: "Model", path: Path) -> int:

@@ -1,8 +1,10 @@
 """Training, evaluation and prediction: the loops over batches. All arithmetic happens in `foliot._core`."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -12,9 +14,11 @@ from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
 from foliot.callbacks import Callback, CallbackList, History
 from foliot.callbacks.progress import ProgressLine, resolve_verbose
+from foliot.models import sequences
 from foliot.models.batches import ArrayFeed, Feed, Parts, StreamFeed, is_stream, refuse_beside_stream
 from foliot.models.compiled import CompiledNetwork
 from foliot.models.data import Batches, Data
+from foliot.models.diagnosis import describe_failure
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
@@ -57,15 +61,19 @@ class Trainer(CompiledNetwork):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        *,
+        lengths: Any = None,
+        bucket_by_length: bool = False,
         **kwargs: Any,
     ) -> History:
         """Trains the model.
 
         Args:
             x: The inputs: an array, a list, a pandas or polars column or frame; for several inputs a list of such, or a
-                dict by the inputs' names. Or a source of batches `(x, y)` or `(x, y, sample_weight)`: a generator, a
-                `foliot.utils.PyDataset`, PyTorch's `DataLoader`, a `tf.data.Dataset` or any other iterable;
-                `batch_size` is its own then.
+                dict by the inputs' names. The rows of a list may have different lengths: token ids, or arrays of shape
+                (time, features). So may those of targets for each time step. Or a source of batches `(x, y)` or
+                `(x, y, sample_weight)`: a generator, a `foliot.utils.PyDataset`, PyTorch's `DataLoader`, a
+                `tf.data.Dataset` or any other iterable; `batch_size` is its own then.
             y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names. None for a
                 source of batches, as `sample_weight`.
             batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
@@ -75,7 +83,7 @@ class Trainer(CompiledNetwork):
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
-                epoch.
+                epoch. Its `x` may have rows of different lengths.
             shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows; for several outputs one array for all, a list, or a dict by output name.
@@ -85,6 +93,13 @@ class Trainer(CompiledNetwork):
             validation_steps: Batches of validation; None is all.
             validation_batch_size: Rows per validation batch; None is `batch_size`.
             validation_freq: Validate every so many epochs, or after the epochs in a list (counted from 1).
+            lengths: How many steps of each row count, an array of whole numbers; what comes behind is padding, which is
+                masked as `Embedding(mask_zero=True)` would mask it and costs no computation. For several inputs a list
+                or dict in their form, with None for an input without; a single array is refused if several have a time
+                axis. Rows of different lengths in `x` say theirs themselves.
+            bucket_by_length: Put rows of similar length into one batch: the same rows in every epoch, in other batches.
+                Rows are shuffled, brought in order of length and cut into batches, which are then shuffled, too. The
+                lengths are those of `lengths` or `x`, or count the ids other than 0 for an `Embedding(mask_zero=True)`.
             **kwargs: `nb_epoch`, an older name of `epochs`.
 
         Returns:
@@ -114,17 +129,26 @@ class Trainer(CompiledNetwork):
         training: Feed
         validation: Feed | None = None
         if is_stream(x):
-            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight, validation_split=validation_split or None)
+            refuse_beside_stream(
+                "x",
+                x,
+                y=y,
+                sample_weight=sample_weight,
+                validation_split=validation_split or None,
+                lengths=lengths,
+                bucket_by_length=check_flag("bucket_by_length", bucket_by_length) or None,
+            )
             training = self._stream("x", x, steps, class_weight, seed_and_pass)
         else:
-            data = self._data(x, y, sample_weight, class_weight)
+            data = self._data(x, y, sample_weight, class_weight, lengths=lengths)
             last = data.rows
             if validation_split and validation_data is None:
                 last = _split(data.rows, validation_split)
                 # Class weights belong to training; the user's sample weights to both.
-                kept = data if class_weight is None else Data(data.inputs, data.targets, [None] * len(data.targets))
+                kept = data if class_weight is None else replace(data, sample_weights=[None] * len(data.targets))
                 validation = ArrayFeed(kept, Batches(last, data.rows, validation_batch_size, validation_steps))
-            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass))
+            sizes = self._bucket_lengths(data) if check_flag("bucket_by_length", bucket_by_length) else None
+            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass, sizes))
         if is_stream(validation_data):
             validation = self._stream("validation_data", validation_data, validation_steps)
         elif validation_data is not None:
@@ -186,14 +210,36 @@ class Trainer(CompiledNetwork):
     def _train_epoch(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
         logs: dict[str, float] = {}
         optimizer = self._prepared_optimizer()
-        with self._means() as program:
+        with self._means(feed.masked) as part:
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
-                logs = self._logs(program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, rows))
+                self._step = part, data, rows
+                logs = self._logs(part.train(optimizer, data, rows))
                 hooks.on_train_batch_end(step, logs)
+                self._step = None
                 if self.stop_training:
                     break
         return dict(logs)
+
+    def describe_failure(self) -> str | None:
+        """In a callback, after a batch of training: why the loss is not finite.
+
+        Returns:
+            Which layer first gave such a value, at which time step and for which sample; None where the loss of every
+            batch of this epoch was finite.
+        """
+        if self._step is None:
+            return None
+        part, data, rows = self._step
+        return describe_failure(part, data, rows, self._prepared_optimizer().iterations - 1)
+
+    def _bucket_lengths(self, data: Data) -> Array:
+        assembly = self._part().assembly
+        ids = [False] * len(data.inputs)
+        for node in json.loads(assembly.graph)["nodes"]:
+            if node["layer"].get("mask_zero"):
+                ids[node["inputs"][0][0]] = True
+        return sequences.bucket_lengths("bucket_by_length", data.inputs, data.masks, ids)
 
     def _validation_data(self, validation_data: Any) -> Data:
         if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
@@ -214,6 +260,8 @@ class Trainer(CompiledNetwork):
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
         return_dict: bool = False,
+        *,
+        lengths: Any = None,
     ) -> Any:
         """The loss and metrics on a data set, with dropout off.
 
@@ -226,6 +274,7 @@ class Trainer(CompiledNetwork):
             steps: How many batches to take, all if None.
             callbacks: Callbacks to run.
             return_dict: Return a dict by name.
+            lengths: As in `fit`.
 
         Returns:
             `[loss, metric, ...]`, the loss alone if there are no metrics, or a dict.
@@ -236,10 +285,10 @@ class Trainer(CompiledNetwork):
         shown = resolve_verbose(verbose)
         feed: Feed
         if is_stream(x):
-            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight)
+            refuse_beside_stream("x", x, y=y, sample_weight=sample_weight, lengths=lengths)
             feed = self._stream("x", x, steps)
         else:
-            data = self._data(x, y, sample_weight)
+            data = self._data(x, y, sample_weight, lengths=lengths)
             feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             logs = self._test(feed, hooks)
@@ -249,10 +298,10 @@ class Trainer(CompiledNetwork):
         hooks.on_test_begin()
         feed.restart()  # every validation is of the same batches
         logs: dict[str, float] = {}
-        with self._means() as program:
+        with self._means(feed.masked) as part:
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_test_batch_begin(step)
-                logs = self._logs(program.test_batch(data.inputs, data.targets, data.sample_weights, rows))
+                logs = self._logs(part.test(data, rows))
                 hooks.on_test_batch_end(step, logs)
         hooks.on_test_end(logs)
         return logs
@@ -266,6 +315,8 @@ class Trainer(CompiledNetwork):
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
+        *,
+        lengths: Any = None,
     ) -> Any:
         """The model's outputs, with dropout off. The model need not be compiled.
 
@@ -275,6 +326,7 @@ class Trainer(CompiledNetwork):
             verbose: As in `fit`, but `'auto'` prints nothing where there is no terminal: a script may call this a lot.
             steps: How many batches to take, all if None.
             callbacks: Callbacks to run.
+            lengths: As in `fit`.
 
         Returns:
             A float32 array, or a list or dict of them as the model's outputs are.
@@ -284,21 +336,19 @@ class Trainer(CompiledNetwork):
         shown = resolve_verbose(verbose, without_terminal=0)
         feed: Feed
         if is_stream(x):
+            refuse_beside_stream("x", x, lengths=lengths)
             feed = StreamFeed("x", x, self._inputs_of, steps)
             shapes: list[Shape] = []
         else:
-            named, shapes = self._input_arrays("x", x)
-            inputs = [array for _, array in named]
-            feed = ArrayFeed(Data(inputs, [], []), Batches(0, len(inputs[0]), batch_size, steps))
-        program = self._part().program
+            data, shapes = self._input_data("x", x, lengths)
+            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
         parts: list[list[Array]] = []
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             hooks.on_predict_begin()
             # No rows give no batch, but still an answer of the right shape.
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_predict_batch_begin(step)
-                masks: list[Array | None] = [None] * len(data.inputs)
-                outputs = program.forward(data.inputs, masks, rows, training=False, step=0)
+                outputs = self._forward(data, rows)
                 hooks.on_predict_batch_end(step, {"outputs": outputs})
                 parts.append(outputs)
             hooks.on_predict_end()
@@ -312,8 +362,7 @@ class Trainer(CompiledNetwork):
 
     def _inputs_of(self, name: str, parts: Parts) -> Data:
         """The inputs of a source's batch; what it holds beside them is left alone."""
-        named, _ = self._input_arrays(f"inputs of {name}", parts[0])
-        return Data([array for _, array in named], [], [])
+        return self._input_data(f"inputs of {name}", parts[0])[0]
 
     # Single batches
 
@@ -324,6 +373,8 @@ class Trainer(CompiledNetwork):
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
+        *,
+        lengths: Any = None,
     ) -> Any:
         """One training step on the given rows.
 
@@ -331,29 +382,30 @@ class Trainer(CompiledNetwork):
             `[loss, metric, ...]` of this batch, the loss alone if there are no metrics, or a dict.
         """
         check_flag("return_dict", return_dict)
-        data = self._data(x, y, sample_weight, class_weight)
+        data = self._data(x, y, sample_weight, class_weight, lengths=lengths)
         optimizer = self._prepared_optimizer()
-        with self._means() as program:
-            values = program.train_batch(optimizer, data.inputs, data.targets, data.sample_weights, None)
+        with self._means(data.masked) as part:
+            values = part.train(optimizer, data, None)
         return self._answer(self._logs(values), return_dict)
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False, *, lengths: Any = None
+    ) -> Any:
         """The loss and metrics of one batch.
 
         Returns:
             As `train_on_batch`.
         """
         check_flag("return_dict", return_dict)
-        data = self._data(x, y, sample_weight)
-        with self._means() as program:
-            values = program.test_batch(data.inputs, data.targets, data.sample_weights, None)
+        data = self._data(x, y, sample_weight, lengths=lengths)
+        with self._means(data.masked) as part:
+            values = part.test(data, None)
         return self._answer(self._logs(values), return_dict)
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Any, *, lengths: Any = None) -> Any:
         """The outputs for one batch: `predict` without its loop."""
-        named, _ = self._input_arrays("x", x)
-        inputs = [array for _, array in named]
-        return self._pack(self._part().program.forward(inputs, [None] * len(inputs), None, training=False, step=0))
+        data, _ = self._input_data("x", x, lengths)
+        return self._pack(self._forward(data, None))
 
 
 def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:

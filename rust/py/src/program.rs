@@ -65,6 +65,7 @@ impl Program {
         outputs.into_iter().map(|output| to_numpy(py, output)).collect()
     }
 
+    #[pyo3(signature = (optimizer, inputs, targets, sample_weights, rows, masks=None))]
     fn train_batch<'py>(
         &self,
         py: Python<'py>,
@@ -73,13 +74,17 @@ impl Program {
         targets: Vec<Given<'py>>,
         sample_weights: Vec<Option<Given<'py>>>,
         rows: Option<PyReadonlyArray1<'py, i64>>,
+        masks: Option<Vec<Option<Given<'py>>>>,
     ) -> PyResult<Vec<f64>> {
         let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
-        let batch = Batch { inputs: &inputs, masks: &[], rows: slice(rows.as_ref())? };
+        let masks = masks.unwrap_or_default();
+        let masks = optional_views(&masks)?;
+        let batch = Batch { inputs: &inputs, masks: &masks, rows: slice(rows.as_ref())? };
         let expected = Expected { targets: &targets, weights: &weights };
         py.detach(|| self.lock().train(&mut optimizer.lock(), batch, expected)).map_err(to_python)
     }
 
+    #[pyo3(signature = (inputs, targets, sample_weights, rows, masks=None))]
     fn test_batch<'py>(
         &self,
         py: Python<'py>,
@@ -87,9 +92,12 @@ impl Program {
         targets: Vec<Given<'py>>,
         sample_weights: Vec<Option<Given<'py>>>,
         rows: Option<PyReadonlyArray1<'py, i64>>,
+        masks: Option<Vec<Option<Given<'py>>>>,
     ) -> PyResult<Vec<f64>> {
         let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
-        let batch = Batch { inputs: &inputs, masks: &[], rows: slice(rows.as_ref())? };
+        let masks = masks.unwrap_or_default();
+        let masks = optional_views(&masks)?;
+        let batch = Batch { inputs: &inputs, masks: &masks, rows: slice(rows.as_ref())? };
         let expected = Expected { targets: &targets, weights: &weights };
         py.detach(|| self.lock().test(batch, expected)).map_err(to_python)
     }
@@ -113,6 +121,20 @@ impl Program {
             report.parameters.into_iter().map(|gradient| to_numpy(py, gradient)).collect::<PyResult<_>>()?;
         let input = |gradient: Option<_>| gradient.map(|gradient| to_numpy(py, gradient)).transpose();
         Ok((report.loss, parameters, report.inputs.into_iter().map(input).collect::<PyResult<_>>()?))
+    }
+
+    fn watch(&self, py: Python<'_>, watched: bool) {
+        py.detach(|| self.lock().watch(watched));
+    }
+
+    fn take_outputs<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Output<'py>, Option<Vec<u8>>)>> {
+        let seen = py.detach(|| self.lock().take_outputs());
+        seen.into_iter().map(|seen| Ok((to_numpy(py, (seen.shape, seen.values))?, seen.mask))).collect()
+    }
+
+    fn failed_weights<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Output<'py>>>> {
+        let weights = py.detach(|| self.lock().failed_weights().map(<[_]>::to_vec));
+        weights.map(|weights| weights.into_iter().map(|weight| to_numpy(py, weight)).collect()).transpose()
     }
 
     fn reset_metrics(&self, py: Python<'_>) {

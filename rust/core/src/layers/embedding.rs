@@ -32,6 +32,6 @@ impl Describe for Embedding {
     }
 
     fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
-        if self.mask_zero { MaskRule::Make } else { MaskRule::Drop }
+        if self.mask_zero { MaskRule::Make } else { MaskRule::Pass }
     }
 }

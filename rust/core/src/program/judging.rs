@@ -88,6 +88,7 @@ impl Program {
         for (state, part) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
             metrics::add(state, part);
         }
+        self.record_outputs(index)?;
         Ok(total)
     }
 }

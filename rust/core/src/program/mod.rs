@@ -1,6 +1,9 @@
 //! A network that runs: it keeps plans for the shapes it meets and takes batches through them.
 
 mod judging;
+mod record;
+
+pub use record::Seen;
 
 use crate::backend::{Backend, Call, Update, UpdateParameter};
 use crate::cpu::Cpu;
@@ -127,6 +130,7 @@ pub struct Program {
     losses: Vec<Mean>,
     /// What each metric has gathered.
     metrics: Vec<Vec<f64>>,
+    record: record::Record,
 }
 
 /// Plans that are kept: full and last batches of training and of evaluation.
@@ -154,7 +158,8 @@ impl Program {
         }
         let loss = Mean::default();
         let (plans, losses, metrics) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { graph, parameters, backend, plans, training: None, loss, losses, metrics })
+        let record = record::Record::default();
+        Ok(Self { graph, parameters, backend, plans, training: None, loss, losses, metrics, record })
     }
 
     /// The shapes of the outputs; `None` where the data decide.
@@ -198,6 +203,7 @@ impl Program {
         self.loss = Mean::default();
         self.losses.fill(Mean::default());
         self.metrics.iter_mut().for_each(Vec::clear);
+        self.forget_failure();
     }
 
     /// The outputs of a batch, batch first.
@@ -228,7 +234,8 @@ impl Program {
     ) -> Result<Vec<f64>> {
         let plan = self.load(batch, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
-        self.differentiate(plan, step, batch.rows, expected)?;
+        let loss = self.differentiate(plan, step, batch.rows, expected)?;
+        self.record_failure(loss);
         // Known before a weight changes, for a metric may be refused.
         let results = self.results()?;
         self.update(plan, optimizer)?;
