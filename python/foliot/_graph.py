@@ -169,17 +169,21 @@ class Assembly:
     graph: str
     weights: list[Weight]
     input_dtypes: list[DType]
+    #: What stateful layers carry from batch to batch.
+    states: list[_core.Parameter]
 
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
 
     def is_same(self, other: Assembly) -> bool:
         """Whether a program of the other one would compute the same, with the same weights."""
-        mine, others = ([weight.parameter for weight in assembly.weights] for assembly in (self, other))
+        mine, others = (
+            [weight.parameter for weight in assembly.weights] + assembly.states for assembly in (self, other)
+        )
         return self.graph == other.graph and list(map(id, mine)) == list(map(id, others))
 
     def program(self) -> _core.Program:
-        return _core.Program(self.graph, [weight.parameter for weight in self.weights])
+        return _core.Program(self.graph, [weight.parameter for weight in self.weights], self.states)
 
 
 def nodes_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[Node]:
@@ -307,9 +311,12 @@ def assemble(
     entries: list[dict[str, Any]] = []
     places: dict[SymbolicTensor, list[int]] = {}
     weights: dict[Weight, int] = {}
+    states: dict[_core.Parameter, int] = {}
     names: dict[str, int] = {}
 
-    def add(name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int]) -> int:
+    def add(
+        name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int], carried: Sequence[int] = ()
+    ) -> int:
         count = names[name] = names.get(name, 0) + 1
         entries.append(
             {
@@ -317,6 +324,7 @@ def assemble(
                 "layer": layer,
                 "inputs": reads,
                 "parameters": parameters,
+                "states": list(carried),
             }
         )
         return len(entries) - 1
@@ -333,7 +341,8 @@ def assemble(
         if use and "seed" in described:
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
-        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters)
+        carried = [states.setdefault(state, len(states)) for state in layer.carried_states()]
+        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
@@ -351,7 +360,7 @@ def assemble(
             place = [add(f"{tensor.name}_again", linear, [place], []), 0]
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
-    return Assembly(json.dumps(graph), list(weights), list(dtypes))
+    return Assembly(json.dumps(graph), list(weights), list(dtypes), list(states))
 
 
 def _input_dtype(tensor: SymbolicTensor, nodes: Sequence[Node]) -> DType:

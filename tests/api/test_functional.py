@@ -213,7 +213,7 @@ def _draw_graph(draw) -> tuple[Model, list[np.ndarray]]:
             sequences.append(draw(st.sampled_from(flat))(draw(st.sampled_from(sequences))))
         else:
             layer = draw(st.sampled_from(reading))
-            states = layer.states * [draw(st.sampled_from(vectors))] if draw(st.booleans()) else None
+            states = layer.state_count * [draw(st.sampled_from(vectors))] if draw(st.booleans()) else None
             results = layer(draw(st.sampled_from(sequences)), initial_state=states)
             for result in results if isinstance(results, tuple) else [results]:
                 (sequences if len(result.shape) == 3 else vectors).append(result)

@@ -419,6 +419,10 @@ class Layer(Configurable):
         if "_entries" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() before anything else")
 
+    def carried_states(self) -> Sequence[_core.Parameter]:
+        """What the layer takes from one batch to the next: the states of a stateful recurrent layer."""
+        return ()
+
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         """Applies the layer to symbolic tensors, building it if need be."""
         if self.is_traced():

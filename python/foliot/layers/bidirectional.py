@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from foliot import _nest
+from foliot import _core, _nest
 from foliot._checks import check_choice, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
@@ -152,7 +152,7 @@ class Bidirectional(Layer):
         states = [] if initial_state is None else initial_state
         if not isinstance(states, (list, tuple)):
             states = [states]
-        count = 2 * self.forward_layer.states
+        count = 2 * self.forward_layer.state_count
         if len(states) not in (0, count):
             raise ValueError(f"`initial_state`: expected {count} arrays for {self.label}; received {len(states)}")
         inputs = _nest.flatten(sequences) if has_symbolic(sequences) else [sequences]
@@ -180,13 +180,23 @@ class Bidirectional(Layer):
         """The mask goes on with sequences of outputs, and ends with last outputs."""
         output = mask if self.return_sequences else None
         outputs = [output, output] if self.merge_mode is None else [output]
-        outputs += [None] * (2 * self.forward_layer.states if self.return_state else 0)
+        outputs += [None] * (2 * self.forward_layer.state_count if self.return_state else 0)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def reset_states(self) -> None:
-        """Accepted for Keras's scripts; every batch starts from zeros here."""
+    @property
+    def states(self) -> tuple[_core.Parameter, ...] | None:
+        """What a stateful layer carries from batch to batch, the forward states first; see `LSTM`."""
+        forth, back = self.forward_layer.states, self.backward_layer.states
+        return None if forth is None or back is None else (*forth, *back)
 
-    reset_state = reset_states
+    def reset_state(self) -> None:
+        """Sets the states that a stateful layer carries to zero; without effect on other layers."""
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    def reset_states(self) -> None:
+        """Keras's older name of `reset_state`."""
+        self.reset_state()
 
 
 def _renamed(layer: Recurrent, prefix: str, **changes: Any) -> Recurrent:

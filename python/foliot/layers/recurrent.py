@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from foliot import _nest, activations, initializers
+from foliot import _core, _nest, activations, initializers
 from foliot._checks import check_choice, check_flag, check_integer, check_number
-from foliot._graph import Shape
+from foliot._graph import Shape, SymbolicTensor
 from foliot.layers.arguments import draw_seed
 from foliot.layers.base import Layer, has_symbolic, set_weight_options
 
-_FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "unroll")
+_FLAGS = ("use_bias", "return_sequences", "return_state", "go_backwards", "stateful", "unroll")
 
 
 def _arguments(scope: dict[str, Any]) -> dict[str, Any]:
@@ -20,13 +20,8 @@ def _arguments(scope: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in scope.items() if name not in ("self", "__class__")} | kwargs
 
 
-def _without_legacy(own: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
     """The remaining keyword arguments without Keras's options that foliot knows one value of."""
-    if own["stateful"]:
-        raise ValueError(
-            "`stateful`: expected False, for states are not carried from batch to batch; received True. "
-            "Take the states with return_state=True and pass them as initial_state="
-        )
     if rest.get("time_major"):
         raise ValueError("`time_major`: expected False, for arrays are (batch, time, features); received True")
     if rest.get("implementation", 2) not in (0, 1, 2):
@@ -46,7 +41,7 @@ class Recurrent(Layer):
     #: How many blocks of `units` columns the kernels hold.
     gates: ClassVar[int]
     #: How many states are carried from step to step.
-    states: ClassVar[int] = 1
+    state_count: ClassVar[int] = 1
 
     activation: Any
     use_bias: bool
@@ -54,6 +49,7 @@ class Recurrent(Layer):
     return_sequences: bool
     return_state: bool
     go_backwards: bool
+    stateful: bool
     seed: int | None
 
     def __init__(self, arguments: dict[str, Any]) -> None:
@@ -63,7 +59,7 @@ class Recurrent(Layer):
             for name in (*type(self).signature_names(), "zero_output_for_mask")
             if name in arguments
         }
-        super().__init__(activity_regularizer=own.pop("activity_regularizer"), **_without_legacy(own, arguments))
+        super().__init__(activity_regularizer=own.pop("activity_regularizer"), **_without_legacy(arguments))
         self.units = check_integer("units", own["units"], minimum=1)
         self.activation = activations.get(own["activation"], "activation")
         if self.gates > 1:
@@ -72,12 +68,15 @@ class Recurrent(Layer):
             setattr(self, name, check_flag(name, own[name]))
         self.passes_mask = self.return_sequences
         self.zero_output_for_mask = check_flag("zero_output_for_mask", own.get("zero_output_for_mask", False))
-        self.stateful = False
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
         self.dropout = check_number("dropout", own["dropout"], minimum=0, below=1)
         self.recurrent_dropout = check_number("recurrent_dropout", own["recurrent_dropout"], minimum=0, below=1)
         self.seed = own["seed"]
         self._seed = draw_seed(self.seed)
+        #: What a stateful layer carries from batch to batch, `(batch, units)` for each state: `numpy()` and `assign()`
+        #: read and set it. None for a layer that is not stateful, or not built. As in Keras it counts neither among the
+        #: weights nor in files.
+        self.states: list[_core.Parameter] | None = None
 
     @classmethod
     def signature_names(cls) -> tuple[str, ...]:
@@ -97,6 +96,23 @@ class Recurrent(Layer):
         self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
         if self.use_bias:
             self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
+        if self.stateful:
+            zeros = np.zeros((_static_batch(self.label, input_shape), self.units), dtype=np.float32)
+            self.states = [_core.Parameter("rnn_state", zeros) for _ in range(self.state_count)]
+
+    def unbuild(self) -> None:
+        super().unbuild()
+        self.states = None
+
+    def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
+        if self.stateful:
+            batch = _static_batch(self.label, inputs[0].shape)
+            if self.states is not None and self.states[0].shape[0] != batch:
+                raise ValueError(
+                    f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
+                    f"states; received {batch} rows"
+                )
+        return super().connect(inputs, training)
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gates * self.units,)
@@ -107,7 +123,7 @@ class Recurrent(Layer):
     @property
     def state_size(self) -> int | list[int]:
         """Size of the state, or of each of several."""
-        return self.units if self.states == 1 else [self.units] * self.states
+        return self.units if self.state_count == 1 else [self.units] * self.state_count
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
@@ -117,13 +133,13 @@ class Recurrent(Layer):
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
         state: Shape = (input_shape[0], self.units)
         output = (*input_shape[:2], self.units) if self.return_sequences else state
-        return [output] + [state] * (self.states if self.return_state else 0)
+        return [output] + [state] * (self.state_count if self.return_state else 0)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         outputs = super().infer(shapes[:1])
-        if len(shapes) not in (1, 1 + self.states):
+        if len(shapes) not in (1, 1 + self.state_count):
             raise ValueError(
-                f"`initial_state`: expected {self.states} array{'s'[: self.states - 1]} for {self.label}; "
+                f"`initial_state`: expected {self.state_count} array{'s'[: self.state_count - 1]} for {self.label}; "
                 f"received {len(shapes) - 1}"
             )
         batch = shapes[0][0]
@@ -159,12 +175,30 @@ class Recurrent(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask goes on with a sequence of outputs, and ends with the last output."""
         output = mask if self.return_sequences else None
-        return [output] + [None] * self.states if self.return_state else output
+        return [output] + [None] * self.state_count if self.return_state else output
+
+    def carried_states(self) -> Sequence[_core.Parameter]:
+        return self.states or ()
+
+    def reset_state(self) -> None:
+        """Sets the states that a stateful layer carries to zero; without effect on other layers.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import GRU
+            >>> layer = GRU(4, stateful=True, return_sequences=True)
+            >>> x = np.random.default_rng(0).normal(size=(2, 6, 3))
+            >>> pieces = layer(x[:, :4]), layer(x[:, 4:])
+            >>> layer.reset_state()
+            >>> bool((np.concatenate(pieces, axis=1) == layer(x)).all())
+            True
+        """
+        for state in self.states or ():
+            state.assign(np.zeros(state.shape, dtype=np.float32))
 
     def reset_states(self) -> None:
-        """Accepted for Keras's scripts; every batch starts from zeros here."""
-
-    reset_state = reset_states
+        """Keras's older name of `reset_state`."""
+        self.reset_state()
 
     def to_spec(self) -> dict[str, Any]:
         spec = {
@@ -194,6 +228,16 @@ class Recurrent(Layer):
         self._seed = seeds["dropout"]
 
 
+def _static_batch(label: str, shape: Shape) -> int:
+    """The size of the batch that a stateful layer needs to know."""
+    if shape[0] is None:
+        raise ValueError(
+            f"`stateful`: expected an input with a fixed batch size for {label}, as in Input(batch_shape=(32, None, 8))"
+            f"; received shape {shape}"
+        )
+    return shape[0]
+
+
 class SimpleRNN(Recurrent):
     """The plain recurrent layer: `h = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
@@ -216,7 +260,8 @@ class SimpleRNN(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         seed: Seed of the dropout masks; None draws one.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
@@ -293,7 +338,8 @@ class LSTM(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states h and c too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
@@ -315,7 +361,7 @@ class LSTM(Recurrent):
 
     kind = "lstm"
     gates = 4
-    states = 2
+    state_count = 2
 
     def __init__(
         self,
@@ -385,7 +431,8 @@ class GRU(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         reset_after: Whether the reset gate acts after the recurrent product.
         use_cudnn: Accepted for Keras's scripts; changes nothing.

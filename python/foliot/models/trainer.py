@@ -68,7 +68,8 @@ class Trainer(CompiledNetwork):
                 `batch_size` is its own then.
             y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names. None for a
                 source of batches, as `sample_weight`.
-            batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
+            batch_size: Rows per training step; None is 32, or the size that stateful layers were built for. The last
+                batch of an epoch holds what is left, which stateful layers do not take.
             epochs: The epoch to stop at.
             verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
                 a notebook and 2 elsewhere.
@@ -76,7 +77,8 @@ class Trainer(CompiledNetwork):
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
                 epoch.
-            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
+            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch. Turn it off
+                for stateful layers, where a row goes on in the next batch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows; for several outputs one array for all, a list, or a dict by output name.
             initial_epoch: The epoch to start at, for training that goes on.
@@ -98,6 +100,10 @@ class Trainer(CompiledNetwork):
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(sorted(kwargs))}")
         batch_size = _check_batch_size("batch_size", batch_size)
+        if validation_batch_size is None:
+            validation_batch_size = batch_size
+        else:
+            validation_batch_size = check_integer("validation_batch_size", validation_batch_size, minimum=1)
         epochs = check_integer("epochs", epochs, minimum=0)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         steps = None if steps_per_epoch is None else check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
@@ -108,7 +114,6 @@ class Trainer(CompiledNetwork):
         validation_steps = (
             None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1)
         )
-        validation_batch_size = _check_batch_size("validation_batch_size", validation_batch_size, batch_size)
         validation_split = check_number("validation_split", validation_split, minimum=0, below=1)
         seed_and_pass = self._next_shuffle if shuffle else None
         training: Feed
@@ -123,13 +128,16 @@ class Trainer(CompiledNetwork):
                 last = _split(data.rows, validation_split)
                 # Class weights belong to training; the user's sample weights to both.
                 kept = data if class_weight is None else Data(data.inputs, data.targets, [None] * len(data.targets))
-                validation = ArrayFeed(kept, Batches(last, data.rows, validation_batch_size, validation_steps))
-            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass))
+                size = self._rows_per_batch("validation_split", validation_batch_size, data.rows - last)
+                validation = ArrayFeed(kept, Batches(last, data.rows, size, validation_steps))
+            size = self._rows_per_batch("x", batch_size, last)
+            training = ArrayFeed(data, Batches(0, last, size, steps, seed_and_pass))
         if is_stream(validation_data):
             validation = self._stream("validation_data", validation_data, validation_steps)
         elif validation_data is not None:
             data = self._validation_data(validation_data)
-            validation = ArrayFeed(data, Batches(0, data.rows, validation_batch_size, validation_steps))
+            size = self._rows_per_batch("validation_data", validation_batch_size, data.rows)
+            validation = ArrayFeed(data, Batches(0, data.rows, size, validation_steps))
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
         self.history = history = _find(callbacks, History) or History()
@@ -195,6 +203,22 @@ class Trainer(CompiledNetwork):
                     break
         return dict(logs)
 
+    def _rows_per_batch(self, argument: str, given: int | None, rows: int, default: int = _BATCH_SIZE) -> int:
+        """The rows of each batch of an array with `rows` rows; stateful layers know one size only."""
+        states = [layer.carried_states() for layer in self.stateful_layers()]
+        if not states or not rows:
+            return default if given is None else given
+        fixed = states[0][0].shape[0]
+        size = fixed if given is None else min(given, rows)
+        if size != fixed:
+            raise value_error("batch_size", f"{fixed}, the rows for which stateful layers carry states", size)
+        if rows % fixed:
+            raise ValueError(
+                f"`{argument}`: expected a multiple of {fixed} rows, for which stateful layers carry states; "
+                f"received {rows} rows"
+            )
+        return size
+
     def _validation_data(self, validation_data: Any) -> Data:
         if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
             raise value_error("validation_data", "(x, y) or (x, y, sample_weight)", validation_data)
@@ -220,7 +244,7 @@ class Trainer(CompiledNetwork):
         Args:
             x: The inputs, or a source of batches as in `fit`.
             y: The targets.
-            batch_size: Rows per batch, 32 if None.
+            batch_size: Rows per batch; None is 32, or the size that stateful layers were built for.
             verbose: As in `fit`.
             sample_weight: Weights of the rows.
             steps: How many batches to take, all if None.
@@ -240,7 +264,7 @@ class Trainer(CompiledNetwork):
             feed = self._stream("x", x, steps)
         else:
             data = self._data(x, y, sample_weight)
-            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
+            feed = ArrayFeed(data, Batches(0, data.rows, self._rows_per_batch("x", batch_size, data.rows), steps))
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             logs = self._test(feed, hooks)
         return self._answer(logs, return_dict)
@@ -279,7 +303,7 @@ class Trainer(CompiledNetwork):
         Returns:
             A float32 array, or a list or dict of them as the model's outputs are.
         """
-        batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
+        batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         shown = resolve_verbose(verbose, without_terminal=0)
         feed: Feed
@@ -289,7 +313,8 @@ class Trainer(CompiledNetwork):
         else:
             named, shapes = self._input_arrays("x", x)
             inputs = [array for _, array in named]
-            feed = ArrayFeed(Data(inputs, [], []), Batches(0, len(inputs[0]), batch_size, steps))
+            size = self._rows_per_batch("x", batch_size, len(inputs[0]), _PREDICT_BATCH_SIZE)
+            feed = ArrayFeed(Data(inputs, [], []), Batches(0, len(inputs[0]), size, steps))
         program = self._part().program
         parts: list[list[Array]] = []
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
@@ -361,8 +386,8 @@ def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:
     return next((callback for callback in CallbackList(callbacks).callbacks if isinstance(callback, kind)), None)
 
 
-def _check_batch_size(argument: str, value: Any, default: int = _BATCH_SIZE) -> int:
-    return default if value is None else check_integer(argument, value, minimum=1)
+def _check_batch_size(argument: str, value: Any) -> int | None:
+    return None if value is None else check_integer(argument, value, minimum=1)
 
 
 def _check_validation_freq(value: Any) -> Any:
