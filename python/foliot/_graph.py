@@ -157,9 +157,18 @@ class Graph:
         """The layers that have weights of their own, those inside other layers included."""
         return list(dict.fromkeys(entry.layer for layer in self.layers for entry in layer.weight_entries()))
 
+    @functools.cached_property
+    def opened(self) -> list[Layer]:
+        """The layers that run, those inside other layers included, each once."""
+        return list(dict.fromkeys(_running(self.nodes)))
+
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The outputs' shapes if the inputs have the given ones."""
         return infer_shapes(self.nodes, shapes, self.outputs, self.inputs)
+
+
+def _running(nodes: Sequence[Node]) -> list[Layer]:
+    return [layer for node in nodes for layer in ([node.layer] if node.body is None else _running(node.body.nodes))]
 
 
 @dataclass(frozen=True)
@@ -169,16 +178,18 @@ class Assembly:
     graph: str
     weights: list[Weight]
     input_dtypes: list[DType]
+    #: What stateful layers carry from batch to batch.
+    states: list[_core.Parameter]
 
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
 
     def identity(self) -> tuple[Any, ...]:
-        """Equal for assemblies whose programs compute the same with the same weights, which compare by identity."""
-        return self.graph, [weight.parameter for weight in self.weights]
+        """Equal for assemblies whose programs compute the same on the same weights and states, compared by identity."""
+        return self.graph, [weight.parameter for weight in self.weights], self.states
 
     def program(self) -> _core.Program:
-        return _core.Program(self.graph, [weight.parameter for weight in self.weights])
+        return _core.Program(self.graph, [weight.parameter for weight in self.weights], self.states)
 
 
 def nodes_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[Node]:
@@ -306,9 +317,12 @@ def assemble(
     entries: list[dict[str, Any]] = []
     places: dict[SymbolicTensor, list[int]] = {}
     weights: dict[Weight, int] = {}
+    states: dict[_core.Parameter, int] = {}
     names: dict[str, int] = {}
 
-    def add(name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int]) -> int:
+    def add(
+        name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int], carried: Sequence[int] = ()
+    ) -> int:
         count = names[name] = names.get(name, 0) + 1
         entries.append(
             {
@@ -316,6 +330,7 @@ def assemble(
                 "layer": layer,
                 "inputs": reads,
                 "parameters": parameters,
+                "states": list(carried),
             }
         )
         return len(entries) - 1
@@ -332,7 +347,8 @@ def assemble(
         if use and "seed" in described:
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
-        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters)
+        carried = [states.setdefault(state, len(states)) for state in layer.carried_states()]
+        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
@@ -350,7 +366,7 @@ def assemble(
             place = [add(f"{tensor.name}_again", linear, [place], []), 0]
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
-    return Assembly(json.dumps(graph), list(weights), list(dtypes))
+    return Assembly(json.dumps(graph), list(weights), list(dtypes), list(states))
 
 
 def _input_dtype(tensor: SymbolicTensor, nodes: Sequence[Node]) -> DType:

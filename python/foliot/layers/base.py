@@ -427,6 +427,10 @@ class Layer(Configurable):
         if "_entries" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() before anything else")
 
+    def carried_states(self) -> Sequence[_core.Parameter]:
+        """What the layer takes from one batch to the next: the states of a stateful recurrent layer."""
+        return ()
+
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         """Applies the layer to symbolic tensors, building it if need be."""
         if self.is_traced():
@@ -525,11 +529,11 @@ class Layer(Configurable):
         self.check_input(arrays[0].shape)
         masks = [None if mask is None else _arrays.mask("mask", mask, arrays[0].shape[:2])] + [None] * (len(arrays) - 1)
         shapes, masked = [array.shape for array in arrays], [value is not None for value in masks]
-        if self.sublayers():
+        if self.is_traced():
             assembly = self._assemble_alone(shapes, masked)
             return self.run_alone(assembly.identity(), assembly.program, arrays, masks, training)
         # Writing the graph takes longer than many a small layer computes.
-        identity = (shapes, masked, self.name, self.to_spec(), self.weights)
+        identity = (shapes, masked, self.name, self.to_spec(), self.weights, self.carried_states())
         return self.run_alone(identity, lambda: self._assemble_alone(shapes, masked).program(), arrays, masks, training)
 
     def _assemble_alone(self, shapes: list[tuple[int, ...]], masked: list[bool]) -> Assembly:

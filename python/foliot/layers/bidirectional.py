@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from foliot import _nest
+from foliot import _core, _nest
 from foliot._checks import check_choice, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
@@ -178,10 +178,20 @@ class Bidirectional(Layer):
         outputs += [None] * (2 * len(self.forward_layer.cell.state_form) if self.return_state else 0)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def reset_states(self) -> None:
-        """Accepted for Keras's scripts; every batch starts from zeros here."""
+    @property
+    def states(self) -> tuple[_core.Parameter, ...] | None:
+        """What a stateful layer carries from batch to batch, the forward states first; see `LSTM`."""
+        forth, back = self.forward_layer.states, self.backward_layer.states
+        return None if forth is None or back is None else (*forth, *back)
 
-    reset_state = reset_states
+    def reset_state(self) -> None:
+        """Sets the states that a stateful layer carries to zero; without effect on other layers."""
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    def reset_states(self) -> None:
+        """Keras's older name of `reset_state`."""
+        self.reset_state()
 
 
 def _renamed(layer: RNN, prefix: str, **changes: Any) -> RNN:

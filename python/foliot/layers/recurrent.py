@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from foliot import _nest
+import numpy as np
+
+from foliot import _core, _nest
 from foliot._checks import check_choice, check_flag
 from foliot._graph import Shape, SymbolicTensor
 from foliot.layers.base import Layer, base_name, has_symbolic
@@ -24,7 +26,7 @@ from foliot.layers.recurrent_cells import (
     without_implementation,
 )
 
-_FLAGS = ("return_sequences", "return_state", "go_backwards", "unroll", "zero_output_for_mask")
+_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
 
 
 def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +59,8 @@ class RNN(Layer):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states too, of a stack a list for each cell.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         zero_output_for_mask: Whether the output of a masked step is 0 instead of the output before it.
         **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, and Keras's older `input_shape`,
@@ -87,6 +90,7 @@ class RNN(Layer):
     return_sequences: bool
     return_state: bool
     go_backwards: bool
+    stateful: bool
     unroll: bool
     zero_output_for_mask: bool
 
@@ -101,23 +105,18 @@ class RNN(Layer):
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
-        if stateful:
-            raise ValueError(
-                "`stateful`: expected False, for states are not carried from batch to batch; received True. "
-                "Take the states with return_state=True and pass them as initial_state="
-            )
         given = locals()
         super().__init__(**_without_legacy(kwargs))
         self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
-        self.stateful = stateful
         for name in _FLAGS:
             setattr(self, name, check_flag(name, given[name]))
         self.passes_mask = self.return_sequences
+        self._states: list[_core.Parameter] | None = None
         # One layer for each cell of a stack; these are the nodes that run.
         self._inner: list[RNN] = []
         if self.is_traced():
             cells = self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
-            self._inner = [RNN(one, name=f"{self.name}_{one.name}") for one in cells]
+            self._inner = [RNN(one, stateful=self.stateful, name=f"{self.name}_{one.name}") for one in cells]
             self._reverse = Reverse(name=f"{self.name}_reverse")
         if not self._trainable:
             self.trainable = False  # of the cell too
@@ -147,6 +146,16 @@ class RNN(Layer):
 
     def _build(self, input_shape: Shape) -> None:
         self.cell.build((input_shape[0], *input_shape[2:]))
+        if self.stateful:
+            batch = _static_batch(self.label, input_shape)
+            zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
+            self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
+
+    def unbuild(self) -> None:
+        super().unbuild()
+        self._states = None
+        for layer in self._inner:
+            layer.unbuild()
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
@@ -200,6 +209,13 @@ class RNN(Layer):
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         if self.is_traced():
             self.check_input(inputs[0].shape)
+        if self.stateful:
+            batch = _static_batch(self.label, inputs[0].shape)
+            if self.states is not None and self.states[0].shape[0] != batch:
+                raise ValueError(
+                    f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
+                    f"states; received {batch} rows"
+                )
         outputs = super().connect(inputs, training)
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
@@ -231,10 +247,40 @@ class RNN(Layer):
         output = mask if self.return_sequences else None
         return [output] + [None] * len(self.cell.state_form) if self.return_state else output
 
-    def reset_states(self) -> None:
-        """Accepted for Keras's scripts; every batch starts from zeros here."""
+    @property
+    def states(self) -> list[_core.Parameter] | None:
+        """What a stateful layer carries from batch to batch, `(batch, units)` for each state; a stack's in a row.
 
-    reset_state = reset_states
+        `numpy()` and `assign()` read and set a state. None for a layer that is not stateful, or not built. As in Keras
+        states count neither among the weights nor in files.
+        """
+        if not self._inner:
+            return self._states
+        parts = [layer.states for layer in self._inner]
+        return None if None in parts else [state for part in parts for state in part or ()]
+
+    def carried_states(self) -> Sequence[_core.Parameter]:
+        return self._states or ()
+
+    def reset_state(self) -> None:
+        """Sets the states that a stateful layer carries to zero; without effect on other layers.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import GRU
+            >>> layer = GRU(4, stateful=True, return_sequences=True)
+            >>> x = np.random.default_rng(0).normal(size=(2, 6, 3))
+            >>> pieces = layer(x[:, :4]), layer(x[:, 4:])
+            >>> layer.reset_state()
+            >>> bool((np.concatenate(pieces, axis=1) == layer(x)).all())
+            True
+        """
+        for state in self.states or ():
+            state.assign(np.zeros(state.shape, dtype=np.float32))
+
+    def reset_states(self) -> None:
+        """Keras's older name of `reset_state`."""
+        self.reset_state()
 
     def to_spec(self) -> dict[str, Any]:
         if not isinstance(self.cell, Cell):
@@ -311,6 +357,16 @@ class Recurrent(RNN):
         return super(RNN, cls).from_config(config)
 
 
+def _static_batch(label: str, shape: Shape) -> int:
+    """The size of the batch that a stateful layer needs to know."""
+    if shape[0] is None:
+        raise ValueError(
+            f"`stateful`: expected an input with a fixed batch size for {label}, as in Input(batch_shape=(32, None, 8))"
+            f"; received shape {shape}"
+        )
+    return shape[0]
+
+
 class SimpleRNN(Recurrent):
     """The plain recurrent layer: `h = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
@@ -333,7 +389,8 @@ class SimpleRNN(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         seed: Seed of the dropout masks; None draws one.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
@@ -409,7 +466,8 @@ class LSTM(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states h and c too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
@@ -489,7 +547,8 @@ class GRU(Recurrent):
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Must be False.
+        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
+            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         reset_after: Whether the reset gate acts after the recurrent product.
         use_cudnn: Accepted for Keras's scripts; changes nothing.

@@ -72,6 +72,8 @@ class TimeDistributed(Layer):
                 raise value_error("layer", "a layer without BatchNormalization, which belongs outside", layer)
             if isinstance(part, Embedding) and (part.mask_zero or part is not layer):
                 raise value_error("layer", "an Embedding without mask_zero, or a layer of numbers", layer)
+            if getattr(part, "stateful", False):
+                raise value_error("layer", "a layer that is not stateful: each time step is a sample of its own", layer)
             if part.activity_regularizer is not None:
                 raise value_error("layer", "a layer without activity_regularizer: TimeDistributed takes it", layer)
         self.layer = layer

@@ -141,12 +141,12 @@ class Model(Trainer):
                 needed for a model made from inputs and outputs.
         """
         if not self.inputs and not self._in_own_build:
-            self._build_for(*split_shapes("input_shape", input_shape))
+            self._build_for(*split_shapes("input_shape", input_shape), keeps_batch=True)
 
     def _form_for(self, x: Any) -> Any:
         return _nest.simplify(form_of(x))
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape]) -> None:
+    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
         if not self.is_traced():
             raise NotImplementedError(
                 f"{type(self).__name__} has no graph: define call(self, inputs), or use Sequential or "
@@ -157,7 +157,7 @@ class Model(Trainer):
                 return
             names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
             tensors = [
-                InputLayer(batch_shape=(None, *shape[1:]), name=name or None).output
+                InputLayer(batch_shape=shape if keeps_batch else (None, *shape[1:]), name=name or None).output
                 for name, shape in zip(names, shapes, strict=True)
             ]
             fresh = [layer for layer in self.layers if not layer.built]
@@ -220,9 +220,16 @@ class Model(Trainer):
         print_summary(self, line_length, print_fn, check_flag("expand_nested", expand_nested))
 
     def reset_states(self) -> None:
-        """Accepted for Keras's scripts; every batch starts from zero states here."""
+        """Sets what stateful layers carry from batch to batch to zero.
 
-    reset_state = reset_states
+        Keras 3 has this on layers only, older versions on models too.
+        """
+        for layer in self.stateful_layers():
+            layer.reset_state()
+
+    def reset_state(self) -> None:
+        """The same as `reset_states`."""
+        self.reset_states()
 
     # Files
 

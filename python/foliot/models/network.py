@@ -11,6 +11,7 @@ from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
+from foliot.layers.recurrent import RNN
 from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
 from foliot.models import sequences
@@ -134,6 +135,11 @@ class Network(Layer):
             self._graph = Graph(self.inputs, self.outputs)
         return self._graph
 
+    def stateful_layers(self) -> list[RNN]:
+        """The layers that carry states from batch to batch, those inside other layers included."""
+        layers = self.graph.opened if self.inputs else []
+        return [layer for layer in layers if isinstance(layer, RNN) and layer.stateful]
+
     def _part(self, outputs: Sequence[int] | None = None, masked: Sequence[bool] = ()) -> Compiled:
         """The native program for the outputs at the given positions, all by default.
 
@@ -168,8 +174,11 @@ class Network(Layer):
         """The nest in which a model without inputs yet takes the given arrays: a single one."""
         return None
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape]) -> None:
-        """Builds a model whose inputs were not declared, for arrays of the given shapes in a nest of the given form."""
+    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
+        """Builds a model whose inputs were not declared, for arrays of the given shapes in a nest of the given form.
+
+        Their batch axis counts with `keeps_batch` only.
+        """
         raise NotImplementedError
 
     @property

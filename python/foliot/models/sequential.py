@@ -152,11 +152,11 @@ class Sequential(Model):
     def _form_for(self, x: Any) -> Any:
         return None
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape]) -> None:
+    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
         if self._layers:
             # With the size of the batch, so that the message shows the shape that the user knows.
             self._layers[0].check_input(shapes[0])
-        self.build((None, *shapes[0][1:]))
+        self.build(shapes[0] if keeps_batch else (None, *shapes[0][1:]))
 
     def check_input(self, shape: Shape) -> None:
         if self._layers:

@@ -76,7 +76,8 @@ class Trainer(CompiledNetwork):
                 `tf.data.Dataset` or any other iterable; `batch_size` is its own then.
             y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names. None for a
                 source of batches, as `sample_weight`.
-            batch_size: Rows per training step, 32 if None. The last batch of an epoch holds what is left.
+            batch_size: Rows per training step; None is 32, or the size that stateful layers were built for. The last
+                batch of an epoch holds what is left, which stateful layers do not take.
             epochs: The epoch to stop at.
             verbose: 1 draws a progress line, 2 prints one line per epoch, 0 nothing; `'auto'` is 1 on a terminal or in
                 a notebook and 2 elsewhere.
@@ -84,7 +85,8 @@ class Trainer(CompiledNetwork):
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
                 epoch. Its `x` may have rows of different lengths.
-            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch.
+            shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch. Turn it off
+                for stateful layers, where a row goes on in the next batch.
             class_weight: Weights of the classes by class index.
             sample_weight: Weights of the rows; for several outputs one array for all, a list, or a dict by output name.
             initial_epoch: The epoch to start at, for training that goes on.
@@ -113,6 +115,10 @@ class Trainer(CompiledNetwork):
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(sorted(kwargs))}")
         batch_size = _check_batch_size("batch_size", batch_size)
+        if validation_batch_size is None:
+            validation_batch_size = batch_size
+        else:
+            validation_batch_size = check_integer("validation_batch_size", validation_batch_size, minimum=1)
         epochs = check_integer("epochs", epochs, minimum=0)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         steps = None if steps_per_epoch is None else check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
@@ -123,7 +129,6 @@ class Trainer(CompiledNetwork):
         validation_steps = (
             None if validation_steps is None else check_integer("validation_steps", validation_steps, minimum=1)
         )
-        validation_batch_size = _check_batch_size("validation_batch_size", validation_batch_size, batch_size)
         validation_split = check_number("validation_split", validation_split, minimum=0, below=1)
         seed_and_pass = self._next_shuffle if shuffle else None
         training: Feed
@@ -146,14 +151,17 @@ class Trainer(CompiledNetwork):
                 last = _split(data.rows, validation_split)
                 # Class weights belong to training; the user's sample weights to both.
                 kept = data if class_weight is None else replace(data, sample_weights=[None] * len(data.targets))
-                validation = ArrayFeed(kept, Batches(last, data.rows, validation_batch_size, validation_steps))
-            sizes = self._bucket_lengths(data) if check_flag("bucket_by_length", bucket_by_length) else None
-            training = ArrayFeed(data, Batches(0, last, batch_size, steps, seed_and_pass, sizes))
+                size = self._rows_per_batch("validation_split", validation_batch_size, data.rows - last)
+                validation = ArrayFeed(kept, Batches(last, data.rows, size, validation_steps))
+            lengths_of_rows = self._bucket_lengths(data) if check_flag("bucket_by_length", bucket_by_length) else None
+            size = self._rows_per_batch("x", batch_size, last)
+            training = ArrayFeed(data, Batches(0, last, size, steps, seed_and_pass, lengths_of_rows))
         if is_stream(validation_data):
             validation = self._stream("validation_data", validation_data, validation_steps)
         elif validation_data is not None:
             data = self._validation_data(validation_data)
-            validation = ArrayFeed(data, Batches(0, data.rows, validation_batch_size, validation_steps))
+            size = self._rows_per_batch("validation_data", validation_batch_size, data.rows)
+            validation = ArrayFeed(data, Batches(0, data.rows, size, validation_steps))
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
         self.history = history = _find(callbacks, History) or History()
@@ -241,6 +249,22 @@ class Trainer(CompiledNetwork):
                 ids[node["inputs"][0][0]] = True
         return sequences.bucket_lengths("bucket_by_length", data.inputs, data.masks, ids)
 
+    def _rows_per_batch(self, argument: str, given: int | None, rows: int, default: int = _BATCH_SIZE) -> int:
+        """The rows of each batch of an array with `rows` rows; stateful layers know one size only."""
+        states = [layer.carried_states() for layer in self.stateful_layers()]
+        if not states or not rows:
+            return default if given is None else given
+        fixed = states[0][0].shape[0]
+        size = fixed if given is None else min(given, rows)
+        if size != fixed:
+            raise value_error("batch_size", f"{fixed}, the rows for which stateful layers carry states", size)
+        if rows % fixed:
+            raise ValueError(
+                f"`{argument}`: expected a multiple of {fixed} rows, for which stateful layers carry states; "
+                f"received {rows} rows"
+            )
+        return size
+
     def _validation_data(self, validation_data: Any) -> Data:
         if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
             raise value_error("validation_data", "(x, y) or (x, y, sample_weight)", validation_data)
@@ -268,7 +292,7 @@ class Trainer(CompiledNetwork):
         Args:
             x: The inputs, or a source of batches as in `fit`.
             y: The targets.
-            batch_size: Rows per batch, 32 if None.
+            batch_size: Rows per batch; None is 32, or the size that stateful layers were built for.
             verbose: As in `fit`.
             sample_weight: Weights of the rows.
             steps: How many batches to take, all if None.
@@ -289,7 +313,7 @@ class Trainer(CompiledNetwork):
             feed = self._stream("x", x, steps)
         else:
             data = self._data(x, y, sample_weight, lengths=lengths)
-            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
+            feed = ArrayFeed(data, Batches(0, data.rows, self._rows_per_batch("x", batch_size, data.rows), steps))
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             logs = self._test(feed, hooks)
         return self._answer(logs, return_dict)
@@ -331,7 +355,7 @@ class Trainer(CompiledNetwork):
         Returns:
             A float32 array, or a list or dict of them as the model's outputs are.
         """
-        batch_size = _check_batch_size("batch_size", batch_size, _PREDICT_BATCH_SIZE)
+        batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         shown = resolve_verbose(verbose, without_terminal=0)
         feed: Feed
@@ -341,7 +365,8 @@ class Trainer(CompiledNetwork):
             shapes: list[Shape] = []
         else:
             data, shapes = self._input_data("x", x, lengths)
-            feed = ArrayFeed(data, Batches(0, data.rows, batch_size, steps))
+            size = self._rows_per_batch("x", batch_size, data.rows, _PREDICT_BATCH_SIZE)
+            feed = ArrayFeed(data, Batches(0, data.rows, size, steps))
         parts: list[list[Array]] = []
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:
             hooks.on_predict_begin()
@@ -413,8 +438,8 @@ def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:
     return next((callback for callback in CallbackList(callbacks).callbacks if isinstance(callback, kind)), None)
 
 
-def _check_batch_size(argument: str, value: Any, default: int = _BATCH_SIZE) -> int:
-    return default if value is None else check_integer(argument, value, minimum=1)
+def _check_batch_size(argument: str, value: Any) -> int | None:
+    return None if value is None else check_integer(argument, value, minimum=1)
 
 
 def _check_validation_freq(value: Any) -> Any:

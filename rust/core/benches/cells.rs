@@ -70,7 +70,7 @@ fn program(cell: &Cell, features: usize, units: usize) -> Program {
         let values = wave(shape.iter().product(), scale);
         Arc::new(Parameter::new(name, shape, values).expect("the values fill the shape"))
     });
-    let mut program = Program::new(&graph.to_string(), parameters.to_vec()).expect("the graph is valid");
+    let mut program = Program::new(&graph.to_string(), parameters.to_vec(), &[]).expect("the graph is valid");
     let training = json!({
         "losses": [{"loss": {"kind": "mean_squared_error"}, "reduction": "sum_over_batch_size"}],
         "loss_weights": null, "metrics": [[]], "weighted_metrics": [[]]

@@ -7,6 +7,56 @@ use crate::optimizers::{Optimizer, WeightState};
 use crate::parameter::Parameter;
 use crate::tensor::{Shape, Span};
 use crate::{Error, Result};
+use std::ops::Deref;
+
+/// How many items a [`Few`] holds without memory of its own.
+const FEW: usize = 8;
+
+/// A list that is almost always short and then asks for no memory: a stream makes calls for every time step.
+pub struct Few<T> {
+    /// The items, and the first one again where there are fewer than the room is for.
+    short: Option<[T; FEW]>,
+    len: usize,
+    /// All of them where they are too many.
+    long: Vec<T>,
+}
+
+impl<T: Copy> FromIterator<T> for Few<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut items = items.into_iter();
+        let mut few = Self { short: None, len: 0, long: Vec::new() };
+        let Some(first) = items.next() else { return few };
+        let mut short = [first; FEW];
+        few.len = 1;
+        while few.len < FEW {
+            let Some(item) = items.next() else { break };
+            short[few.len] = item;
+            few.len += 1;
+        }
+        match items.next() {
+            Some(next) => few.long = short.into_iter().chain([next]).chain(items).collect(),
+            None => few.short = Some(short),
+        }
+        few
+    }
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.short.as_ref().map_or(&self.long, |short| &short[..self.len])
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Few<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// A tensor of a plan: its shape and where its values, gradient and mask lie.
 #[derive(Clone, Debug)]
@@ -44,15 +94,18 @@ pub struct Call<'a> {
     /// What to compute.
     pub layer: &'a Layer,
     /// What it reads.
-    pub inputs: Vec<&'a Tensor>,
+    pub inputs: Few<&'a Tensor>,
     /// The embedding that makes its first input, where the two are one.
     pub folded: Option<Folded<'a>>,
     /// What it writes.
-    pub outputs: Vec<&'a Tensor>,
+    pub outputs: Few<&'a Tensor>,
     /// Its weights.
-    pub parameters: Vec<&'a Parameter>,
+    pub parameters: Few<&'a Parameter>,
+    /// What a recurrent layer carries from call to call, an array (batch, units) for each state: it starts from it, unless
+    /// an input says otherwise, and leaves its final states there. Empty for a layer that starts anew.
+    pub states: Few<&'a Parameter>,
     /// Where to add the weights' gradients; none for frozen ones.
-    pub parameter_gradients: Vec<Option<Span>>,
+    pub parameter_gradients: Few<Option<Span>>,
     /// What the forward pass leaves for the backward pass (training), or its scratch memory.
     pub saved: Span,
     /// Scratch memory of the backward pass.
@@ -198,4 +251,17 @@ pub struct UpdateParameter<'a> {
 #[must_use]
 pub fn unsupported(name: &str, backend: &str, layer: &Layer) -> Error {
     Error::value(name, format!("a layer that the {backend} backend has"), format!("{layer:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Few;
+
+    #[test]
+    fn few_items_are_those_that_were_given() {
+        for len in 0..20_usize {
+            let few: Few<usize> = (0..len).collect();
+            assert!(few.iter().copied().eq(0..len) && few.len() == len);
+        }
+    }
 }

@@ -49,6 +49,10 @@ pub struct Node {
     pub inputs: Vec<TensorId>,
     /// Its weights: indices into [`Graph::parameters`].
     pub parameters: Vec<usize>,
+    /// Where a recurrent layer that is stateful starts from and leaves its final states: indices into the states that the
+    /// program is given. Empty for every other layer.
+    #[serde(default)]
+    pub states: Vec<usize>,
 }
 
 /// How one weight is trained.

@@ -227,7 +227,7 @@ impl Plan {
             }
         }
         for index in 0..nodes {
-            let workspace = backend.workspace(&self.call(graph, parameters, index, 0));
+            let workspace = backend.workspace(&self.call(graph, parameters, &[], index, 0));
             request(Target::Saved(index), workspace.saved, index, if backward { mirror(index) } else { index });
             if backward {
                 request(Target::Scratch(index), workspace.scratch, mirror(index), mirror(index));
@@ -267,9 +267,16 @@ impl Plan {
         })
     }
 
-    /// The call of a node.
+    /// The call of a node; `states` are those that it carries.
     #[must_use]
-    pub fn call<'a>(&'a self, graph: &'a Graph, parameters: &'a [Arc<Parameter>], index: usize, step: u32) -> Call<'a> {
+    pub fn call<'a>(
+        &'a self,
+        graph: &'a Graph,
+        parameters: &'a [Arc<Parameter>],
+        states: &'a [Arc<Parameter>],
+        index: usize,
+        step: u32,
+    ) -> Call<'a> {
         let node = &graph.nodes[index];
         Call {
             node: index,
@@ -279,6 +286,7 @@ impl Plan {
             folded: self.folded_into(graph, parameters, node),
             outputs: self.tensors[index].iter().collect(),
             parameters: node.parameters.iter().map(|&index| parameters[index].as_ref()).collect(),
+            states: states.iter().map(Arc::as_ref).collect(),
             parameter_gradients: node.parameters.iter().map(|&index| self.parameter_gradients[index]).collect(),
             saved: self.workspaces[index].0,
             scratch: self.workspaces[index].1,

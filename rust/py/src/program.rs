@@ -34,9 +34,15 @@ fn slice<'a>(rows: Option<&'a PyReadonlyArray1<'_, i64>>) -> PyResult<Option<&'a
 #[pymethods]
 impl Program {
     #[new]
-    fn new(py: Python<'_>, graph: &str, parameters: Vec<PyRef<'_, Parameter>>) -> PyResult<Self> {
-        let parameters = shared(&parameters);
-        let program = py.detach(|| program::Program::new(graph, parameters)).map_err(to_python)?;
+    #[pyo3(signature = (graph, parameters, states=Vec::new()))]
+    fn new(
+        py: Python<'_>,
+        graph: &str,
+        parameters: Vec<PyRef<'_, Parameter>>,
+        states: Vec<PyRef<'_, Parameter>>,
+    ) -> PyResult<Self> {
+        let (parameters, states) = (shared(&parameters), shared(&states));
+        let program = py.detach(|| program::Program::new(graph, parameters, &states)).map_err(to_python)?;
         Ok(Self(Mutex::new(program)))
     }
 

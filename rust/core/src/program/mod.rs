@@ -7,7 +7,7 @@ pub use record::Seen;
 
 use crate::backend::{Backend, Call, Update, UpdateParameter};
 use crate::cpu::Cpu;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
@@ -122,6 +122,10 @@ pub struct GradientReport {
 pub struct Program {
     graph: Graph,
     parameters: Vec<Arc<Parameter>>,
+    /// What each node carries from call to call.
+    carried: Vec<Vec<Arc<Parameter>>>,
+    /// What was carried before the call that runs.
+    carried_before: Vec<f32>,
     backend: Box<dyn Backend + Send>,
     plans: Vec<Plan>,
     training: Option<Training>,
@@ -137,12 +141,13 @@ pub struct Program {
 const PLANS: usize = 4;
 
 impl Program {
-    /// A program on the CPU.
+    /// A program on the CPU. `states` (batch, units) are those that stateful layers carry from call to call; they may be
+    /// shared with other programs, as weights are.
     ///
     /// # Errors
-    /// When the graph is not valid, weights are missing or have the wrong shape, or the environment asks for an instruction
+    /// When the graph is not valid, weights or states are missing or have the wrong shape, or the environment asks for an instruction
     /// set or a number of threads that cannot be.
-    pub fn new(graph: &str, parameters: Vec<Arc<Parameter>>) -> Result<Self> {
+    pub fn new(graph: &str, parameters: Vec<Arc<Parameter>>, states: &[Arc<Parameter>]) -> Result<Self> {
         let graph = Graph::parse(graph)?;
         let level = foliot_simd::active()
             .map_err(|error| Error::value("FOLIOT_ISA", "an instruction set of this CPU", error.to_string()))?;
@@ -152,14 +157,27 @@ impl Program {
             return Err(Error::value("parameters", expected, parameters.len().to_string()));
         }
         check_weights(&graph, &parameters)?;
+        let carried = graph.nodes.iter().map(|node| carried_by(node, states)).collect::<Result<_>>()?;
         let backend = Box::new(Cpu::new(level, graph.nodes.len())?);
         if let Some(node) = graph.nodes.iter().find(|node| !backend.supports(&node.layer)) {
             return Err(crate::backend::unsupported(&node.name, "CPU", &node.layer));
         }
         let loss = Mean::default();
         let (plans, losses, metrics) = (Vec::new(), Vec::new(), Vec::new());
-        let record = record::Record::default();
-        Ok(Self { graph, parameters, backend, plans, training: None, loss, losses, metrics, record })
+        let (carried_before, record) = (Vec::new(), record::Record::default());
+        Ok(Self {
+            graph,
+            parameters,
+            carried,
+            carried_before,
+            backend,
+            plans,
+            training: None,
+            loss,
+            losses,
+            metrics,
+            record,
+        })
     }
 
     /// The shapes of the outputs; `None` where the data decide.
@@ -212,7 +230,7 @@ impl Program {
     /// When the arrays do not fit the network.
     pub fn forward(&mut self, batch: Batch<'_>, training: bool, step: u32) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
         let plan = self.load(batch, training, Wanted::Nothing)?;
-        self.run(plan, batch.rows, step)?;
+        self.carry(|program| program.run(plan, batch.rows, step))?;
         if training {
             self.settle(plan, step);
         }
@@ -234,11 +252,14 @@ impl Program {
     ) -> Result<Vec<f64>> {
         let plan = self.load(batch, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
-        let loss = self.differentiate(plan, step, batch.rows, expected)?;
-        self.record_failure(loss);
-        // Known before a weight changes, for a metric may be refused.
-        let results = self.results()?;
-        self.update(plan, optimizer)?;
+        let results = self.carry(|program| {
+            let loss = program.differentiate(plan, step, batch.rows, expected)?;
+            program.record_failure(loss);
+            // Known before a weight changes, for a metric may be refused.
+            let results = program.results()?;
+            program.update(plan, optimizer)?;
+            Ok(results)
+        })?;
         self.settle(plan, step);
         Ok(results)
     }
@@ -249,9 +270,11 @@ impl Program {
     /// As [`Program::train`].
     pub fn test(&mut self, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
         let plan = self.load(batch, false, Wanted::Nothing)?;
-        let penalty = self.run(plan, batch.rows, 0)?;
-        self.judge(plan, penalty, batch.rows, expected)?;
-        self.results()
+        self.carry(|program| {
+            let penalty = program.run(plan, batch.rows, 0)?;
+            program.judge(plan, penalty, batch.rows, expected)?;
+            program.results()
+        })
     }
 
     /// The loss of a batch and its gradients with respect to all weights and float inputs.
@@ -266,7 +289,7 @@ impl Program {
         step: u32,
     ) -> Result<GradientReport> {
         let index = self.load(batch, training, Wanted::Everything)?;
-        let loss = self.differentiate(index, step, batch.rows, expected)?;
+        let loss = self.carry(|program| program.differentiate(index, step, batch.rows, expected))?;
         let plan = &self.plans[index];
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (position, span) in plan.parameter_gradients.iter().enumerate() {
@@ -346,6 +369,14 @@ impl Program {
             self.plans.len() - 1
         };
         let plan = &self.plans[index];
+        for ((node, states), tensors) in self.graph.nodes.iter().zip(&self.carried).zip(&plan.tensors) {
+            let rows = tensors.first().map_or(0, |tensor| tensor.shape.axis(0));
+            if let Some(expected) = states.first().map(|state| state.shape()[0]).filter(|&expected| expected != rows) {
+                return Err(
+                    node.error(format!("batches of {expected} rows, for which it carries states"), rows.to_string())
+                );
+            }
+        }
         self.backend.resize(plan.size)?;
         for (position, (node, description)) in self.graph.input_nodes().enumerate() {
             let Layer::Input(Input { dtype, masked, .. }) = &description.layer else { continue };
@@ -390,12 +421,31 @@ impl Program {
         Ok(index)
     }
 
+    /// Does what may change the carried states; they are as before if it fails.
+    fn carry<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.carried_before.clear();
+        for state in self.carried.iter().flatten() {
+            self.carried_before.extend_from_slice(&state.read());
+        }
+        let result = body(self);
+        if result.is_err() {
+            let mut before = &self.carried_before[..];
+            for state in self.carried.iter().flatten() {
+                let mut values = state.write();
+                let (own, rest) = before.split_at(values.len());
+                values.copy_from_slice(own);
+                before = rest;
+            }
+        }
+        result
+    }
+
     /// Runs all layers forward. Returns what they add to the loss.
     fn run(&mut self, plan: usize, rows: Option<&[i64]>, step: u32) -> Result<f64> {
         let plan = &self.plans[plan];
         let mut penalty = 0.0;
         for index in 0..self.graph.nodes.len() {
-            let call = Call { rows, ..plan.call(&self.graph, &self.parameters, index, step) };
+            let call = Call { rows, ..plan.call(&self.graph, &self.parameters, &self.carried[index], index, step) };
             penalty += self.backend.forward(&call)?;
         }
         Ok(penalty)
@@ -406,7 +456,7 @@ impl Program {
         let plan = &self.plans[plan];
         for (index, node) in self.graph.nodes.iter().enumerate() {
             if node.layer.describe().settles() {
-                self.backend.settle(&plan.call(&self.graph, &self.parameters, index, step));
+                self.backend.settle(&plan.call(&self.graph, &self.parameters, &self.carried[index], index, step));
             }
         }
     }
@@ -427,7 +477,7 @@ impl Program {
             if plan.tensors[node].iter().all(|tensor| tensor.gradient.is_none()) {
                 continue;
             }
-            let mut call = plan.call(&self.graph, &self.parameters, node, step);
+            let mut call = plan.call(&self.graph, &self.parameters, &self.carried[node], node, step);
             // A tensor with several readers collects their gradients.
             let extras = &plan.extra_gradients[node];
             let redirected: Vec<_> = call
@@ -497,6 +547,23 @@ fn check_weights(graph: &Graph, parameters: &[Arc<Parameter>]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The states that a node carries, checked.
+fn carried_by(node: &Node, states: &[Arc<Parameter>]) -> Result<Vec<Arc<Parameter>>> {
+    let find = |&index: &usize| {
+        let state = states.get(index).cloned();
+        state.ok_or_else(|| node.error(format!("states below {}", states.len()), index.to_string()))
+    };
+    let found = node.states.iter().map(find).collect::<Result<Vec<_>>>()?;
+    let (wanted, units) = node.layer.recurrent().map_or((0, 0), |(kind, options)| (kind.states(), options.units));
+    let batch = found.first().and_then(|state| state.shape().first().copied()).unwrap_or(0);
+    let fits = found.iter().all(|state| state.shape() == [batch, units]);
+    if !found.is_empty() && (found.len() != wanted || !fits) {
+        let shapes: Vec<_> = found.iter().map(|state| state.shape()).collect();
+        return Err(node.error(format!("{wanted} states of shape (batch, {units})"), format!("{shapes:?}")));
+    }
+    Ok(found)
 }
 
 /// Copies the rows of a batch from C order into memory order.

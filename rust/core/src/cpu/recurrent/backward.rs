@@ -236,7 +236,8 @@ fn recurrent_kernel_gradient<C: Cell>(
         if !sizes.state_dropout {
             let right = slot_rows(gates, sizes, block.slot, block.count);
             let column = block.gate * units;
-            if call.inputs.len() > 1 {
+            // Zeros without either.
+            if call.inputs.len() > 1 || !call.states.is_empty() {
                 gradients::add_outer_products(
                     level,
                     &first,

@@ -115,12 +115,15 @@ impl Visitor for Forward<'_> {
         state.layout.update(batch, time, mask, options.go_backwards);
 
         for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
-            match call.inputs.get(1 + index) {
-                Some(given) => {
+            match (call.inputs.get(1 + index), call.states.get(index)) {
+                (Some(given), _) => {
                     let [source, target] = memory.many([given.value, target]);
                     state.layout.pack_rows(sizes.units, source, target);
                 }
-                None => memory.floats_mut(target).fill(0.0),
+                (None, Some(carried)) => {
+                    state.layout.pack_rows(sizes.units, &carried.read(), memory.floats_mut(target));
+                }
+                (None, None) => memory.floats_mut(target).fill(0.0),
             }
         }
         let Recurrent { seed, dropout, recurrent_dropout, .. } = *options;
@@ -158,7 +161,37 @@ impl Visitor for Forward<'_> {
     }
 }
 
-/// Writes the layer's outputs: the sequence where the scan has not, the last output, the final states.
+/// The last values of a state, which lies in memory as `kept` says, in the order of the batch.
+struct Finals<'a> {
+    layout: &'a TimeLayout,
+    units: usize,
+    values: &'a [f32],
+    initial: &'a [f32],
+    kept: Kept,
+}
+
+impl Finals<'_> {
+    /// Copies them; with `zero_masked` a row whose last step is masked becomes zero.
+    fn copy_to(&self, target: &mut [f32], zero_masked: bool) {
+        let Self { layout, units, values, initial, kept } = *self;
+        for row in 0..layout.batch() {
+            // A row's last step is always kept: either all steps are, or no later step has touched the row.
+            let source = match layout.length(row).checked_sub(1) {
+                Some(last) => &values[(kept.row(layout, last) + row) * units..][..units],
+                None => &initial[row * units..][..units],
+            };
+            let target = &mut target[layout.row(row) * units..][..units];
+            if zero_masked && layout.ends_masked(row) {
+                target.fill(0.0);
+            } else {
+                target.copy_from_slice(source);
+            }
+        }
+    }
+}
+
+/// Writes the layer's outputs, the sequence where the scan has not, the last output, the final states; and the states that
+/// it carries to the next call.
 fn hand_out(
     layout: &TimeLayout,
     memory: &mut Memory,
@@ -175,26 +208,17 @@ fn hand_out(
     let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
     let h = (h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
     let c = (saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
-    let mut finals = Vec::new();
-    if !options.return_sequences {
-        finals.push((h, call.outputs[0].value, options.zero_output_for_mask));
-    }
-    let states = [h, c].into_iter().zip(call.outputs.iter().skip(1));
-    finals.extend(states.map(|(state, output)| (state, output.value, false)));
-    for ((values, initial, kept), output, zero_masked) in finals {
-        let [values, initial, target] = memory.many([values, initial, output]);
-        for row in 0..sizes.batch {
-            // A row's last step is always kept: either all steps are, or no later step has touched the row.
-            let source = match layout.length(row).checked_sub(1) {
-                Some(last) => &values[(kept.row(layout, last) + row) * units..][..units],
-                None => &initial[row * units..][..units],
-            };
-            let target = &mut target[layout.row(row) * units..][..units];
-            if zero_masked && layout.ends_masked(row) {
-                target.fill(0.0);
-            } else {
-                target.copy_from_slice(source);
-            }
+    for (index, (values, initial, kept)) in [h, c].into_iter().enumerate() {
+        let last = call.outputs.first().filter(|_| index == 0 && !options.return_sequences);
+        let last = last.map(|output| (output.value, options.zero_output_for_mask));
+        let returned = call.outputs.get(1 + index).map(|output| (output.value, false));
+        for (target, zero_masked) in [last, returned].into_iter().flatten() {
+            let [values, initial, target] = memory.many([values, initial, target]);
+            Finals { layout, units, values, initial, kept }.copy_to(target, zero_masked);
+        }
+        if let Some(carried) = call.states.get(index) {
+            let (values, initial) = (memory.floats(values), memory.floats(initial));
+            Finals { layout, units, values, initial, kept }.copy_to(&mut carried.write(), false);
         }
     }
 }

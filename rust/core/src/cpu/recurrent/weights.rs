@@ -22,13 +22,13 @@ pub(super) struct PackedWeights {
 impl PackedWeights {
     /// Packs the weights if they have changed.
     pub(super) fn update<C: Cell>(stored: &mut Option<Self>, level: Level, call: &Call<'_>, sizes: &Sizes) {
-        let versions: Vec<u64> = call.parameters.iter().map(|parameter| parameter.version()).collect();
+        let versions = || call.parameters.iter().map(|parameter| parameter.version());
         let holds = |packed: &Self| {
             let same_dropout = packed.state_dropout.is_some() == sizes.state_dropout;
-            packed.versions == versions && packed.groups == sizes.groups && same_dropout
+            packed.versions.iter().copied().eq(versions()) && packed.groups == sizes.groups && same_dropout
         };
         if !stored.as_ref().is_some_and(holds) {
-            *stored = Some(Self::new::<C>(level, call, sizes, versions));
+            *stored = Some(Self::new::<C>(level, call, sizes, versions().collect()));
         }
     }
 
