@@ -117,7 +117,11 @@ def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
     check_cell(cell, None, step=3, dropout=rates[0], recurrent_dropout=rates[1], return_sequences=True)
 
 
-@pytest.mark.parametrize("activation", [{"kind": "softplus"}, SOFTMAX], ids=lambda spec: spec["kind"])
+@pytest.mark.parametrize(
+    "activation",
+    [{"kind": "softplus"}, SOFTMAX, {"kind": "gelu", "approximate": False}, {"kind": "mish"}],
+    ids=lambda spec: spec["kind"],
+)
 @pytest.mark.parametrize("cell", CELL_KINDS)
 def test_cells_with_other_activations(cell: str, activation: Spec) -> None:
     gates: Spec = {} if cell == "simple_rnn" else {"recurrent_activation": {"kind": "softsign"}}

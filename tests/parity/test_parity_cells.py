@@ -11,16 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .graphs import ACTIVATIONS, CELL_KINDS
-from .native import Native, compare
+from .graphs import ACTIVATIONS, CELL_KINDS, SOFTMAX, TANH
+from .native import compare
 from .problems import cell_problem
 
 SIZES = st.sampled_from([1, 7, 8, 9, 15, 16, 17, 31, 32, 33])
 SEEDS = st.integers(0, 2**32 - 1)
 cells = pytest.mark.parametrize("cell", CELL_KINDS)
 
+# The usual one compiles into the kernels; the others run by rows, with a slope from the input or a whole row at once.
+KINDS = [TANH, TANH, {"kind": "gelu", "approximate": False}, SOFTMAX]
+
 OPTIONS = st.fixed_dictionaries(
     {
+        "activation": st.sampled_from(KINDS),
         "mask": st.sampled_from([None, "right", "left", "interior"]),
         "initial_state": st.booleans(),
         "use_bias": st.booleans(),
@@ -49,10 +53,11 @@ def test_plain_inputs(
 
 @cells
 @pytest.mark.parametrize("mask", [None, "right", "interior"])
-@pytest.mark.parametrize("learned", [False, True])
-def test_larger_than_a_block(cell: str, mask: str | None, learned: bool) -> None:
+@pytest.mark.parametrize(("learned", "activation"), [(False, TANH), (True, TANH), (True, {"kind": "silu"})])
+def test_larger_than_a_block(cell: str, mask: str | None, learned: bool, activation: dict[str, Any]) -> None:
     """Enough rows, steps, features and units for every loop over blocks to go around more than once."""
-    compare(cell_problem(cell, 70, 21, 45, 131, seed=5, mask=mask, learned=learned, return_sequences=True))
+    options: dict[str, Any] = {"mask": mask, "learned": learned, "activation": activation, "return_sequences": True}
+    compare(cell_problem(cell, 70, 21, 45, 131, seed=5, **options))
 
 
 @cells
@@ -60,11 +65,7 @@ def test_long_sequence(cell: str) -> None:
     compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))
 
 
-# A cell keeps the outputs of its activations for the way back, so it takes only those whose output decides the slope.
-REFUSED = {"softmax", "log_softmax", "silu", "gelu", "mish", "hard_silu", "tanh_shrink", "threshold"}
-in_cells = pytest.mark.parametrize(
-    "activation", [a for a in ACTIVATIONS if a["kind"] not in REFUSED], ids=lambda spec: spec["kind"]
-)
+in_cells = pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
 
 
 def steps(activation: dict[str, Any]) -> int:
@@ -85,14 +86,3 @@ def test_activations(cell: str, activation: dict[str, Any]) -> None:
 def test_recurrent_activations(cell: str, activation: dict[str, Any]) -> None:
     options: dict[str, Any] = {"recurrent_activation": activation, "return_sequences": True}
     compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=8, **options))
-
-
-@cells
-@pytest.mark.parametrize("kind", sorted(REFUSED))
-def test_other_activations_are_refused(cell: str, kind: str) -> None:
-    activation = next(a for a in ACTIVATIONS if a["kind"] == kind)
-    for option in ("activation", *(["recurrent_activation"] if cell != "simple_rnn" else [])):
-        options: dict[str, Any] = {option: activation}
-        problem = cell_problem(cell, 1, 1, 1, 1, seed=9, **options)
-        with pytest.raises(ValueError, match="cell: activation"):
-            Native(problem)

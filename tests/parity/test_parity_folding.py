@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .graphs import CELL_KINDS, MEAN_SQUARED_ERROR, Graph, dense, embedding, optimizer, recurrent, states_of, training
+from .graphs import (
+    CELL_KINDS,
+    MEAN_SQUARED_ERROR,
+    TANH,
+    Graph,
+    dense,
+    embedding,
+    optimizer,
+    recurrent,
+    states_of,
+    training,
+)
 from .native import Native, assert_gradients_close, compare, make_optimizer
 from .problems import Problem, random_weights
 
@@ -118,10 +129,20 @@ def test_larger_than_a_block(cell: str, mask_zero: bool) -> None:
 
 @cells
 @pytest.mark.parametrize("mask_zero", [False, True])
+def test_by_rows(cell: str, mask_zero: bool) -> None:
+    """With an activation that is not compiled into the kernels."""
+    problem = problem_of([cell], mask_zero=mask_zero, initial_state=True, activation={"kind": "mish"}, units=17)
+    compare(problem)
+    assert_same(problem)
+
+
+@cells
+@pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.parametrize("activation", [TANH, {"kind": "mish"}], ids=lambda spec: spec["kind"])
 @pytest.mark.parametrize("dropout", [(0.0, 0.4), (0.3, 0.0), (0.3, 0.4)])
-def test_dropout(cell: str, mask_zero: bool, dropout: tuple[float, float]) -> None:
+def test_dropout(cell: str, mask_zero: bool, activation: dict[str, Any], dropout: tuple[float, float]) -> None:
     """Dropout of states goes with folding; dropout of inputs makes a token's input differ between rows."""
-    options = {"dropout": dropout[0], "recurrent_dropout": dropout[1]}
+    options = {"dropout": dropout[0], "recurrent_dropout": dropout[1], "activation": activation}
     assert_same(problem_of([cell], mask_zero=mask_zero, return_sequences=True, **options), training=True)
 
 

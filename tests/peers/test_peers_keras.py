@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parity.graphs import (
+    ACTIVATIONS,
     CELL_KINDS,
     LINEAR,
     MEAN_SQUARED_ERROR,
@@ -102,6 +103,28 @@ def test_recurrent_layers(
 ) -> None:
     options = options if cell == "simple_rnn" else options | {"recurrent_activation": gate}
     check_outputs_and_gradients(cell_problem(cell, batch, time, features, units, seed=seed, learned=False, **options))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+def test_every_activation_in_every_cell(activation: Spec) -> None:
+    """As the activation and as that of the gates: two steps, for an exponential of an exponential leaves all bounds."""
+    random = np.random.default_rng(4)
+    graph = Graph()
+    x = graph.input("x", (None, 5))
+    for cell in CELL_KINDS:
+        for role in ("activation", "recurrent_activation")[: 1 if cell == "simple_rnn" else 2]:
+            spec = recurrent(cell, 7, return_sequences=True, **{role: activation})
+            graph.outputs += graph.add(spec, x, name=f"{cell}_{role}")
+    count = len(graph.outputs)
+    time = 1 if activation["kind"] == "exponential" else 2
+    problem = Problem(
+        graph=graph,
+        training=training([MEAN_SQUARED_ERROR] * count),
+        weights=random_weights(graph, random),
+        inputs=[random.normal(size=(6, time, 5)).astype(np.float32)],
+        targets=[random.normal(size=(6, time, 7)).astype(np.float32) for _ in range(count)],
+    )
+    check_outputs_and_gradients(problem)
 
 
 LOSSES: list[tuple[Spec, Spec, Spec]] = [

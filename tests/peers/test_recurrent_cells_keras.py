@@ -90,7 +90,7 @@ def test_cells_in_a_model_train_alike(kind: str) -> None:
         states = [layers.Dense(4)(first) for _ in range(2 if kind == "LSTMCell" else 1)]
         _, states = cell(first, states)
         output, states = cell(second, states)
-        return library.Model([first, second], [layers.Dense(2)(output), *states])
+        return library.Model([first, second], [layers.Dense(2)(tensor) for tensor in (output, *states)])
 
     compare(build, [RANDOM.normal(size=(10, 3)).astype(np.float32) for _ in range(2)])
 
@@ -174,7 +174,8 @@ def test_names_and_summary() -> None:
     def build(library: Any) -> Any:
         layers = library.layers
         rnn = layers.RNN(cells(layers, STACKS[0]), return_sequences=True)
-        return library.Sequential([layers.Input((5, 3)), rnn, layers.RNN(layers.GRUCell(2)), layers.LSTM(2)], name="m")
+        single = layers.RNN(layers.GRUCell(2), return_sequences=True)
+        return library.Sequential([layers.Input((5, 3)), rnn, single, layers.LSTM(2)], name="m")
 
     mine, theirs = both(build)
     assert [layer.name for layer in mine.layers] == [layer.name for layer in theirs.layers]

@@ -58,6 +58,16 @@ def test_recurrent_layers(cell: str, rates: tuple[float, float], mask: str | Non
 
 
 @cells
+@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.0, 0.3), (0.25, 0.5)])
+@pytest.mark.parametrize("mask", [None, "interior"])
+def test_recurrent_layers_by_rows(cell: str, rates: tuple[float, float], mask: str | None) -> None:
+    """With an activation that is not compiled into the kernels."""
+    options: dict[str, Any] = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
+    options["activation"] = {"kind": "mish"}
+    compare_in_training(cell_problem(cell, 9, 5, 7, 17, seed=1, mask=mask, learned=True, **options), step=5)
+
+
+@cells
 def test_recurrent_layers_backwards(cell: str) -> None:
     options: dict[str, Any] = {"dropout": 0.3, "recurrent_dropout": 0.4, "go_backwards": True}
     compare_in_training(cell_problem(cell, 33, 4, 8, 9, seed=2, mask="right", **options), step=0)

@@ -1,6 +1,7 @@
 """The same bits for every number of threads."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from foliot import _core
 from parity.graphs import (
     CELL_KINDS,
     SIGMOID,
+    SOFTMAX,
+    TANH,
     Graph,
     binary_crossentropy,
     dense,
@@ -47,10 +50,11 @@ def text_problem(cell: str, batch: int, time: int) -> Problem:
     )
 
 
-@pytest.mark.parametrize("batch", [1, 3, 37, 128])
+@pytest.mark.parametrize(("batch", "activation"), [(1, TANH), (3, TANH), (37, TANH), (128, TANH), (37, SOFTMAX)])
 @pytest.mark.parametrize("cell", CELL_KINDS)
-def test_outputs_and_gradients(cell: str, batch: int) -> None:
-    problem = cell_problem(cell, batch, 11, 19, 40, seed=2, mask="interior", return_sequences=True)
+def test_outputs_and_gradients(cell: str, batch: int, activation: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"mask": "interior", "activation": activation, "return_sequences": True}
+    problem = cell_problem(cell, batch, 11, 19, 40, seed=2, **options)
     results: list[list[np.ndarray]] = []
     for threads in (1, 2, 4):
         _core.set_num_threads(threads)

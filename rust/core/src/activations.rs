@@ -103,8 +103,6 @@ pub enum Activation {
 
 /// A scalar function on vectors, as the cells use it.
 pub trait Unary: Copy + Send + Sync {
-    /// Whether it is little code, which may be copied into every kernel.
-    const CHEAP: bool;
     /// y from x.
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32;
     /// dy/dx from y.
@@ -120,8 +118,6 @@ pub struct Tanh;
 pub struct Sigmoid;
 
 impl Unary for Tanh {
-    const CHEAP: bool = true;
-
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         math::tanh(isa, x)
@@ -134,8 +130,6 @@ impl Unary for Tanh {
 }
 
 impl Unary for Sigmoid {
-    const CHEAP: bool = true;
-
     #[inline(always)]
     fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
         math::sigmoid(isa, x)
@@ -227,35 +221,6 @@ fn normal_distribution<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let half_erfc = isa.mul(isa.mul(isa.splat(0.5), t), math::exp(isa, isa.sub(sum, isa.mul(z, z))));
     where_positive(isa, x, isa.sub(isa.splat(1.0), half_erfc), half_erfc)
 }
-
-/// In a cell: the functions are too much code to copy into every kernel, so vectors go through the shared functions.
-impl Unary for Activation {
-    const CHEAP: bool = false;
-
-    #[inline(always)]
-    fn value<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {
-        let (mut input, mut output) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
-        // SAFETY: no vector is longer than the arrays.
-        unsafe { isa.store(input.as_mut_ptr(), x) };
-        self.forward(I::LEVEL, I::LANES, &input[..I::LANES], &mut output[..I::LANES]);
-        // SAFETY: as above.
-        unsafe { isa.load(output.as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn slope_from_output<I: Isa>(self, isa: I, y: I::F32) -> I::F32 {
-        let (mut output, mut slope) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
-        // SAFETY: no vector is longer than the arrays.
-        unsafe { isa.store(output.as_mut_ptr(), y) };
-        let lanes = I::LANES;
-        self.backward(I::LEVEL, lanes, &[], &output[..lanes], &[1.0; MAX_LANES][..lanes], &mut slope[..lanes]);
-        // SAFETY: as above.
-        unsafe { isa.load(slope.as_ptr()) }
-    }
-}
-
-/// The longest vector of any instruction set.
-const MAX_LANES: usize = 16;
 
 impl Activation {
     /// y from x.
@@ -479,7 +444,19 @@ impl Activation {
         dy: &[f32],
         dx: &mut [f32],
     ) {
-        foliot_simd::dispatch::dispatch(level, Backward { activation: self, features, x, y, dy, dx });
+        foliot_simd::dispatch::dispatch(level, Backward { activation: self, features, x, y, dy: Some(dy), dx });
+    }
+
+    /// As [`Activation::backward`], where `gradient` holds dy, which dx takes the place of.
+    pub fn backward_in_place(
+        self,
+        level: foliot_simd::dispatch::Level,
+        features: usize,
+        x: &[f32],
+        y: &[f32],
+        gradient: &mut [f32],
+    ) {
+        foliot_simd::dispatch::dispatch(level, Backward { activation: self, features, x, y, dy: None, dx: gradient });
     }
 
     /// Checks the parameters.
@@ -568,7 +545,8 @@ struct Backward<'a> {
     features: usize,
     x: &'a [f32],
     y: &'a [f32],
-    dy: &'a [f32],
+    /// None where `dx` holds it.
+    dy: Option<&'a [f32]>,
     dx: &'a mut [f32],
 }
 
@@ -580,17 +558,21 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
         let len = self.dx.len();
         let from_input = self.activation.needs_input();
         let source = if from_input { self.x } else { self.y };
-        assert!(source.len() == len && self.dy.len() == len);
+        assert!(source.len() == len && self.dy.is_none_or(|dy| dy.len() == len));
         if self.activation.is_row_wise() {
             if self.features == 0 {
                 return;
             }
-            let rows = self.y.chunks_exact(self.features).zip(self.dy.chunks_exact(self.features));
-            for ((y, dy), dx) in rows.zip(self.dx.chunks_exact_mut(self.features)) {
-                softmax_row_gradient(matches!(self.activation, Activation::LogSoftmax {}), y, dy, dx);
+            if let Some(dy) = self.dy {
+                self.dx.copy_from_slice(dy);
+            }
+            for (y, gradient) in self.y.chunks_exact(self.features).zip(self.dx.chunks_exact_mut(self.features)) {
+                softmax_row_gradient(matches!(self.activation, Activation::LogSoftmax {}), y, gradient);
             }
             return;
         }
+        let dx = self.dx.as_mut_ptr();
+        let dy = self.dy.map_or(dx.cast_const(), <[f32]>::as_ptr);
         for offset in (0..len).step_by(I::LANES) {
             let n = I::LANES.min(len - offset);
             // SAFETY: offset + n <= len of all slices, which were compared above.
@@ -601,24 +583,24 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
                 } else {
                     self.activation.slope_from_value(isa, value)
                 };
-                let dy = isa.load_partial(self.dy.as_ptr().add(offset), n);
-                isa.store_partial(self.dx.as_mut_ptr().add(offset), isa.mul(dy, slope), n);
+                let gradient = isa.load_partial(dy.add(offset), n);
+                isa.store_partial(dx.add(offset), isa.mul(gradient, slope), n);
             }
         }
     }
 }
 
-/// dx = y·(dy - Σ dy·y) for softmax, dy - exp(y)·Σ dy for its logarithm.
-fn softmax_row_gradient(logarithm: bool, y: &[f32], dy: &[f32], dx: &mut [f32]) {
+/// dx = y·(dy - Σ dy·y) for softmax, dy - exp(y)·Σ dy for its logarithm, in the place of dy.
+fn softmax_row_gradient(logarithm: bool, y: &[f32], gradient: &mut [f32]) {
     if logarithm {
-        let sum: f64 = dy.iter().map(|dy| f64::from(*dy)).sum();
-        for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-            *dx = (f64::from(*dy) - f64::from(*y).exp() * sum) as f32;
+        let sum: f64 = gradient.iter().map(|dy| f64::from(*dy)).sum();
+        for (dy, y) in gradient.iter_mut().zip(y) {
+            *dy = (f64::from(*dy) - f64::from(*y).exp() * sum) as f32;
         }
     } else {
-        let sum: f64 = dy.iter().zip(y).map(|(dy, y)| f64::from(*dy) * f64::from(*y)).sum();
-        for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-            *dx = (f64::from(*y) * (f64::from(*dy) - sum)) as f32;
+        let sum: f64 = gradient.iter().zip(y).map(|(dy, y)| f64::from(*dy) * f64::from(*y)).sum();
+        for (dy, y) in gradient.iter_mut().zip(y) {
+            *dy = (f64::from(*y) * (f64::from(*dy) - sum)) as f32;
         }
     }
 }

@@ -15,10 +15,10 @@
 //! the input products (dn dz dr) and of the recurrent ones (dz dr dm) are both contiguous.
 
 use super::{
-    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, lanes, multiply,
-    place, range,
+    BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Store, Weights, backward_rows, lanes,
+    multiply, place, range, rows,
 };
-use crate::activations::Unary;
+use crate::activations::{Activation, Sigmoid, Tanh, Unary};
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
@@ -56,7 +56,6 @@ impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
     const INPUTS: &'static [Block] = INPUTS;
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 3 }, operand: Operand::State }];
-    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = true;
 
@@ -72,16 +71,7 @@ impl<A: Unary, G: Unary> Cell for ResetAfter<A, G> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(
-                isa,
-                Self::FUSED,
-                range(step.rows),
-                step.h_previous,
-                step.units,
-                k,
-                &weights.forward,
-                &mut epilogue,
-            );
+            multiply(isa, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 
@@ -101,7 +91,6 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
         Product { block: Block { slot: UPDATE_GATE, gate: 0, count: 2 }, operand: Operand::State },
         Product { block: Block { slot: CANDIDATE, gate: 2, count: 1 }, operand: Operand::Slot(INNER) },
     ];
-    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = true;
 
@@ -114,10 +103,10 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
         // promise; the first call has written q of all rows before the second one reads it.
         unsafe {
             let mut gates = ForwardBefore { step: *step, gate: self.gate };
-            multiply(isa, Self::FUSED, range(step.rows), step.h_previous, units, k, &weights.forward, &mut gates);
+            multiply(isa, range(step.rows), step.h_previous, units, k, &weights.forward, &mut gates);
             let mut candidate = ForwardCandidate { step: *step, activation: self.activation };
             let q = step.gates.add(INNER * units);
-            multiply(isa, Self::FUSED, range(step.rows), q, SLOTS * units, units, inner, &mut candidate);
+            multiply(isa, range(step.rows), q, SLOTS * units, units, inner, &mut candidate);
         }
     }
 
@@ -131,7 +120,7 @@ impl<A: Unary, G: Unary> Cell for ResetBefore<A, G> {
             backward_rows::<Self, I, _>(isa, weights, step, make);
             let mut reset = BackwardReset { step: *step, gate: self.gate };
             let dn = step.gates.add(CANDIDATE * step.units);
-            multiply(isa, Self::FUSED, range(step.rows), dn, SLOTS * step.units, step.units, inner, &mut reset);
+            multiply(isa, range(step.rows), dn, SLOTS * step.units, step.units, inner, &mut reset);
         }
     }
 }
@@ -368,4 +357,167 @@ impl<I: Isa, G: Unary> Epilogue<I, 2> for BackwardReset<G> {
             }
         }
     }
+}
+
+/// What the cells by rows keep: slots 0 to 3 as above, but with the pre-activations of n, z and r; 4 to 6: n, z, r; 7: room
+/// for a row.
+const ROW_SLOTS: usize = SLOTS + 4;
+
+/// [`ResetAfter`] with activations that are known at run time, in [steps by rows](super::rows).
+#[derive(Clone, Copy, Debug)]
+pub struct ResetAfterByRows {
+    /// act
+    pub activation: Activation,
+    /// σ
+    pub gate: Activation,
+}
+
+impl Cell for ResetAfterByRows {
+    const SLOTS: usize = ROW_SLOTS;
+    const INPUTS: &'static [Block] = INPUTS;
+    const PRODUCTS: &'static [Product] = ResetAfter::<Tanh, Sigmoid>::PRODUCTS;
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = true;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let units = step.units;
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
+        unsafe {
+            rows::sum_up::<Self, I, 3>(isa, weights, step);
+            for row in range(step.rows) {
+                let [zn, zz, zr, m, n, z, r, _] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                rows::bend::<I>(self.gate, zz, z);
+                rows::bend::<I>(self.gate, zr, r);
+                zn.iter_mut().zip(r.iter()).zip(m.iter()).for_each(|((zn, r), m)| *zn += r * m);
+                rows::bend::<I>(self.activation, zn, n);
+                blend_row(rows::row_mut(step.h, row, units), z, rows::row(step.h_previous, row, units), n);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let units = step.units;
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
+        unsafe {
+            rows::gather_gradient::<Self, I>(isa, weights, step);
+            for row in range(step.rows) {
+                let [zn, zz, zr, m, n, z, r, room] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                let h_previous = rows::row(step.h_previous, row, units);
+                let dh = rows::row_mut(step.carry, row, units);
+                backward_blend::<I>(self.activation, self.gate, [&mut *zn, zz, n, z, &mut *room], h_previous, dh);
+                rows::combine(room, zn, m, |dn, m| dn * m);
+                rows::bend_back::<I>(self.gate, zr, r, room);
+                zr.copy_from_slice(room);
+                rows::combine(m, zn, r, |dn, r| dn * r);
+            }
+        }
+    }
+}
+
+/// [`ResetBefore`] with activations that are known at run time, in [steps by rows](super::rows).
+#[derive(Clone, Copy, Debug)]
+pub struct ResetBeforeByRows {
+    /// act
+    pub activation: Activation,
+    /// σ
+    pub gate: Activation,
+}
+
+impl Cell for ResetBeforeByRows {
+    const SLOTS: usize = ROW_SLOTS;
+    const INPUTS: &'static [Block] = INPUTS;
+    const PRODUCTS: &'static [Product] = ResetBefore::<Tanh, Sigmoid>::PRODUCTS;
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = true;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let Some([inner, _]) = &weights.inner else { return };
+        let (units, record) = (step.units, ROW_SLOTS * step.units);
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another, and the product reads q
+        // of all rows after it was written.
+        unsafe {
+            rows::sum_up::<Self, I, 2>(isa, weights, step);
+            for row in range(step.rows) {
+                let [_, zz, zr, q, _, z, r, _] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                rows::bend::<I>(self.gate, zz, z);
+                rows::bend::<I>(self.gate, zr, r);
+                rows::combine(q, r, rows::row(step.h_previous, row, units), |r, h_previous| r * h_previous);
+                if !step.candidate_mask.is_null() {
+                    let mask = rows::row(step.candidate_mask, row, units);
+                    q.iter_mut().zip(mask).for_each(|(q, mask)| *q *= mask);
+                }
+            }
+            let target = step.gates.add(CANDIDATE * units);
+            let mut add = Store { initial: target, initial_stride: record, target, stride: record, columns: units };
+            multiply(isa, range(step.rows), step.gates.add(INNER * units), record, units, inner, &mut add);
+            for row in range(step.rows) {
+                let [zn, _, _, _, n, z, _, _] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                rows::bend::<I>(self.activation, zn, n);
+                blend_row(rows::row_mut(step.h, row, units), z, rows::row(step.h_previous, row, units), n);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let Some([_, inner]) = &weights.inner else { return };
+        let (units, record) = (step.units, ROW_SLOTS * step.units);
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another, and the product reads dn
+        // of all rows after it was written.
+        unsafe {
+            rows::gather_gradient::<Self, I>(isa, weights, step);
+            for row in range(step.rows) {
+                let [zn, zz, _, _, n, z, _, room] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                let h_previous = rows::row(step.h_previous, row, units);
+                let dh = rows::row_mut(step.carry, row, units);
+                backward_blend::<I>(self.activation, self.gate, [zn, zz, n, z, &mut *room], h_previous, dh);
+                room.fill(0.0);
+            }
+            let target = step.gates.add((ROW_SLOTS - 1) * units);
+            let mut add = Store { initial: target, initial_stride: record, target, stride: record, columns: units };
+            multiply(isa, range(step.rows), step.gates.add(CANDIDATE * units), record, units, inner, &mut add);
+            for row in range(step.rows) {
+                let [_, _, zr, _, _, _, r, dq] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
+                if !step.candidate_mask.is_null() {
+                    let mask = rows::row(step.candidate_mask, row, units);
+                    dq.iter_mut().zip(mask).for_each(|(dq, mask)| *dq *= mask);
+                }
+                let direct = rows::row_mut(step.carry, row, units);
+                direct.iter_mut().zip(dq.iter()).zip(r.iter()).for_each(|((sum, dq), r)| *sum += dq * r);
+                let h_previous = rows::row(step.h_previous, row, units);
+                dq.iter_mut().zip(h_previous).for_each(|(dq, h_previous)| *dq *= h_previous);
+                rows::bend_back::<I>(self.gate, zr, r, dq);
+                zr.copy_from_slice(dq);
+            }
+        }
+    }
+}
+
+/// h of a row.
+#[inline(always)]
+fn blend_row(h: &mut [f32], z: &[f32], h_previous: &[f32], n: &[f32]) {
+    rows::combine(h, z, h_previous, |z, h_previous| z * h_previous);
+    h.iter_mut().zip(z).zip(n).for_each(|((h, z), n)| *h += (1.0 - z) * n);
+}
+
+/// What both cells by rows share: dn and dz in the place of their pre-activations, and the direct gradient in that of dh.
+#[inline(always)]
+fn backward_blend<I: Isa>(
+    activation: Activation,
+    gate: Activation,
+    [zn, zz, n, z, room]: [&mut [f32]; 5],
+    h_previous: &[f32],
+    dh: &mut [f32],
+) {
+    rows::combine(room, dh, z, |dh, z| dh * (1.0 - z));
+    rows::bend_back::<I>(activation, zn, n, room);
+    zn.copy_from_slice(room);
+    rows::combine(room, h_previous, n, |h_previous, n| h_previous - n);
+    room.iter_mut().zip(dh.iter()).for_each(|(room, dh)| *room *= dh);
+    rows::bend_back::<I>(gate, zz, z, room);
+    zz.copy_from_slice(room);
+    dh.iter_mut().zip(z.iter()).for_each(|(dh, z)| *dh *= z);
 }

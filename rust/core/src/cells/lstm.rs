@@ -15,9 +15,9 @@
 
 use super::{
     BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, lanes, multiply,
-    place, range,
+    place, range, rows,
 };
-use crate::activations::Unary;
+use crate::activations::{Activation, Sigmoid, Tanh, Unary};
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
@@ -41,7 +41,6 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
     const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: GATES }];
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: 0, gate: 0, count: GATES }, operand: Operand::State }];
-    const FUSED: bool = A::CHEAP && G::CHEAP;
     const HAS_CELL_STATE: bool = true;
     const HAS_DIRECT_GRADIENT: bool = false;
 
@@ -51,16 +50,7 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(
-                isa,
-                Self::FUSED,
-                range(step.rows),
-                step.h_previous,
-                step.units,
-                k,
-                &weights.forward,
-                &mut epilogue,
-            );
+            multiply(isa, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 
@@ -162,6 +152,80 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
                 isa.store_partial(self.step.cell_carry.add(index), isa.mul(dc, f), n);
                 if self.step.has_product {
                     isa.store_partial(self.step.carry.add(index), isa.zero(), n);
+                }
+            }
+        }
+    }
+}
+
+/// The cell with activations that are known at run time, in [steps by rows](super::rows). Slots 0 to 3: the pre-activations
+/// of i, f, g, o, later their gradients; 4 to 7: i, f, g, o; 8: act(c); 9: room for a row.
+#[derive(Clone, Copy, Debug)]
+pub struct ByRows {
+    /// act
+    pub activation: Activation,
+    /// σ
+    pub gate: Activation,
+}
+
+impl Cell for ByRows {
+    const SLOTS: usize = 2 * GATES + 2;
+    const INPUTS: &'static [Block] = Lstm::<Tanh, Sigmoid>::INPUTS;
+    const PRODUCTS: &'static [Product] = Lstm::<Tanh, Sigmoid>::PRODUCTS;
+    const HAS_CELL_STATE: bool = true;
+    const HAS_DIRECT_GRADIENT: bool = false;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        let units = step.units;
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another, once c₋, which may be
+        // c, has been copied.
+        unsafe {
+            rows::sum_up::<Self, I, GATES>(isa, weights, step);
+            for row in range(step.rows) {
+                let [zi, zf, zg, zo, i, f, g, o, bent, room] = rows::slots(step.gates, row, units);
+                rows::bend::<I>(self.gate, zi, i);
+                rows::bend::<I>(self.gate, zf, f);
+                rows::bend::<I>(self.activation, zg, g);
+                rows::bend::<I>(self.gate, zo, o);
+                room.copy_from_slice(rows::row(step.c_previous, row, units));
+                let c = rows::row_mut(step.c, row, units);
+                rows::combine(c, i, g, |i, g| i * g);
+                c.iter_mut().zip(f.iter()).zip(room.iter()).for_each(|((c, f), c_previous)| *c += f * c_previous);
+                rows::bend::<I>(self.activation, c, bent);
+                rows::combine(rows::row_mut(step.h, row, units), o, bent, |o, bent| o * bent);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        let units = step.units;
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
+        unsafe {
+            rows::gather_gradient::<Self, I>(isa, weights, step);
+            for row in range(step.rows) {
+                let [zi, zf, zg, zo, i, f, g, o, bent, room] = rows::slots(step.gates, row, units);
+                let (c_previous, c) = (rows::row(step.c_previous, row, units), rows::row(step.c, row, units));
+                let (dh, dc) = (rows::row_mut(step.carry, row, units), rows::row_mut(step.cell_carry, row, units));
+                rows::combine(room, dh, o, |dh, o| dh * o);
+                rows::bend_back::<I>(self.activation, c, bent, room);
+                dc.iter_mut().zip(room.iter()).for_each(|(dc, part)| *dc += part);
+                rows::combine(room, dh, bent, |dh, bent| dh * bent);
+                rows::bend_back::<I>(self.gate, zo, o, room);
+                zo.copy_from_slice(room);
+                rows::combine(room, dc, c_previous, |dc, c_previous| dc * c_previous);
+                rows::bend_back::<I>(self.gate, zf, f, room);
+                zf.copy_from_slice(room);
+                rows::combine(room, dc, g, |dc, g| dc * g);
+                rows::bend_back::<I>(self.gate, zi, i, room);
+                zi.copy_from_slice(room);
+                rows::combine(room, dc, i, |dc, i| dc * i);
+                rows::bend_back::<I>(self.activation, zg, g, room);
+                zg.copy_from_slice(room);
+                dc.iter_mut().zip(f.iter()).for_each(|(dc, f)| *dc *= f);
+                if step.has_product {
+                    dh.fill(0.0);
                 }
             }
         }

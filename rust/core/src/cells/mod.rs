@@ -7,15 +7,16 @@
 //! - after the backward step they hold the gradients of the pre-activations, from which the scan makes the weight gradients.
 //!
 //! The recurrent product runs through [`foliot_simd::gemm::tiles`] with the cell's equations as its epilogue, so that
-//! pre-activations stay in registers.
+//! pre-activations stay in registers. Activations that are only known at run time go another way, by [rows].
 
 pub mod gru;
 pub mod lstm;
+mod rows;
 pub mod simple_rnn;
 
-use foliot_simd::dispatch::{Level, dispatch};
+use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{self, Epilogue, Packed};
-use foliot_simd::isa::{Isa, Kernel};
+use foliot_simd::isa::Isa;
 use std::ops::Range;
 
 /// Columns of a weight matrix that go to or come from consecutive slots of the gates buffer.
@@ -57,8 +58,6 @@ pub trait Cell: Copy + Send + Sync {
     const PRODUCTS: &'static [Product];
     /// Whether a second state (the LSTM's c) is carried.
     const HAS_CELL_STATE: bool;
-    /// Whether the equations compile into the recurrent product's tiles; without, they take finished sums.
-    const FUSED: bool;
     /// Whether a part of the state gradient bypasses the recurrent product (the GRU's `z ∘ h`).
     const HAS_DIRECT_GRADIENT: bool;
 
@@ -238,18 +237,13 @@ impl StateGradient {
     }
 }
 
-/// The recurrent product of some rows with a cell's equations as the epilogue.
-///
-/// A fused epilogue is part of the register tiles, in as many copies as there are tile shapes. An activation that is only
-/// known at run time is a large piece of code; then the tiles leave their sums in a small buffer, and one copy of the
-/// epilogue takes them from there.
+/// The recurrent product of some rows with a cell's equations, or a part of them, as the epilogue.
 ///
 /// # Safety
 /// As [`gemm::tiles`].
 #[inline(always)]
 pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     isa: I,
-    fused: bool,
     rows: Range<usize>,
     a: *const f32,
     row_stride: usize,
@@ -257,93 +251,42 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     b: &Packed,
     epilogue: &mut E,
 ) {
-    if fused {
-        // SAFETY: passed on.
-        unsafe { gemm::tiles(isa, rows, a, row_stride, 1, k, b, 0..b.blocks(), epilogue) };
-        return;
-    }
-    let mut sums = [0.0; STASH];
-    for block in 0..b.blocks() {
-        for start in rows.clone().step_by(STASHED_ROWS) {
-            let end = (start + STASHED_ROWS).min(rows.end);
-            // SAFETY: twelve rows of NV <= 4 vectors of at most 16 values fit the stash; the rest is passed on.
-            unsafe {
-                for row in start..end {
-                    for (vector, value) in epilogue.init(isa, row, block).into_iter().enumerate() {
-                        isa.store(sums.as_mut_ptr().add(((row - start) * NV + vector) * I::LANES), value);
-                    }
-                }
-                // A dispatch of its own makes this a function that all cells share.
-                dispatch(
-                    I::LEVEL,
-                    StashProduct::<NV> { rows: start..end, a, row_stride, k, b, block, sums: &mut sums },
-                );
-                for row in start..end {
-                    let mut finished = [isa.zero(); NV];
-                    for (vector, value) in finished.iter_mut().enumerate() {
-                        *value = isa.load(sums.as_ptr().add(((row - start) * NV + vector) * I::LANES));
-                    }
-                    epilogue.finish(isa, row, block, finished);
-                }
-            }
-        }
-    }
+    // SAFETY: passed on.
+    unsafe { gemm::tiles(isa, rows, a, row_stride, 1, k, b, 0..b.blocks(), epilogue) };
 }
 
-/// Rows whose sums wait for an epilogue that is not fused: the tallest tile.
-const STASHED_ROWS: usize = 12;
-/// Room for them: four vectors of sixteen values for each row.
-const STASH: usize = STASHED_ROWS * 4 * 16;
-
-/// A recurrent product of a few rows that adds to sums in memory.
-struct StashProduct<'a, const NV: usize> {
-    rows: Range<usize>,
-    a: *const f32,
-    row_stride: usize,
-    k: usize,
-    b: &'a Packed,
-    block: usize,
-    sums: &'a mut [f32; STASH],
+/// target[row] = initial[row] + product
+pub(crate) struct Store {
+    pub(crate) initial: *const f32,
+    pub(crate) initial_stride: usize,
+    pub(crate) target: *mut f32,
+    pub(crate) stride: usize,
+    pub(crate) columns: usize,
 }
 
-impl<const NV: usize> Kernel for StashProduct<'_, NV> {
-    type Output = ();
-
+impl<I: Isa> Epilogue<I, 2> for Store {
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        let mut stash = Stash { start: self.rows.start, sums: self.sums };
-        let blocks = self.block..self.block + 1;
-        // SAFETY: passed on from `multiply`.
-        unsafe {
-            gemm::tiles::<I, NV, _>(isa, self.rows, self.a, self.row_stride, 1, self.k, self.b, blocks, &mut stash);
-        };
-    }
-}
-
-/// Keeps the sums of a few rows in memory.
-struct Stash<'a> {
-    start: usize,
-    sums: &'a mut [f32; STASH],
-}
-
-impl<I: Isa, const NV: usize> Epilogue<I, NV> for Stash<'_> {
-    #[inline(always)]
-    fn init(&self, isa: I, row: usize, _block: usize) -> [I::F32; NV] {
-        let first = (row - self.start) * NV;
-        let mut sums = [isa.zero(); NV];
+    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
+        let mut sums = [isa.zero(); 2];
         for (vector, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the rows of a call fit the stash.
-            *sum = unsafe { isa.load(self.sums.as_ptr().add((first + vector) * I::LANES)) };
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n > 0 {
+                // SAFETY: whoever makes a `Store` gives arrays with `columns` values in each row.
+                *sum = unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) };
+            }
         }
         sums
     }
 
     #[inline(always)]
-    fn finish(&mut self, isa: I, row: usize, _block: usize, sums: [I::F32; NV]) {
-        let first = (row - self.start) * NV;
-        for (vector, value) in sums.into_iter().enumerate() {
+    fn finish(&mut self, isa: I, row: usize, block: usize, sum: [I::F32; 2]) {
+        for vector in 0..2 {
+            let (column, n) = place::<I>(block, vector, self.columns);
+            if n == 0 {
+                continue;
+            }
             // SAFETY: as above.
-            unsafe { isa.store(self.sums.as_mut_ptr().add((first + vector) * I::LANES), value) };
+            unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
         }
     }
 }
@@ -375,11 +318,11 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
             let a = step.gates_next.add(slot * step.units);
             let mut epilogue = make(gradient(C::HAS_DIRECT_GRADIENT));
             let k = count * step.units;
-            multiply(isa, C::FUSED, start..continuing, a, C::SLOTS * step.units, k, &weights.backward, &mut epilogue);
+            multiply(isa, start..continuing, a, C::SLOTS * step.units, k, &weights.backward, &mut epilogue);
         }
         if end > continuing {
             let mut epilogue = make(gradient(true));
-            multiply(isa, C::FUSED, continuing..end, step.gates, 0, 0, &weights.backward, &mut epilogue);
+            multiply(isa, continuing..end, step.gates, 0, 0, &weights.backward, &mut epilogue);
         }
     }
 }
@@ -402,8 +345,8 @@ pub trait Visitor {
     fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
-/// Calls the visitor with the cell that the options ask for. The usual activations have instances of their own, so that
-/// they compile into the kernels; all others share one.
+/// Calls the visitor with the cell that the options ask for. The usual activations have instances of their own, which
+/// compile into the kernels; all others run by [rows].
 pub fn with_cell<V: Visitor>(
     kind: crate::layers::CellKind,
     options: &crate::layers::Recurrent,
@@ -417,14 +360,28 @@ pub fn with_cell<V: Visitor>(
     let activation = options.activation;
     match (kind, usual, reset_after) {
         (CellKind::SimpleRnn, true, _) => visitor.visit(simple_rnn::SimpleRnn { activation: Tanh }),
-        (CellKind::SimpleRnn, false, _) => visitor.visit(simple_rnn::SimpleRnn { activation }),
+        (CellKind::SimpleRnn, false, _) => visitor.visit(simple_rnn::ByRows { activation }),
         (CellKind::Lstm, true, _) => visitor.visit(lstm::Lstm { activation: Tanh, gate: Sigmoid }),
-        (CellKind::Lstm, false, _) => visitor.visit(lstm::Lstm { activation, gate }),
+        (CellKind::Lstm, false, _) => visitor.visit(lstm::ByRows { activation, gate }),
         (CellKind::Gru, true, true) => visitor.visit(gru::ResetAfter { activation: Tanh, gate: Sigmoid }),
-        (CellKind::Gru, false, true) => visitor.visit(gru::ResetAfter { activation, gate }),
+        (CellKind::Gru, false, true) => visitor.visit(gru::ResetAfterByRows { activation, gate }),
         (CellKind::Gru, true, false) => visitor.visit(gru::ResetBefore { activation: Tanh, gate: Sigmoid }),
-        (CellKind::Gru, false, false) => visitor.visit(gru::ResetBefore { activation, gate }),
+        (CellKind::Gru, false, false) => visitor.visit(gru::ResetBeforeByRows { activation, gate }),
     }
+}
+
+/// How many blocks of `units` values a step keeps for each row.
+#[must_use]
+pub fn slots(kind: crate::layers::CellKind, options: &crate::layers::Recurrent) -> usize {
+    struct Slots;
+    impl Visitor for Slots {
+        type Output = usize;
+
+        fn visit<C: Cell>(self, _cell: C) -> usize {
+            C::SLOTS
+        }
+    }
+    with_cell(kind, options, Slots)
 }
 
 /// Row range of a step, as the kernels take it.

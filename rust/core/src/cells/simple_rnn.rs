@@ -11,9 +11,9 @@
 
 use super::{
     BackwardStep, Block, Cell, ForwardStep, Operand, Product, StateGradient, Weights, backward_rows, multiply, place,
-    range,
+    range, rows,
 };
-use crate::activations::Unary;
+use crate::activations::{Activation, Tanh, Unary};
 use foliot_simd::gemm::Epilogue;
 use foliot_simd::isa::Isa;
 
@@ -29,7 +29,6 @@ impl<A: Unary> Cell for SimpleRnn<A> {
     const INPUTS: &'static [Block] = &[Block { slot: 0, gate: 0, count: 1 }];
     const PRODUCTS: &'static [Product] =
         &[Product { block: Block { slot: 0, gate: 0, count: 1 }, operand: Operand::State }];
-    const FUSED: bool = A::CHEAP;
     const HAS_CELL_STATE: bool = false;
     const HAS_DIRECT_GRADIENT: bool = false;
 
@@ -39,16 +38,7 @@ impl<A: Unary> Cell for SimpleRnn<A> {
         let k = if step.has_product { 0 } else { step.units };
         // SAFETY: h_previous has `units` values in each row, by the caller's promise.
         unsafe {
-            multiply(
-                isa,
-                Self::FUSED,
-                range(step.rows),
-                step.h_previous,
-                step.units,
-                k,
-                &weights.forward,
-                &mut epilogue,
-            );
+            multiply(isa, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
         }
     }
 
@@ -125,6 +115,50 @@ impl<I: Isa, A: Unary> Epilogue<I, 2> for Backward<A> {
                 isa.store_partial(self.step.gates.add(index), dz, n);
                 if self.step.has_product {
                     isa.store_partial(self.step.carry.add(index), isa.zero(), n);
+                }
+            }
+        }
+    }
+}
+
+/// The cell with an activation that is known at run time, in [steps by rows](super::rows). Slot 0: x·W + b + h₋·U, later dz.
+#[derive(Clone, Copy, Debug)]
+pub struct ByRows {
+    /// act
+    pub activation: Activation,
+}
+
+impl Cell for ByRows {
+    const SLOTS: usize = 1;
+    const INPUTS: &'static [Block] = SimpleRnn::<Tanh>::INPUTS;
+    const PRODUCTS: &'static [Product] = SimpleRnn::<Tanh>::PRODUCTS;
+    const HAS_CELL_STATE: bool = false;
+    const HAS_DIRECT_GRADIENT: bool = false;
+
+    #[inline(always)]
+    unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
+        unsafe {
+            rows::sum_up::<Self, I, 2>(isa, weights, step);
+            for row in range(step.rows) {
+                let [z] = rows::slots(step.gates, row, step.units);
+                rows::bend::<I>(self.activation, z, rows::row_mut(step.h, row, step.units));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
+        // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
+        unsafe {
+            rows::gather_gradient::<Self, I>(isa, weights, step);
+            for row in range(step.rows) {
+                let [z] = rows::slots(step.gates, row, step.units);
+                let gradient = rows::row_mut(step.carry, row, step.units);
+                rows::bend_back::<I>(self.activation, z, rows::row(step.h, row, step.units), gradient);
+                z.copy_from_slice(gradient);
+                if step.has_product {
+                    gradient.fill(0.0);
                 }
             }
         }

@@ -118,12 +118,6 @@ impl Describe for CellLayer<'_> {
         finite(name, "dropout", options.dropout)?;
         finite(name, "recurrent_dropout", options.recurrent_dropout)?;
         positive(name, "units", options.units)?;
-        for activation in [Some(&options.activation), options.recurrent_activation.as_ref()].into_iter().flatten() {
-            if !activation.has_slope_from_output() {
-                let expected = "an activation whose derivative follows from its output (tanh, sigmoid, relu, ...) inside a recurrent cell";
-                return Err(Error::value(format!("{name}: activation"), expected, format!("{activation:?}")));
-            }
-        }
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
             let received = format!("{:?}", options.recurrent_activation);
             return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));

@@ -7,7 +7,7 @@
 pub mod gradients;
 pub mod layout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Weights, place};
+use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Store, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
@@ -525,42 +525,6 @@ macro_rules! shared_product {
 
 shared_product!(Store);
 shared_product!(AddState);
-
-/// target[row] = initial[row] + product
-struct Store {
-    initial: *const f32,
-    initial_stride: usize,
-    target: *mut f32,
-    stride: usize,
-    columns: usize,
-}
-
-impl<I: Isa> Epilogue<I, 2> for Store {
-    #[inline(always)]
-    fn init(&self, isa: I, row: usize, block: usize) -> [I::F32; 2] {
-        let mut sums = [isa.zero(); 2];
-        for (vector, sum) in sums.iter_mut().enumerate() {
-            let (column, n) = place::<I>(block, vector, self.columns);
-            if n > 0 {
-                // SAFETY: whoever makes a `Store` gives arrays with `columns` values in each row.
-                *sum = unsafe { isa.load_partial(self.initial.add(row * self.initial_stride + column), n) };
-            }
-        }
-        sums
-    }
-
-    #[inline(always)]
-    fn finish(&mut self, isa: I, row: usize, block: usize, sum: [I::F32; 2]) {
-        for vector in 0..2 {
-            let (column, n) = place::<I>(block, vector, self.columns);
-            if n == 0 {
-                continue;
-            }
-            // SAFETY: as above.
-            unsafe { isa.store_partial(self.target.add(row * self.stride + column), sum[vector], n) }
-        }
-    }
-}
 
 /// carry = [carry +] product [∘ mask]
 struct AddState {

@@ -1,6 +1,7 @@
 //! The sizes of a call and the regions of memory that it works in.
 
 use crate::backend::{Call, Workspace};
+use crate::cells;
 use crate::layers::{CellKind, Recurrent};
 use crate::scan;
 use crate::scan::gradients;
@@ -45,7 +46,7 @@ impl Sizes {
             elements: batch * time,
             features,
             units: options.units,
-            slots: if kind == CellKind::Gru { 4 } else { kind.gates() },
+            slots: cells::slots(kind, options),
             gates: kind.gates(),
             has_cell_state: kind == CellKind::Lstm,
             groups: if input_dropout && options.recurrent_dropout > 0.0 { kind.gates() } else { 1 },
