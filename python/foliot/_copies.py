@@ -37,6 +37,7 @@ class FlatNode:
     shapes: list[Shape]
     training: bool | None
     body: FlatGraph | None
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def flatten(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor])
     def flat(node: Node) -> FlatNode:
         reads = [] if node in begun else [places[tensor] for tensor in node.inputs]
         body = None if node.body is None else flatten(node.body.inputs, node.body.outputs)
-        return FlatNode(node.layer, reads, [tensor.shape for tensor in node.outputs], node.training, body)
+        shapes = [tensor.shape for tensor in node.outputs]
+        return FlatNode(node.layer, reads, shapes, node.training, body, node.options)
 
     return FlatGraph(
         [flat(node) for node in nodes], [places[tensor] for tensor in inputs], [places[tensor] for tensor in outputs]
@@ -78,7 +80,7 @@ def restore(graph: FlatGraph) -> tuple[list[SymbolicTensor], list[SymbolicTensor
             continue
         body = None if flat.body is None else Graph(*restore(flat.body))
         reads = [nodes[position].outputs[index] for position, index in flat.reads]
-        nodes.append(Node(flat.layer, reads, flat.shapes, flat.training, body))
+        nodes.append(Node(flat.layer, reads, flat.shapes, flat.training, body, flat.options))
         flat.layer.record(nodes[-1])
     inputs, outputs = (
         [nodes[position].outputs[index] for position, index in places] for places in (graph.inputs, graph.outputs)

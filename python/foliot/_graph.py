@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,6 +36,7 @@ class Node:
         shapes: The shapes of what it returns.
         training: False if dropout is off in this application whatever the model does; None follows the model.
         body: For a layer made of layers: the graph that it stands for.
+        options: What the call said beside that, as plain data, for layers whose calls take more.
     """
 
     def __init__(
@@ -45,16 +46,18 @@ class Node:
         shapes: Sequence[Shape],
         training: bool | None = None,
         body: Graph | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.layer = layer
         self.inputs = tuple(inputs)
         self.outputs = tuple(SymbolicTensor(self, index, shape) for index, shape in enumerate(shapes))
         self.training = training
         self.body = body
+        self.options = dict(options or {})
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The outputs' shapes if the inputs have the given ones."""
-        return self.layer.infer(shapes) if self.body is None else self.body.infer(shapes)
+        return self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
 
 
 class SymbolicTensor:
@@ -280,7 +283,8 @@ def copy_between(
         read = [known[tensor] for tensor in node.inputs]
         mode = node.training if training is None else training
         if node.body is None or not open_bodies:
-            copy = Node(node.layer, read, node.infer([tensor.shape for tensor in read]), mode, node.body)
+            shapes = node.infer([tensor.shape for tensor in read])
+            copy = Node(node.layer, read, shapes, mode, node.body, node.options)
             copies.append(copy)
             results: Sequence[SymbolicTensor] = copy.outputs
         else:
@@ -343,7 +347,8 @@ def assemble(
     for node in nodes:
         layer = node.layer
         use = uses[layer] = uses.get(layer, -1) + 1
-        described = layer.to_spec() if node.training is None else layer.to_inference_spec()
+        describe = layer.to_spec if node.training is None else layer.to_inference_spec
+        described = describe(**node.options)
         if use and "seed" in described:
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]

@@ -70,6 +70,16 @@ SAMPLES = {
     GlobalMaxPooling1D: {"data_format": "channels_last"},
     MaxPooling1D: {"pool_size": 3, "strides": 2},
     layers.Add: {},
+    layers.AdditiveAttention: {"use_scale": False, "dropout": 0.25, "seed": 3},
+    layers.Attention: {"use_scale": True, "score_mode": "concat", "dropout": 0.5, "seed": 4},
+    layers.MultiHeadAttention: {
+        "num_heads": 2,
+        "key_dim": 3,
+        "value_dim": 4,
+        "output_shape": (5,),
+        "attention_axes": (1,),
+        "kernel_regularizer": regularizers.L2(0.1),
+    },
     layers.Average: {},
     layers.Bidirectional: {"layer": GRU(2, return_sequences=True), "merge_mode": "sum"},
     layers.Concatenate: {"axis": 1},
@@ -140,6 +150,10 @@ SIGNATURES = {
     BatchNormalization: "axis momentum epsilon center scale beta_initializer gamma_initializer "
     "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer beta_constraint "
     "gamma_constraint renorm renorm_clipping renorm_momentum synchronized",
+    layers.Attention: "use_scale score_mode dropout seed",
+    layers.MultiHeadAttention: "num_heads key_dim value_dim dropout use_bias output_shape attention_axes "
+    "sliding_window flash_attention kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
+    "activity_regularizer kernel_constraint bias_constraint use_gate seed",
     layers.Bidirectional: "layer merge_mode weights backward_layer",
     layers.Concatenate: "axis",
     layers.Dot: "axes normalize",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import activations, noise, normalization, shapes, windows
+from . import activations, attention, noise, normalization, shapes, windows
 from .activations import Array
 from .base import Layer, Mask
 from .cells import CELLS, Dropout, Scan, Weights
@@ -26,23 +26,24 @@ class Embedding(Layer):
 
 
 class Dense(Layer):
-    """y = f(x K + b) on the last axis."""
+    """y = f(x K + b) on the last axis; K and b may have more axes in the place of one."""
 
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         self.x = inputs[0]
-        self.z = self.x @ self.weights[0]
+        self.kernel = self.weights[0].reshape(self.x.shape[-1], -1)
+        self.z = self.x @ self.kernel
         if self.spec["use_bias"]:
-            self.z = self.z + self.weights[1]
+            self.z = self.z + self.weights[1].reshape(-1)
         self.y = activations.forward(self.spec["activation"], self.z)
         return [self.y], [masks[0]]
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
         dz = activations.backward(self.spec["activation"], self.z, self.y, d_outputs[0])
         rows = dz.reshape(-1, dz.shape[-1])
-        gradients = [self.x.reshape(-1, self.x.shape[-1]).T @ rows]
+        gradients = [(self.x.reshape(-1, self.x.shape[-1]).T @ rows).reshape(self.weights[0].shape)]
         if self.spec["use_bias"]:
-            gradients.append(rows.sum(axis=0))
-        return [dz @ self.weights[0].T], gradients
+            gradients.append(rows.sum(axis=0).reshape(self.weights[1].shape))
+        return [dz @ self.kernel.T], gradients
 
 
 class Activation(Layer):
@@ -289,6 +290,7 @@ LAYERS: dict[str, type[Layer]] = {
     "simple_rnn": Recurrent,
     "lstm": Recurrent,
     "gru": Recurrent,
+    **attention.LAYERS,
     **shapes.LAYERS,
     **normalization.LAYERS,
     **windows.LAYERS,

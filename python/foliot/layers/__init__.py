@@ -1,6 +1,7 @@
 """Layers: the parts that models are made of."""
 
 from foliot._serialization import Registry
+from foliot.layers.attention import AdditiveAttention, Attention
 from foliot.layers.base import Layer
 from foliot.layers.bidirectional import Bidirectional
 from foliot.layers.convolution import Conv1D
@@ -26,6 +27,7 @@ from foliot.layers.merging import (
     multiply,
     subtract,
 )
+from foliot.layers.multi_head_attention import MultiHeadAttention
 from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
@@ -43,7 +45,9 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "BatchNormalization",
@@ -72,6 +76,7 @@ __all__ = [
     "MaxPooling1D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -119,6 +124,9 @@ LAYERS: Registry[Layer] = Registry(
         ReLU,
         Softmax,
         TimeDistributed,
+        AdditiveAttention,
+        Attention,
+        MultiHeadAttention,
         Activation,
         AveragePooling1D,
         BatchNormalization,

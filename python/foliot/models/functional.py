@@ -41,7 +41,8 @@ class Functional(Model):
                 references[tensor] = [node.layer.name, count, tensor.index]
             if node.inputs:
                 inputs = [references[tensor] for tensor in node.inputs]
-                calls.append({"layer": node.layer.name, "inputs": inputs, "training": node.training})
+                call = {"layer": node.layer.name, "inputs": inputs, "training": node.training}
+                calls.append(call | ({"options": node.options} if node.options else {}))
         with sharing():
             layers = [serialize_layer(layer) for layer in self.graph.layers]
         return {
@@ -96,8 +97,11 @@ class Functional(Model):
 
         with sharing():
             for call in config["calls"]:
-                if not isinstance(call, Mapping) or set(call) != {"layer", "inputs", "training"}:
+                if not isinstance(call, Mapping) or set(call) - {"options"} != {"layer", "inputs", "training"}:
                     raise value_error("config", "calls with layer, inputs and training", call)
+                options = call.get("options", {})
+                if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+                    raise value_error("config", "options of a call by name", options)
                 if not isinstance(call["layer"], str) or not isinstance(call["inputs"], list) or not call["inputs"]:
                     raise value_error("config", "a call of a layer on tensors", call)
                 if call["training"] is not None and check_flag("training", call["training"]):
@@ -106,7 +110,7 @@ class Functional(Model):
                 layer = find(call["layer"])
                 if isinstance(layer, InputLayer):
                     raise value_error("config", "calls of layers other than inputs", call["layer"])
-                outputs = layer.connect(inputs, call["training"])
+                outputs = layer.connect(inputs, call["training"], **options)
                 count = sum(name == layer.name for name, _ in nodes)
                 nodes[layer.name, count] = outputs[0].node
             inputs, outputs = (_read(config[key], tensor_of) for key in ("inputs", "outputs"))

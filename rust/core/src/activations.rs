@@ -518,17 +518,8 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
 /// One row of softmax or of its logarithm; the maximum is taken off first, so that nothing overflows.
 #[inline(always)]
 fn softmax_row<I: Isa>(isa: I, logarithm: bool, x: &[f32], y: &mut [f32]) {
-    let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0_f64;
-    for offset in (0..x.len()).step_by(I::LANES) {
-        let n = I::LANES.min(x.len() - offset);
-        // SAFETY: offset + n <= x.len() == y.len().
-        unsafe {
-            let shifted = isa.sub(isa.load_partial(x.as_ptr().add(offset), n), isa.splat(max));
-            isa.store_partial(y.as_mut_ptr().add(offset), math::exp(isa, shifted), n);
-        }
-        sum += y[offset..offset + n].iter().map(|value| f64::from(*value)).sum::<f64>();
-    }
+    y.copy_from_slice(x);
+    let (max, sum) = exponentials(isa, y);
     if logarithm {
         let log = sum.ln() as f32;
         y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - max) - log);
@@ -537,6 +528,40 @@ fn softmax_row<I: Isa>(isa: I, logarithm: bool, x: &[f32], y: &mut [f32]) {
         for y in y.iter_mut() {
             *y *= scale;
         }
+    }
+}
+
+/// Overwrites a row with its exponentials after its maximum is taken off; returns the maximum and the sum.
+#[inline(always)]
+fn exponentials<I: Isa>(isa: I, row: &mut [f32]) -> (f32, f64) {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0_f64;
+    for part in row.chunks_mut(I::LANES) {
+        // SAFETY: a part has at most LANES values.
+        unsafe {
+            let shifted = isa.sub(isa.load_partial(part.as_ptr(), part.len()), isa.splat(max));
+            isa.store_partial(part.as_mut_ptr(), math::exp(isa, shifted), part.len());
+        }
+        sum += part.iter().map(|value| f64::from(*value)).sum::<f64>();
+    }
+    (max, sum)
+}
+
+/// Softmax of a row, in its place.
+#[inline(always)]
+pub(crate) fn softmax_in_place<I: Isa>(isa: I, row: &mut [f32]) {
+    let (_, sum) = exponentials(isa, row);
+    let scale = (1.0 / sum) as f32;
+    for value in row {
+        *value *= scale;
+    }
+}
+
+/// From the gradient of a row of softmax to that of what it was made of, in its place: `y·(dy - Σ dy·y)`.
+pub(crate) fn softmax_gradient_in_place(y: &[f32], dy: &mut [f32]) {
+    let sum: f64 = dy.iter().zip(y).map(|(dy, y)| f64::from(*dy) * f64::from(*y)).sum();
+    for (dy, y) in dy.iter_mut().zip(y) {
+        *dy = (f64::from(*y) * (f64::from(*dy) - sum)) as f32;
     }
 }
 
@@ -598,9 +623,6 @@ fn softmax_row_gradient(logarithm: bool, y: &[f32], gradient: &mut [f32]) {
             *dy = (f64::from(*dy) - f64::from(*y).exp() * sum) as f32;
         }
     } else {
-        let sum: f64 = gradient.iter().zip(y).map(|(dy, y)| f64::from(*dy) * f64::from(*y)).sum();
-        for (dy, y) in gradient.iter_mut().zip(y) {
-            *dy = (f64::from(*y) * (f64::from(*dy) - sum)) as f32;
-        }
+        softmax_gradient_in_place(y, gradient);
     }
 }

@@ -18,10 +18,15 @@ pub(super) struct State {
 }
 
 /// The kernel (features, units) packed, or its transpose; packed again when the parameter has changed.
-fn packed<'a>(cache: &'a mut Option<(u64, Packed)>, level: Level, kernel: &Parameter, transposed: bool) -> &'a Packed {
+fn packed<'a>(
+    cache: &'a mut Option<(u64, Packed)>,
+    level: Level,
+    kernel: &Parameter,
+    [features, units]: [usize; 2],
+    transposed: bool,
+) -> &'a Packed {
     let values = kernel.read();
     let version = kernel.version();
-    let (features, units) = (kernel.shape()[0], kernel.shape()[1]);
     let (k, n, strides) = if transposed { (units, features, (1, units)) } else { (features, units, (units, 1)) };
     let (stored, packed) =
         cache.get_or_insert_with(|| (version, Packed::plain(level, &values, k, n, strides.0, strides.1)));
@@ -55,10 +60,10 @@ impl Compute for Dense {
 
 impl State {
     fn forward(&mut self, level: Level, memory: &mut Memory, call: &Call<'_>, activation: Activation) {
-        let kernel = packed(&mut self.forward, level, call.parameters[0], false);
-        let bias = call.parameters.get(1).map(|bias| bias.read());
         let (rows, features, units) =
             (call.inputs[0].shape.rows(), call.inputs[0].shape.features(), call.outputs[0].shape.features());
+        let kernel = packed(&mut self.forward, level, call.parameters[0], [features, units], false);
+        let bias = call.parameters.get(1).map(|bias| bias.read());
         let linear = activation == Activation::Linear {};
         let [x, z, y] = memory.many([call.inputs[0].value, call.saved, call.outputs[0].value]);
         let (x, sums) = (&*x, if linear { Parts(y.as_mut_ptr()) } else { Parts(z.as_mut_ptr()) });
@@ -100,7 +105,7 @@ impl State {
             gradients::add_column_sums(Rows::whole(dz, units), rows, bias, 0, partials);
         }
         if let Some(input_gradient) = call.inputs[0].gradient {
-            let kernel = packed(&mut self.backward, level, call.parameters[0], true);
+            let kernel = packed(&mut self.backward, level, call.parameters[0], [features, units], true);
             let [dz, dx] = memory.many([dz, input_gradient]);
             let (dz, dx) = (&*dz, Parts(dx.as_mut_ptr()));
             for_each_rows(rows, rows_per_task(features, units), |start, count| {

@@ -1,5 +1,6 @@
 //! The CPU backend: one file for each kind of layer.
 
+mod attention;
 mod batch_normalization;
 mod columns;
 mod concatenate;
@@ -83,6 +84,35 @@ impl Memory {
         (&integers[ids.offset..ids.offset + ids.len], disjoint(floats, spans))
     }
 
+    /// All flags, and floats to read, in spans that may overlap, beside disjoint ones to write.
+    ///
+    /// # Panics
+    /// When a span to write overlaps another one, or one lies outside: a fault of the plan.
+    pub(crate) fn flags_and_floats<const R: usize, const W: usize>(
+        &mut self,
+        reads: [Span; R],
+        writes: [Span; W],
+    ) -> (&[u8], [&[f32]; R], [&mut [f32]; W]) {
+        let len = self.floats.len();
+        let apart =
+            |a: Span, b: Span| a.len == 0 || b.len == 0 || a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
+        for (position, span) in writes.iter().enumerate() {
+            let others = reads.iter().chain(&writes[..position]);
+            assert!(others.into_iter().all(|other| apart(*span, *other)), "the plan's spans {reads:?} and {writes:?}");
+        }
+        assert!(reads.iter().chain(&writes).all(|span| span.offset + span.len <= len), "{reads:?} and {writes:?}");
+        let base = self.floats.as_mut_ptr();
+        // SAFETY: the spans lie inside the buffer, which stays borrowed, and what is written overlaps nothing: both checked
+        // above.
+        let (reads, writes) = unsafe {
+            (
+                reads.map(|span| std::slice::from_raw_parts(base.add(span.offset).cast_const(), span.len)),
+                writes.map(|span| std::slice::from_raw_parts_mut(base.add(span.offset), span.len)),
+            )
+        };
+        (&self.masks, reads, writes)
+    }
+
     /// Disjoint spans at once.
     ///
     /// # Panics
@@ -162,6 +192,7 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Concatenate(layer) => layer,
         Layer::Dot(layer) => layer,
         Layer::Reverse(layer) => layer,
+        Layer::Attention(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
     }
 }

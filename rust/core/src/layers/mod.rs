@@ -2,6 +2,7 @@
 //! is the backend's part, [`crate::cpu`]. A new kind is one file here and one there, and a row in [`Layer`].
 
 mod activation;
+mod attention;
 mod conv;
 mod dense;
 mod dropout;
@@ -18,6 +19,7 @@ mod recurrent;
 mod shape;
 
 pub use activation::{Activate, ActivityRegularization};
+pub use attention::{Attention, MaskedScores, Score};
 pub use conv::Conv1d;
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -95,6 +97,8 @@ pub enum Layer {
     Dot(Dot),
     /// Time turned around.
     Reverse(Reverse),
+    /// Sums of values, weighted by how queries and keys agree.
+    Attention(Attention),
     /// See [`crate::cells::simple_rnn`].
     SimpleRnn(Recurrent),
     /// See [`crate::cells::lstm`].
@@ -205,6 +209,7 @@ impl Layer {
             Self::Concatenate(layer) => Described::Plain(layer),
             Self::Dot(layer) => Described::Plain(layer),
             Self::Reverse(layer) => Described::Plain(layer),
+            Self::Attention(layer) => Described::Plain(layer),
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
             Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
