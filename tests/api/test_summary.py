@@ -3,7 +3,20 @@
 import pytest
 
 from foliot import Model
-from foliot.layers import LSTM, Dense, Dropout, Embedding, Flatten, Input, SimpleRNN
+from foliot.layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Dot,
+    Dropout,
+    Embedding,
+    Flatten,
+    Input,
+    SimpleRNN,
+    TimeDistributed,
+)
 from foliot.models import Sequential
 
 BUILT = """\
@@ -168,3 +181,93 @@ def test_width_and_long_names() -> None:
     table = [line for line in lines if line[0] in "┏┃┡│├└"]
     assert {len(line) for line in table} == {60}
     assert sum("│" in line for line in table) > 1
+
+
+def costs_of(model, **options) -> list[str]:
+    """What `summary` prints beyond its table without sizes."""
+    plain: list[str] = []
+    lines: list[str] = []
+    model.summary(print_fn=plain.append)
+    model.summary(print_fn=lines.append, **options)
+    assert lines[: len(plain)] == plain
+    return lines[len(plain) :]
+
+
+COSTS = """
+ A batch of 2 and 7 time steps:
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━┳━━━━━━━━━━━━┓
+┃ Layer (type)              ┃ Output Shape      ┃       FLOPs ┃    Outputs ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━╇━━━━━━━━━━━━┩
+│ embedding (Embedding)     │ (2, 7, 5)         │           0 │   280.00 B │
+├───────────────────────────┼───────────────────┼─────────────┼────────────┤
+│ lstm (LSTM)               │ (2, 3)            │       2,688 │    24.00 B │
+├───────────────────────────┼───────────────────┼─────────────┼────────────┤
+│ dense (Dense)             │ (2, 4)            │          48 │    32.00 B │
+└───────────────────────────┴───────────────────┴─────────────┴────────────┘
+ FLOPs, forward: 2,736 (in products of matrices; training takes about three times as many)
+"""
+
+
+def test_costs() -> None:
+    model = Sequential([Input((None,)), Embedding(9, 5), LSTM(3), Dense(4)])
+    *lines, predicting, training = costs_of(model, batch_size=2, time=7)
+    # 2 rows, 7 steps, 4 gates of 3 columns, 5 features and 3 states, two operations each.
+    assert 2 * 7 * 4 * 3 * (5 + 3) * 2 == 2688
+    assert lines == COSTS.rstrip("\n").split("\n")
+    assert predicting.startswith(" Memory of a prediction: ")
+    assert training.startswith(" Memory of a training step: ")
+
+
+def test_costs_of_every_way_to_use_a_layer() -> None:
+    def flops(model, **options) -> str:
+        [line] = [line for line in costs_of(model, **options) if line.startswith(" FLOPs")]
+        return line.split("(")[0].removeprefix(" FLOPs, forward:").strip()
+
+    rnn = 2 * 6 * 2 * (3 + 2)
+    assert flops(Sequential([Input((6, 3)), SimpleRNN(2)]), batch_size=1) == f"{rnn}"
+    assert flops(Sequential([Input((6, 3)), GRU(2)]), batch_size=5) == f"{15 * rnn:,}"
+    assert flops(Sequential([Input((6, 3)), Bidirectional(SimpleRNN(2))]), batch_size=1) == f"{2 * rnn}"
+    assert flops(Sequential([Input((6, 3)), TimeDistributed(Dense(4))]), batch_size=1) == f"{2 * 6 * 3 * 4}"
+    assert flops(Sequential([Input((6, 3)), Conv1D(4, 2)]), batch_size=1) == f"{2 * 5 * 2 * 3 * 4}"
+    assert flops(Sequential([Input((6, 3)), Conv1D(6, 2, groups=3)]), batch_size=1) == f"{2 * 5 * 2 * 6}"
+    one, other = Input((4, 3)), Input((5, 3))
+    assert flops(Model([one, other], Dot(2)([one, other])), batch_size=1) == f"{2 * 4 * 5 * 3}"
+    # Shared layers and models inside count each time.
+    entrance, shared = Input((3,)), Dense(3)
+    inner = Sequential([Input((3,)), Dense(3)])
+    twice = Model(entrance, inner(inner(shared(shared(entrance)))))
+    assert flops(twice, batch_size=1) == f"{4 * 2 * 9}"
+
+
+def test_the_memory_is_what_a_plan_takes() -> None:
+    def memory(model, **options) -> list[float]:
+        units = {"B": 1.0, "KB": 1024.0, "MB": 1024.0**2}
+        found = [line.split(": ")[1].split() for line in costs_of(model, **options)[-2:]]
+        return [float(parts[0]) * units[parts[1]] for parts in found]
+
+    model = Sequential([Input((None, 8)), LSTM(8, return_sequences=True), LSTM(8, return_sequences=True)])
+    predicting, training = memory(model, batch_size=4, time=50)
+    # The input and two sequences at a time for a prediction; training keeps all, with gates and gradients.
+    assert 2 * 4 * 50 * 8 * 4 < predicting < training
+    assert training > 3 * 4 * 50 * 8 * 4 + 2 * 4 * 50 * 32 * 4
+    longer = memory(model, batch_size=4, time=100)
+    assert longer[1] == pytest.approx(2 * training, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error", "message"),
+    [
+        (Sequential([Dense(2)]), {"batch_size": 2}, ValueError, "`batch_size`: expected a model that is built"),
+        (
+            Sequential([Input((None, 2)), LSTM(2)]),
+            {"batch_size": 2},
+            ValueError,
+            "`time`: expected an integer",
+        ),
+        (Sequential([Input((2,)), Dense(2)]), {"batch_size": 0}, ValueError, "`batch_size`"),
+        (Sequential([Input((None, 2)), LSTM(2)]), {"time": 2.5}, TypeError, "`time`"),
+    ],
+)
+def test_costs_that_cannot_be_known(model, options, error, message) -> None:
+    with pytest.raises(error, match=message):
+        model.summary(print_fn=lambda line: None, **options)

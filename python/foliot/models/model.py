@@ -209,6 +209,8 @@ class Model(Trainer):
         *,
         print_fn: Callable[[str], object] | None = None,
         expand_nested: bool = False,
+        batch_size: int | None = None,
+        time: int | None = None,
     ) -> None:
         """Prints a table of the layers; where they do not follow one another, with what each is connected to.
 
@@ -216,8 +218,15 @@ class Model(Trainer):
             line_length: Width of the table; None takes what the terminal has, and no more than is needed.
             print_fn: Called with each line instead of `print`.
             expand_nested: Show the layers of models inside the model, too.
+            batch_size: Also show what a batch of so many rows costs: each layer's multiplications and additions in
+                products of matrices (elementwise work is not counted) and the size of its outputs, and the memory that
+                the whole takes, which is less than the sum where values are needed for a short while only.
+            time: The length of axes of any length, for the same.
+
+        Raises:
+            ValueError: Costs are asked for, and the model is not built or a length is missing.
         """
-        print_summary(self, line_length, print_fn, check_flag("expand_nested", expand_nested))
+        print_summary(self, line_length, print_fn, check_flag("expand_nested", expand_nested), batch_size, time)
 
     def reset_states(self) -> None:
         """Sets what stateful layers carry from batch to batch to zero.

@@ -259,6 +259,15 @@ class Network(Layer):
         masks = data.masks or [None] * len(data.inputs)
         return self._part(None, data.masked).program.forward(data.inputs, masks, rows, training, step)
 
+    def batch_memory(self, shapes: Sequence[Sequence[int]], training: bool) -> int:
+        """The bytes that a batch takes, without weights and the optimizer's state.
+
+        Args:
+            shapes: The shapes of the inputs, batch axis first.
+            training: For a step of training, which keeps more; else for a prediction.
+        """
+        return self._part().program.memory([list(shape) for shape in shapes], training)
+
     def _input_data(
         self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
     ) -> tuple[Data, list[Shape]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from foliot._checks import check_integer
 from foliot._graph import Shape
+from foliot.models.costs import Costs, costs
 
 if TYPE_CHECKING:
     from foliot.layers import Layer
@@ -17,26 +18,64 @@ if TYPE_CHECKING:
 # Where Keras's columns end as parts of the table's width, and how wide the table is where there is room.
 _STACK = ((0.45, 0.8, 1.0), 88)
 _GRAPH = ((0.3, 0.56, 0.74, 1.0), 108)
+_COSTS = ((0.38, 0.64, 0.84, 1.0), 88)
+_COST_HEADER = ("Layer (type)", "Output Shape", "FLOPs", "Outputs")
 _HEADER = ("Layer (type)", "Output Shape", "Param #", "Connected to")
 # The column of numbers, which stand on the right.
 _NUMBERS = 2
 
 
 def print_summary(
-    model: "Model", line_length: int | None, print_fn: Callable[[str], object] | None, expand_nested: bool
+    model: "Model",
+    line_length: int | None,
+    print_fn: Callable[[str], object] | None,
+    expand_nested: bool,
+    batch_size: int | None = None,
+    time: int | None = None,
 ) -> None:
-    """Prints the table line by line."""
+    """Prints the table line by line; with a size also the one of costs."""
+    lines = summary_lines(model, line_length, expand_nested=expand_nested)
+    if batch_size is not None or time is not None:
+        lines += cost_lines(costs(model, batch_size, time), batch_size or 1, time, line_length)
     show = print_fn or print
-    for line in summary_lines(model, line_length, expand_nested=expand_nested):
+    for line in lines:
         show(line)
+
+
+def cost_lines(found: Costs, batch_size: int, time: int | None, line_length: int | None = None) -> list[str]:
+    """The lines of the table of costs."""
+    positions, widest = _COSTS
+    widths = _widths(positions, line_length or _default_length(widest))
+    length = "" if time is None else f" and {time} time steps"
+    lines = [
+        "",
+        f" A batch of {batch_size}{length}:",
+        _rule("┏━┳━┓", widths),
+        *_row(_COST_HEADER, widths, "┃", numbers=(2, 3)),
+        _rule("┡━╇━┩", widths),
+    ]
+    for position, cost in enumerate(found.layers):
+        if position:
+            lines.append(_rule("├─┼─┤", widths))
+        operations = "?" if cost.operations is None else f"{cost.operations:,}"
+        name = f"{cost.layer.name} ({type(cost.layer).__name__})"
+        lines += _row((name, _shape(cost.shapes), operations, _bytes(cost.outputs)), widths, "│", numbers=(2, 3))
+    lines.append(_rule("└─┴─┘", widths))
+    known = [cost.operations for cost in found.layers if cost.operations is not None]
+    least = "" if len(known) == len(found.layers) else " at least"
+    return [
+        *lines,
+        f" FLOPs, forward:{least} {sum(known):,} (in products of matrices; training takes about three times as many)",
+        f" Memory of a prediction: {_bytes(found.predicting)}",
+        f" Memory of a training step: {_bytes(found.training)} (without weights and the optimizer's state)",
+    ]
 
 
 def summary_lines(model: "Model", line_length: int | None = None, *, expand_nested: bool = False) -> list[str]:
     """The lines of the summary."""
     positions, widest = _STACK if is_stack(model) else _GRAPH
     if line_length is None:
-        # Four columns less than the terminal has, as Keras leaves them.
-        line_length = max(min(widest, shutil.get_terminal_size().columns - 4), 40)
+        line_length = _default_length(widest)
     widths = _widths(positions, check_integer("line_length", line_length, minimum=40))
     lines = [
         f'Model: "{model.name}"',
@@ -62,6 +101,11 @@ def summary_lines(model: "Model", line_length: int | None = None, *, expand_nest
     if optimizer:
         lines.append(f" Optimizer params: {_size(optimizer)}")
     return lines
+
+
+def _default_length(widest: int) -> int:
+    # Four columns less than the terminal has, as Keras leaves them.
+    return max(min(widest, shutil.get_terminal_size().columns - 4), 40)
 
 
 def is_stack(model: "Model") -> bool:
@@ -116,7 +160,7 @@ def _rule(pieces: str, widths: Sequence[int]) -> str:
     return pieces[0] + pieces[2].join(pieces[1] * width for width in widths) + pieces[4]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], border: str) -> list[str]:
+def _row(cells: Sequence[str], widths: Sequence[int], border: str, numbers: Sequence[int] = (_NUMBERS,)) -> list[str]:
     """The cells of a row, long ones wrapped over several lines; numbers on the right."""
     wrapped = [_wrap(cell, width - 2) for cell, width in zip(cells, widths, strict=True)]
     lines = []
@@ -124,7 +168,7 @@ def _row(cells: Sequence[str], widths: Sequence[int], border: str) -> list[str]:
         padded = []
         for column, (texts, width) in enumerate(zip(wrapped, widths, strict=True)):
             text = texts[index] if index < len(texts) else ""
-            padded.append(f" {text:{'>' if column == _NUMBERS else '<'}{width - 2}} ")
+            padded.append(f" {text:{'>' if column in numbers else '<'}{width - 2}} ")
         lines.append(border + border.join(padded) + border)
     return lines
 
@@ -137,9 +181,13 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _size(count: int) -> str:
     """`108 (432.00 B)`: the number of float32 values and the memory that they take."""
-    size, unit = count * 4.0, "B"
+    return f"{count:,} ({_bytes(4 * count)})"
+
+
+def _bytes(count: int) -> str:
+    size, unit = float(count), "B"
     for larger in ("KB", "MB", "GB", "TB"):
         if size < 1024:
             break
         size, unit = size / 1024, larger
-    return f"{count:,} ({size:.2f} {unit})"
+    return f"{size:.2f} {unit}"

@@ -51,6 +51,10 @@ impl Program {
         shapes.into_iter().map(|shape| pyo3::types::PyTuple::new(py, shape.0)).collect()
     }
 
+    fn memory(&self, py: Python<'_>, inputs: Vec<Vec<usize>>, training: bool) -> PyResult<usize> {
+        py.detach(|| self.lock().memory(&inputs, training)).map_err(to_python)
+    }
+
     fn compile(&self, py: Python<'_>, training: &str) -> PyResult<()> {
         py.detach(|| self.lock().compile(training)).map_err(to_python)
     }

@@ -189,6 +189,23 @@ impl Program {
         Ok(self.graph.outputs.iter().map(|output| shapes[output.node][output.output].clone()).collect())
     }
 
+    /// The bytes that a batch with inputs of the given shapes takes: all values of the layers and, for training, what they save
+    /// and the gradients. Weights and the optimizer's state are not counted.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the network.
+    pub fn memory(&self, inputs: &[Vec<usize>], training: bool) -> Result<usize> {
+        let count = self.graph.input_nodes().count();
+        if inputs.len() != count {
+            return Err(Error::value("inputs", format!("{count} shapes"), inputs.len().to_string()));
+        }
+        let gradients = if training { Wanted::Weights } else { Wanted::Nothing };
+        let inputs = inputs.iter().map(|shape| Shape::known(shape)).collect();
+        let purpose = Purpose { inputs, training, gradients };
+        let size = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?.size;
+        Ok(size.floats * size_of::<f32>() + size.integers * size_of::<i32>() + size.masks)
+    }
+
     /// Sets losses and metrics.
     ///
     /// # Errors

@@ -1,0 +1,117 @@
+"""What a batch costs: operations and memory, for `summary(batch_size=..., time=...)`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foliot._checks import check_integer, value_error
+from foliot._graph import Node, Shape, SymbolicTensor
+from foliot.layers import Conv1D, Dense, Dot, Embedding, Layer, PReLU
+from foliot.layers.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from foliot.models.model import Model
+
+# Of a float32.
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What a layer costs, in all its calls."""
+
+    layer: Layer
+    #: The shapes of the outputs of its last call.
+    shapes: list[Shape]
+    #: Operations, None if they are not known.
+    operations: int | None
+    #: The bytes of its outputs.
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a model costs."""
+
+    layers: list[LayerCost]
+    #: Bytes for a prediction and for a training step, without weights and the optimizer's state.
+    predicting: int
+    training: int
+
+
+def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
+    """The costs of a batch.
+
+    Args:
+        model: The model, built.
+        batch_size: Its rows; None is 1.
+        time: The length of the axes whose length is free.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: The model is not built, or `time` is missing.
+    """
+    batch = 1 if batch_size is None else check_integer("batch_size", batch_size, minimum=1)
+    length = None if time is None else check_integer("time", time, minimum=0)
+    if not model.inputs:
+        raise ValueError(f"`batch_size`: expected a model that is built; received {model.name!r}, which is not")
+    shapes: list[Shape] = []
+    for tensor in model.inputs:
+        if length is None and None in tensor.shape[1:]:
+            raise value_error("time", f"an integer, for the input {tensor.name!r} has the shape {tensor.shape}", time)
+        shapes.append((batch, *(length if size is None else size for size in tensor.shape[1:])))
+    found: dict[Layer, LayerCost] = {}
+    known = dict(zip(model.inputs, shapes, strict=True))
+    for node in model.graph.nodes:
+        if node.inputs:
+            read = [known[tensor] for tensor in node.inputs]
+            outputs = node.infer(read)
+            known.update(zip(node.outputs, outputs, strict=True))
+            operations = _operations(node, read, outputs)
+            size = _BYTES * sum(_elements(shape) for shape in outputs)
+            before = found.get(node.layer)
+            if before is not None:
+                both = None if operations is None or before.operations is None else operations + before.operations
+                operations, size = both, size + before.outputs
+            found[node.layer] = LayerCost(node.layer, outputs, operations, size)
+    sizes = [[size or 0 for size in shape] for shape in shapes]
+    predicting, training = (model.batch_memory(sizes, training=training) for training in (False, True))
+    return Costs(list(found.values()), predicting, training)
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(size or 0 for size in shape)
+
+
+def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int | None:
+    """Multiplications and additions in products of matrices, forward; None for a layer that is not known here."""
+    if node.body is not None:
+        known: dict[SymbolicTensor, Shape] = dict(zip(node.body.inputs, inputs, strict=True))
+        total = 0
+        for inner in node.body.nodes:
+            if inner.inputs:
+                read = [known[tensor] for tensor in inner.inputs]
+                given = inner.infer(read)
+                known.update(zip(inner.outputs, given, strict=True))
+                operations = _operations(inner, read, given)
+                if operations is None:
+                    return None
+                total += operations
+        return total
+    layer = node.layer
+    matrices = [math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1]
+    if isinstance(layer, Recurrent):
+        # Every weight matrix at every step; a bias may have two rows.
+        kernels = [math.prod(weight.shape) for weight in layer.weights if weight.name.endswith("kernel")]
+        return 2 * _elements(inputs[0][:2]) * sum(kernels)
+    if isinstance(layer, Dense):
+        return 2 * _elements(inputs[0][:-1]) * matrices[0]
+    if isinstance(layer, Conv1D):
+        return 2 * _elements(outputs[0][:-1]) * matrices[0]
+    if isinstance(layer, Dot):
+        axes: Any = layer.axes
+        first = axes[0] if isinstance(axes, (list, tuple)) else axes
+        return 2 * _elements(outputs[0]) * (inputs[0][first] or 0)
+    # A look-up multiplies nothing, and what is elementwise is not counted.
+    return 0 if isinstance(layer, (Embedding, PReLU)) or not matrices else None
