@@ -11,7 +11,7 @@
 
 pub mod gru;
 pub mod lstm;
-mod rows;
+pub mod rows;
 pub mod simple_rnn;
 
 use foliot_simd::dispatch::Level;

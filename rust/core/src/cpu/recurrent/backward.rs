@@ -204,9 +204,7 @@ fn peephole_gradients(
             gradients::add_product_sums(&everything, c, dz, target, partials);
             continue;
         }
-        if call.inputs.len() > 1 {
-            gradients::add_product_sums(&beginning, initial, dz, target, partials);
-        }
+        gradients::add_product_sums(&beginning, initial, dz, target, partials);
         gradients::add_product_sums(&following, c, dz, target, partials);
     }
 }
