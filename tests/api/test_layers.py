@@ -103,7 +103,12 @@ SAMPLES = {
     SpatialDropout1D: {"rate": 0.5, "seed": 3},
     UnitNormalization: {"axis": [-1]},
     ZeroPadding1D: {"padding": (2, 1)},
-    LSTM: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
+    LSTM: {
+        "units": 2,
+        "unit_forget_bias": False,
+        "recurrent_constraint": constraints.MaxNorm(3.0),
+        "use_peepholes": True,
+    },
     SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
@@ -166,7 +171,7 @@ SIGNATURES = {
     "dropout recurrent_dropout seed",
     LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
-    "recurrent_constraint bias_constraint dropout recurrent_dropout seed",
+    "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes",
     GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
     "bias_constraint dropout recurrent_dropout reset_after seed",
@@ -175,7 +180,7 @@ SIGNATURES = {
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn",
+    "stateful unroll use_cudnn use_peepholes",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
@@ -248,12 +253,14 @@ def test_names_count_like_keras() -> None:
         (GRU(3), [(4, 9), (3, 9), (2, 9)]),
         (GRU(3, reset_after=False), [(4, 9), (3, 9), (9,)]),
         (LSTM(3, use_bias=False), [(4, 12), (3, 12)]),
+        (LSTM(3, use_peepholes=True), [(4, 12), (3, 12), (12,), (3,), (3,), (3,)]),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_weights_have_keras_names_and_shapes(layer: layers.Layer, shapes: list[tuple[int, ...]]) -> None:
     layer.build((None, 5, 4))
     names = ["kernel", "bias"] if isinstance(layer, Dense) else ["kernel", "recurrent_kernel", "bias"]
+    names += [f"{gate}_gate_peephole_weights" for gate in ("input", "forget", "output")]
     assert [weight.shape for weight in layer.weights] == shapes
     assert [weight.name for weight in layer.weights] == names[: len(shapes)]
     assert layer.count_params() == sum(int(np.prod(shape)) for shape in shapes)

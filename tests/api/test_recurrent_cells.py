@@ -31,10 +31,11 @@ RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(4, 6, 3)).astype(np.float32)
 # Masked at the end, in the middle, at the beginning, and not at all.
 MASK = np.array([[1, 1, 1, 1, 0, 0], [1, 0, 0, 1, 0, 1], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]], bool)
-PAIRS: list[tuple[type, Callable[..., Any]]] = [
+PAIRS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (SimpleRNN, SimpleRNNCell),
     (LSTM, LSTMCell),
     (GRU, GRUCell),
+    (lambda units, **more: LSTM(units, use_peepholes=True, **more), lambda units: LSTMCell(units, use_peepholes=True)),
     (lambda units, **more: GRU(units, reset_after=False, **more), lambda units: GRUCell(units, reset_after=False)),
 ]
 
@@ -154,6 +155,7 @@ def test_sizes_and_shapes_are_described() -> None:
     rnn = RNN(stack(5, 4), return_state=True, return_sequences=True)
     assert rnn.state_size == [[5, 5], 4]
     assert rnn.cell.output_size == 4
+    assert [[state.shape for state in states] for states in rnn.get_initial_state(2)] == [[(2, 5), (2, 5)], [(2, 4)]]
     assert rnn.compute_output_shape((2, 6, 3)) == [(2, 6, 4), [(2, 5), (2, 5)], [(2, 4)]]
     assert rnn.compute_mask(X, MASK) == [MASK, None, None]
     assert RNN(LSTMCell(3)).state_size == LSTM(3).state_size == [3, 3]
@@ -228,7 +230,9 @@ def test_layers_with_one_cell_share_its_weights(tmp_path: Any) -> None:
 def networks() -> dict[str, Any]:
     tokens, x = Input((None,), dtype="int32"), Input((6, 3))
     embedded = Embedding(9, 4, mask_zero=True)(tokens)
-    sequence, h, c = RNN(LSTMCell(5, dropout=0.2, recurrent_dropout=0.3), return_sequences=True, return_state=True)(x)
+    sequence, h, c = RNN(
+        LSTMCell(5, use_peepholes=True, dropout=0.2, recurrent_dropout=0.3), return_sequences=True, return_state=True
+    )(x)
     state = Input((5,))
     step, [after] = GRUCell(5)(Input((3,), name="step"), [state])
     return {

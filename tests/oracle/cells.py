@@ -7,7 +7,7 @@ B, F) and (G, B, U).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,12 @@ States = list[Array]
 
 @dataclass
 class Weights:
-    """Kernel, recurrent kernel and bias of a cell, or the gradients with respect to them."""
+    """Kernel, recurrent kernel, bias and peepholes of a cell, or the gradients with respect to them."""
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array | None
+    peepholes: list[Array] = field(default_factory=list)
 
     def zeros(self) -> "Weights":
         """Gradients to add to."""
@@ -32,6 +33,7 @@ class Weights:
             np.zeros_like(self.kernel),
             np.zeros_like(self.recurrent_kernel),
             None if self.bias is None else np.zeros_like(self.bias),
+            [np.zeros_like(peephole) for peephole in self.peepholes],
         )
 
 
@@ -109,7 +111,10 @@ class SimpleRNN(Cell):
 
 
 class LSTM(Cell):
-    """i, f, g, o = s, s, a, s of the four gates of (x K + h R + b); c' = f * c + i * g; h' = o * a(c')."""
+    """i, f, g, o = s, s, a, s of the four gates of (x K + h R + b); c' = f * c + i * g; h' = o * a(c').
+
+    With peepholes p_i * c, p_f * c and p_o * c' are added to what i, f and o are made of.
+    """
 
     gates = 4
     states = 2
@@ -122,11 +127,16 @@ class LSTM(Cell):
             total = self.project(x, w.kernel, dropout.inputs, gate)
             total = total + self.project(h, w.recurrent_kernel, dropout.recurrent, gate)
             z.append(total if w.bias is None else total + w.bias[self.columns(gate)])
+        if w.peepholes:
+            z[self.INPUT] = z[self.INPUT] + w.peepholes[0] * c
+            z[self.FORGET] = z[self.FORGET] + w.peepholes[1] * c
         i = activations.forward(self.recurrent_activation, z[self.INPUT])
         f = activations.forward(self.recurrent_activation, z[self.FORGET])
         g = activations.forward(self.activation, z[self.CARRY])
-        o = activations.forward(self.recurrent_activation, z[self.OUTPUT])
         new_c = f * c + i * g
+        if w.peepholes:
+            z[self.OUTPUT] = z[self.OUTPUT] + w.peepholes[2] * new_c
+        o = activations.forward(self.recurrent_activation, z[self.OUTPUT])
         squashed = activations.forward(self.activation, new_c)
         return [o * squashed, new_c], (x, h, c, z, i, f, g, o, new_c, squashed)
 
@@ -136,19 +146,29 @@ class LSTM(Cell):
         x, h, c, z, i, f, g, o, new_c, squashed = saved
         d_new_h, d_new_c = d_states
         d_new_c = d_new_c + activations.backward(self.activation, new_c, squashed, d_new_h * o)
+        dz_output = activations.backward(self.recurrent_activation, z[self.OUTPUT], o, d_new_h * squashed)
+        if w.peepholes:
+            d_new_c = d_new_c + dz_output * w.peepholes[2]
         dz = [
             activations.backward(self.recurrent_activation, z[self.INPUT], i, d_new_c * g),
             activations.backward(self.recurrent_activation, z[self.FORGET], f, d_new_c * c),
             activations.backward(self.activation, z[self.CARRY], g, d_new_c * i),
-            activations.backward(self.recurrent_activation, z[self.OUTPUT], o, d_new_h * squashed),
+            dz_output,
         ]
+        dc = d_new_c * f
+        if w.peepholes:
+            dc = dc + dz[self.INPUT] * w.peepholes[0] + dz[self.FORGET] * w.peepholes[1]
+            for sums, part in zip(
+                grad.peepholes, (dz[self.INPUT] * c, dz[self.FORGET] * c, dz_output * new_c), strict=True
+            ):
+                sums += part.sum(axis=0)
         dx, dh = np.zeros_like(x), np.zeros_like(h)
         for gate in range(4):
             if grad.bias is not None:
                 grad.bias[self.columns(gate)] += dz[gate].sum(axis=0)
             dx += self.project_back(dz[gate], x, w.kernel, grad.kernel, dropout.inputs, gate)
             dh += self.project_back(dz[gate], h, w.recurrent_kernel, grad.recurrent_kernel, dropout.recurrent, gate)
-        return dx, [dh, d_new_c * f]
+        return dx, [dh, dc]
 
 
 class GRU(Cell):

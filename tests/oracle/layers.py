@@ -122,7 +122,9 @@ class Recurrent(Layer):
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         spec = self.spec
         cell = CELLS[spec["kind"]](spec)
-        weights = Weights(self.weights[0], self.weights[1], self.weights[2] if spec["use_bias"] else None)
+        kernel, recurrent_kernel, *rest = self.weights
+        bias = rest.pop(0) if spec["use_bias"] else None
+        weights = Weights(kernel, recurrent_kernel, bias, rest)
         self.has_initial_state = len(inputs) > 1
         self.scan = Scan.run(
             cell,
@@ -149,7 +151,7 @@ class Recurrent(Layer):
             d_last = d_outputs[0]
         d_states = d_outputs[1:] or [np.zeros_like(state) for state in scan.states]
         dx, d_initial, grad = scan.backward(d_sequence, d_last, d_states)
-        gradients = [grad.kernel, grad.recurrent_kernel] + ([] if grad.bias is None else [grad.bias])
+        gradients = [grad.kernel, grad.recurrent_kernel] + ([] if grad.bias is None else [grad.bias]) + grad.peepholes
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 

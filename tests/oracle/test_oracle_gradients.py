@@ -11,7 +11,7 @@ from oracle import activations, dropout, losses
 from oracle.network import Network
 from parity.graphs import (
     ACTIVATIONS,
-    CELL_KINDS,
+    ALL_CELLS,
     MEAN_SQUARED_ERROR,
     MORE_LOSSES,
     SIGMOID,
@@ -101,18 +101,18 @@ def check_cell(cell: str, mask: np.ndarray | None, step: int | None = None, **op
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("go_backwards", [False, True])
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_cells(cell: str, go_backwards: bool, return_sequences: bool, masked: bool) -> None:
     check_cell(cell, MASK if masked else None, go_backwards=go_backwards, return_sequences=return_sequences)
 
 
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_cells_without_bias_and_with_zero_output(cell: str) -> None:
     check_cell(cell, MASK, use_bias=False, return_sequences=True, zero_output_for_mask=True)
 
 
 @pytest.mark.parametrize("rates", [(0.5, 0.0), (0.0, 0.4), (0.3, 0.4)])
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
     check_cell(cell, None, step=3, dropout=rates[0], recurrent_dropout=rates[1], return_sequences=True)
 
@@ -122,7 +122,7 @@ def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
     [{"kind": "softplus"}, SOFTMAX, {"kind": "gelu", "approximate": False}, {"kind": "mish"}],
     ids=lambda spec: spec["kind"],
 )
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_cells_with_other_activations(cell: str, activation: Spec) -> None:
     gates: Spec = {} if cell == "simple_rnn" else {"recurrent_activation": {"kind": "softsign"}}
     check_cell(cell, MASK, activation=activation, **gates)

@@ -54,10 +54,12 @@ CELL_KINDS: dict[str, Spec] = {
     "gru": {"kind": "gru", "reset_after": True},
     "gru_reset_before": {"kind": "gru", "reset_after": False},
 }
+# With those that Keras does not have.
+ALL_CELLS: dict[str, Spec] = CELL_KINDS | {"lstm_peepholes": {"kind": "lstm", "use_peepholes": True}}
 
 
 def recurrent(cell: str, units: int, **options: Any) -> Spec:
-    """A recurrent layer with Keras's defaults, `cell` one of CELL_KINDS."""
+    """A recurrent layer with Keras's defaults, `cell` one of ALL_CELLS."""
     spec: Spec = {
         "units": units,
         "activation": TANH,
@@ -69,7 +71,7 @@ def recurrent(cell: str, units: int, **options: Any) -> Spec:
         "go_backwards": False,
         "zero_output_for_mask": False,
         "seed": 1,
-        **CELL_KINDS[cell],
+        **ALL_CELLS[cell],
     }
     if cell != "simple_rnn":
         spec["recurrent_activation"] = SIGMOID
@@ -150,6 +152,8 @@ class Graph:
         roles: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
         if spec["use_bias"]:
             roles["bias"] = (2, width) if spec.get("reset_after") else (width,)
+        if spec.get("use_peepholes"):
+            roles |= {f"{gate}_gate_peephole_weights": (units,) for gate in ("input", "forget", "output")}
         return roles
 
     @staticmethod

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .graphs import (
-    CELL_KINDS,
+    ALL_CELLS,
     MEAN_SQUARED_ERROR,
     TANH,
     Graph,
@@ -25,7 +25,7 @@ from .graphs import (
 from .native import Native, assert_gradients_close, compare, make_optimizer
 from .problems import Problem, random_weights
 
-cells = pytest.mark.parametrize("cell", CELL_KINDS)
+cells = pytest.mark.parametrize("cell", ALL_CELLS)
 OPTIONS = st.fixed_dictionaries(
     {
         "use_bias": st.booleans(),

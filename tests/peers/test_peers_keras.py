@@ -107,16 +107,17 @@ def test_recurrent_layers(
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
 def test_every_activation_in_every_cell(activation: Spec) -> None:
-    """As the activation and as that of the gates: two steps, for an exponential of an exponential leaves all bounds."""
+    """Two steps, for gates without bounds multiply up; one for those that go fastest."""
     random = np.random.default_rng(4)
     graph = Graph()
     x = graph.input("x", (None, 5))
-    for cell in CELL_KINDS:
-        for role in ("activation", "recurrent_activation")[: 1 if cell == "simple_rnn" else 2]:
-            spec = recurrent(cell, 7, return_sequences=True, **{role: activation})
-            graph.outputs += graph.add(spec, x, name=f"{cell}_{role}")
+    for cell in ("simple_rnn", "lstm", "gru"):
+        spec = recurrent(cell, 7, activation=activation, return_sequences=True)
+        if cell != "simple_rnn":
+            spec["recurrent_activation"] = activation
+        graph.outputs += graph.add(spec, x, name=cell)
     count = len(graph.outputs)
-    time = 1 if activation["kind"] == "exponential" else 2
+    time = 1 if activation["kind"] in ("exponential", "log_softmax") else 2
     problem = Problem(
         graph=graph,
         training=training([MEAN_SQUARED_ERROR] * count),

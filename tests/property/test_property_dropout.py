@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from oracle.network import Network
-from parity.graphs import CELL_KINDS, LINEAR, MEAN_SQUARED_ERROR, Graph, dense, embedding, recurrent, training
+from parity.graphs import ALL_CELLS, LINEAR, MEAN_SQUARED_ERROR, Graph, dense, embedding, recurrent, training
 from parity.native import FORWARD, Native, assert_gradients_close, assert_outputs_close
 from parity.problems import Problem, cell_problem, random_weights
 
-cells = pytest.mark.parametrize("cell", CELL_KINDS)
+cells = pytest.mark.parametrize("cell", ALL_CELLS)
 
 
 def dropout(rate: float, seed: int = 3, noise_shape: list[int | None] | None = None) -> dict[str, Any]:

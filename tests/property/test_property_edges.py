@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foliot import _core
 from parity.graphs import (
-    CELL_KINDS,
+    ALL_CELLS,
     MEAN_SQUARED_ERROR,
     SIGMOID,
     Graph,
@@ -27,7 +27,7 @@ from parity.graphs import (
 from parity.native import Native, compare, make_optimizer
 from parity.problems import Problem, cell_problem, random_weights
 
-cells = pytest.mark.parametrize("cell", CELL_KINDS)
+cells = pytest.mark.parametrize("cell", ALL_CELLS)
 
 
 @cells

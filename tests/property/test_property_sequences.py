@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.graphs import CELL_KINDS, MEAN_SQUARED_ERROR, Graph, recurrent, states_of, training
+from parity.graphs import ALL_CELLS, MEAN_SQUARED_ERROR, Graph, recurrent, states_of, training
 from parity.native import Native, assert_close, assert_gradients_close
 from parity.problems import Problem, cell_problem, random_weights
 
 SIZES = st.sampled_from([1, 3, 8, 9, 17, 33])
 SEEDS = st.integers(0, 2**32 - 1)
-cells = pytest.mark.parametrize("cell", CELL_KINDS)
+cells = pytest.mark.parametrize("cell", ALL_CELLS)
 
 # Two float32 runs of the same sums in another order.
 SAME = 2e-6

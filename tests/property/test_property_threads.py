@@ -8,7 +8,7 @@ import pytest
 
 from foliot import _core
 from parity.graphs import (
-    CELL_KINDS,
+    ALL_CELLS,
     SIGMOID,
     SOFTMAX,
     TANH,
@@ -51,7 +51,7 @@ def text_problem(cell: str, batch: int, time: int) -> Problem:
 
 
 @pytest.mark.parametrize(("batch", "activation"), [(1, TANH), (3, TANH), (37, TANH), (128, TANH), (37, SOFTMAX)])
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_outputs_and_gradients(cell: str, batch: int, activation: dict[str, Any]) -> None:
     options: dict[str, Any] = {"mask": "interior", "activation": activation, "return_sequences": True}
     problem = cell_problem(cell, batch, 11, 19, 40, seed=2, **options)
@@ -68,7 +68,7 @@ def test_outputs_and_gradients(cell: str, batch: int, activation: dict[str, Any]
 
 
 @pytest.mark.parametrize("mask", [None, "right", "interior"])
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_threads_do_not_disturb_each_other(cell: str, mask: str | None) -> None:
     """Inference again and again: rows of one thread must never lie in memory that another one still reads. A batch
     below 48 is projected several steps at a time."""
@@ -82,7 +82,7 @@ def test_threads_do_not_disturb_each_other(cell: str, mask: str | None) -> None:
             assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("cell", CELL_KINDS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_training_with_dropout(cell: str) -> None:
     problem = text_problem(cell, 70, 9)
     results: list[list[np.ndarray]] = []

@@ -139,6 +139,10 @@ class RNN(Layer):
         size = self.cell.state_size
         return size if isinstance(size, list) else [size]
 
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """The states that a sequence starts from: zeros, for a stack in a list for each cell."""
+        return self.cell.get_initial_state(batch_size)
+
     def pack_states(self, states: Sequence[Any]) -> list[Any]:
         """States in a row, in the form in which the layer returns them."""
         packed: list[Any] = _nest.pack(self.cell.state_form, states)
@@ -470,6 +474,7 @@ class LSTM(Recurrent):
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
+        use_peepholes: Let the gates see c; see `LSTMCell`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -515,6 +520,8 @@ class LSTM(Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         use_cudnn: bool | str = "auto",
+        *,
+        use_peepholes: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))

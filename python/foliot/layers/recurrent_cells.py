@@ -75,6 +75,7 @@ class Cell(Layer):
 
     activation: Any
     use_bias: bool
+    kernel_initializer: Any
     bias_initializer: Any
     seed: int | None
 
@@ -279,6 +280,9 @@ class LSTMCell(Cell):
         dropout: Part of the inputs to drop in training, the same for all time steps of a sequence.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
         seed: Seed of the dropout masks; None draws one.
+        use_peepholes: Let the gates see c (Gers and Schmidhuber 2000): i and f the one before the step, o the one after
+            it, each through a vector of `units` weights that `kernel_initializer` starts. Not in Keras 3; names and
+            order of the weights are those of tf.keras's `PeepholeLSTMCell`: input, forget, output gate.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
 
     Call arguments:
@@ -318,10 +322,18 @@ class LSTMCell(Cell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        use_peepholes: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
         self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
+        self.use_peepholes = check_flag("use_peepholes", use_peepholes)
+
+    def _build(self, input_shape: Shape) -> None:
+        super()._build(input_shape)
+        for gate in ("input", "forget", "output") if self.use_peepholes else ():
+            self._add_weight(f"{gate}_gate_peephole_weights", (self.units,), "peephole", self.kernel_initializer)
 
     def _initial_bias(self, shape: tuple[int, ...]) -> Any:
         if not self.unit_forget_bias:
@@ -330,6 +342,9 @@ class LSTMCell(Cell):
         units = (self.units,)
         blocks = [self.bias_initializer(units), initializers.Ones()(units), self.bias_initializer((2 * self.units,))]
         return np.concatenate(blocks)
+
+    def cell_spec(self) -> dict[str, Any]:
+        return super().cell_spec() | {"use_peepholes": self.use_peepholes}
 
 
 class GRUCell(Cell):

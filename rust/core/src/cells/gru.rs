@@ -389,7 +389,7 @@ impl Cell for ResetAfterByRows {
                 let [zn, zz, zr, m, n, z, r, _] = rows::slots::<ROW_SLOTS>(step.gates, row, units);
                 rows::bend::<I>(self.gate, zz, z);
                 rows::bend::<I>(self.gate, zr, r);
-                zn.iter_mut().zip(r.iter()).zip(m.iter()).for_each(|((zn, r), m)| *zn += r * m);
+                rows::add_products(zn, r, m);
                 rows::bend::<I>(self.activation, zn, n);
                 blend_row(rows::row_mut(step.h, row, units), z, rows::row(step.h_previous, row, units), n);
             }
@@ -486,7 +486,7 @@ impl Cell for ResetBeforeByRows {
                     dq.iter_mut().zip(mask).for_each(|(dq, mask)| *dq *= mask);
                 }
                 let direct = rows::row_mut(step.carry, row, units);
-                direct.iter_mut().zip(dq.iter()).zip(r.iter()).for_each(|((sum, dq), r)| *sum += dq * r);
+                rows::add_products(direct, dq, r);
                 let h_previous = rows::row(step.h_previous, row, units);
                 dq.iter_mut().zip(h_previous).for_each(|(dq, h_previous)| *dq *= h_previous);
                 rows::bend_back::<I>(self.gate, zr, r, dq);

@@ -11,6 +11,12 @@
 //! di = dc ∘ g ∘ σ'(i)           df = dc ∘ c₋ ∘ σ'(f)           dg = dc ∘ i ∘ act'(g)
 //! dc₋ = dc ∘ f                  dh₋ = [di df dg do]·Uᵀ
 //! ```
+//! With peepholes (Gers and Schmidhuber 2000, equations 1 to 5) the gates see c, too: `pᵢ ∘ c₋` and `p_f ∘ c₋` are added
+//! to the pre-activations of i and f, and `p_o ∘ c` to that of o, so that c comes before o. Backward:
+//! ```text
+//! dc += do ∘ p_o                dc₋ += di ∘ pᵢ + df ∘ p_f
+//! dpᵢ = Σ di ∘ c₋               dp_f = Σ df ∘ c₋               dp_o = Σ do ∘ c
+//! ```
 //! Slots 0 to 3: i, f, g, o, later their pre-activations' gradients. act(c) is computed again: cheaper than a trip to memory.
 
 use super::{
@@ -26,6 +32,8 @@ const FORGET_GATE: usize = 1;
 const CANDIDATE: usize = 2;
 const OUTPUT_GATE: usize = 3;
 const GATES: usize = 4;
+/// The slot of each peephole's gate, and whether it sees c of the same step instead of c₋.
+pub(crate) const PEEPHOLES: [(usize, bool); 3] = [(INPUT_GATE, false), (FORGET_GATE, false), (OUTPUT_GATE, true)];
 
 /// The cell with its activations.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +166,13 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
     }
 }
 
-/// The cell with activations that are known at run time, in [steps by rows](super::rows). Slots 0 to 3: the pre-activations
+/// The peepholes of i, f and o, if there are any.
+fn peepholes(weights: &Weights, units: usize) -> Option<[&[f32]; 3]> {
+    let mut each = weights.peepholes.chunks_exact(units);
+    Some([each.next()?, each.next()?, each.next()?])
+}
+
+/// The cell with peepholes, or with activations that are known at run time, in [steps by rows](super::rows). Slots 0 to 3: the pre-activations
 /// of i, f, g, o, later their gradients; 4 to 7: i, f, g, o; 8: act(c); 9: room for a row.
 #[derive(Clone, Copy, Debug)]
 pub struct ByRows {
@@ -178,20 +192,28 @@ impl Cell for ByRows {
     #[inline(always)]
     unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
         let units = step.units;
+        let peepholes = peepholes(weights, units);
         // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another, once c₋, which may be
         // c, has been copied.
         unsafe {
             rows::sum_up::<Self, I, GATES>(isa, weights, step);
             for row in range(step.rows) {
                 let [zi, zf, zg, zo, i, f, g, o, bent, room] = rows::slots(step.gates, row, units);
+                room.copy_from_slice(rows::row(step.c_previous, row, units));
+                if let Some([pi, pf, _]) = &peepholes {
+                    rows::add_products(zi, pi, room);
+                    rows::add_products(zf, pf, room);
+                }
                 rows::bend::<I>(self.gate, zi, i);
                 rows::bend::<I>(self.gate, zf, f);
                 rows::bend::<I>(self.activation, zg, g);
-                rows::bend::<I>(self.gate, zo, o);
-                room.copy_from_slice(rows::row(step.c_previous, row, units));
                 let c = rows::row_mut(step.c, row, units);
                 rows::combine(c, i, g, |i, g| i * g);
-                c.iter_mut().zip(f.iter()).zip(room.iter()).for_each(|((c, f), c_previous)| *c += f * c_previous);
+                rows::add_products(c, f, room);
+                if let Some([_, _, po]) = &peepholes {
+                    rows::add_products(zo, po, c);
+                }
+                rows::bend::<I>(self.gate, zo, o);
                 rows::bend::<I>(self.activation, c, bent);
                 rows::combine(rows::row_mut(step.h, row, units), o, bent, |o, bent| o * bent);
             }
@@ -201,6 +223,7 @@ impl Cell for ByRows {
     #[inline(always)]
     unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep) {
         let units = step.units;
+        let peepholes = peepholes(weights, units);
         // SAFETY: the caller's promise is passed on; each row's arrays are apart from one another.
         unsafe {
             rows::gather_gradient::<Self, I>(isa, weights, step);
@@ -214,6 +237,9 @@ impl Cell for ByRows {
                 rows::combine(room, dh, bent, |dh, bent| dh * bent);
                 rows::bend_back::<I>(self.gate, zo, o, room);
                 zo.copy_from_slice(room);
+                if let Some([_, _, po]) = &peepholes {
+                    rows::add_products(dc, zo, po);
+                }
                 rows::combine(room, dc, c_previous, |dc, c_previous| dc * c_previous);
                 rows::bend_back::<I>(self.gate, zf, f, room);
                 zf.copy_from_slice(room);
@@ -224,6 +250,10 @@ impl Cell for ByRows {
                 rows::bend_back::<I>(self.activation, zg, g, room);
                 zg.copy_from_slice(room);
                 dc.iter_mut().zip(f.iter()).for_each(|(dc, f)| *dc *= f);
+                if let Some([pi, pf, _]) = &peepholes {
+                    rows::add_products(dc, zi, pi);
+                    rows::add_products(dc, zf, pf);
+                }
                 if step.has_product {
                     dh.fill(0.0);
                 }

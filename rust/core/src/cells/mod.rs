@@ -11,7 +11,7 @@
 
 pub mod gru;
 pub mod lstm;
-mod rows;
+pub mod rows;
 pub mod simple_rnn;
 
 use foliot_simd::dispatch::Level;
@@ -84,6 +84,8 @@ pub struct Weights {
     pub inner: Option<[Packed; 2]>,
     /// The recurrent bias of the GRU's candidate, `units` values; zeros for a cell that has none.
     pub candidate_bias: Vec<f32>,
+    /// The LSTM's peepholes of i, f and o, `units` values each; empty without.
+    pub peepholes: Vec<f32>,
 }
 
 impl Weights {
@@ -105,6 +107,7 @@ impl Weights {
             backward: Packed::plain(level, state, count * units, units, 1, columns),
             inner,
             candidate_bias,
+            peepholes: Vec::new(),
         }
     }
 }
@@ -346,7 +349,7 @@ pub trait Visitor {
 }
 
 /// Calls the visitor with the cell that the options ask for. The usual activations have instances of their own, which
-/// compile into the kernels; all others run by [rows].
+/// compile into the kernels; all others, and peepholes, run by [rows].
 pub fn with_cell<V: Visitor>(
     kind: crate::layers::CellKind,
     options: &crate::layers::Recurrent,
@@ -355,7 +358,7 @@ pub fn with_cell<V: Visitor>(
     use crate::activations::{Activation, Sigmoid, Tanh};
     use crate::layers::CellKind;
     let gate = options.recurrent_activation.unwrap_or(Activation::Sigmoid {});
-    let usual = options.activation == Activation::Tanh {} && gate == Activation::Sigmoid {};
+    let usual = options.activation == Activation::Tanh {} && gate == Activation::Sigmoid {} && !options.use_peepholes;
     let reset_after = options.reset_after.unwrap_or(true);
     let activation = options.activation;
     match (kind, usual, reset_after) {

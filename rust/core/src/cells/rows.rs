@@ -50,6 +50,12 @@ pub(crate) fn combine(target: &mut [f32], left: &[f32], right: &[f32], f: impl F
     target.iter_mut().zip(left).zip(right).for_each(|((target, left), right)| *target = f(*left, *right));
 }
 
+/// `target += left ∘ right`
+#[inline(always)]
+pub(crate) fn add_products(target: &mut [f32], left: &[f32], right: &[f32]) {
+    target.iter_mut().zip(left).zip(right).for_each(|((target, left), right)| *target += left * right);
+}
+
 /// The gradient of an activation in the place of that of its output.
 #[inline(always)]
 pub(crate) fn bend_back<I: Isa>(activation: Activation, x: &[f32], y: &[f32], gradient: &mut [f32]) {

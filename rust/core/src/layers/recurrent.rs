@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 /// The options of a recurrent layer. Weights, with as many column blocks as the cell has gates: kernel (in, gates·units),
 /// `recurrent_kernel` (units, gates·units), bias (gates·units); a GRU that resets after the product has a bias
-/// (2, gates·units).
+/// (2, gates·units). Peepholes are three more, (units) each, of the gates i, f and o.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 // Each flag is one of Keras's constructor arguments.
@@ -39,12 +39,31 @@ pub struct Recurrent {
     /// Whether the input is one time step (batch, features): a cell by itself.
     #[serde(default)]
     pub single_step: bool,
+    /// LSTM only: whether the gates see c, too.
+    #[serde(default)]
+    pub use_peepholes: bool,
     /// GRU only: whether the reset gate acts after the recurrent product.
     #[serde(default)]
     pub reset_after: Option<bool>,
 }
 
+/// What tf.keras called them.
+const PEEPHOLES: [&str; 3] =
+    ["input_gate_peephole_weights", "forget_gate_peephole_weights", "output_gate_peephole_weights"];
+
 impl Recurrent {
+    /// Where the bias stands among the weights, if there is one.
+    #[must_use]
+    pub fn bias(&self) -> Option<usize> {
+        self.use_bias.then_some(2)
+    }
+
+    /// Where the peepholes start among the weights, if there are any.
+    #[must_use]
+    pub fn peepholes(&self) -> Option<usize> {
+        self.use_peepholes.then_some(2 + usize::from(self.use_bias))
+    }
+
     /// Whether training drops inputs. A rate of 1 is no dropout: Keras tests 0 < rate < 1.
     #[must_use]
     pub fn drops_inputs(&self) -> bool {
@@ -122,6 +141,9 @@ impl Describe for CellLayer<'_> {
             let received = format!("{:?}", options.recurrent_activation);
             return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));
         }
+        if options.use_peepholes && kind != CellKind::Lstm {
+            return Err(Error::value(name, "use_peepholes for LSTM only", "use_peepholes"));
+        }
         if options.single_step && options.return_sequences {
             return Err(Error::value(name, "return_sequences of sequences only", "single_step"));
         }
@@ -173,6 +195,9 @@ impl Describe for CellLayer<'_> {
         if options.use_bias {
             let two = options.reset_after == Some(true);
             shapes.push(("bias", if two { vec![2, columns] } else { vec![columns] }));
+        }
+        if options.use_peepholes {
+            shapes.extend(PEEPHOLES.map(|name| (name, vec![options.units])));
         }
         Ok(shapes)
     }

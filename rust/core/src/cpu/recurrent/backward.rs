@@ -4,7 +4,7 @@ use super::forward::scan_of;
 use super::regions::{Cutter, Saved, Scratch, Sizes};
 use super::{State, rows_per_task};
 use crate::backend::Call;
-use crate::cells::{Cell, Operand, Visitor};
+use crate::cells::{Cell, Operand, Visitor, lstm};
 use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
@@ -61,7 +61,8 @@ impl Visitor for Backward<'_> {
             }
         }
         if let (Some(folded), State { layout, packed: Some(packed), tokens }) = (&call.folded, &mut *state) {
-            let kernel_or_bias = [0, 2].iter().any(|&at| call.parameter_gradients.get(at).is_some_and(Option::is_some));
+            let wanted = |at: Option<usize>| at.is_some_and(|at| call.parameter_gradients[at].is_some());
+            let kernel_or_bias = wanted(Some(0)) || wanted(sizes.bias);
             if kernel_or_bias || folded.table_gradient.is_some() {
                 tokens.sum_gradients(level, memory.floats(saved.gates), C::SLOTS * sizes.units, layout.elements());
             }
@@ -157,7 +158,10 @@ fn weight_gradients<C: Cell>(
     if let Some(target) = call.parameter_gradients[1] {
         recurrent_kernel_gradient::<C>(level, layout, memory, call, sizes, saved, scratch, target);
     }
-    if let Some(target) = call.parameter_gradients.get(2).copied().flatten() {
+    if let Some(first) = sizes.peepholes {
+        peephole_gradients(layout, memory, call, sizes, saved, scratch, first);
+    }
+    if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {
         let two = target.len == 2 * columns;
         let [gates, target, partials] = memory.many([saved.gates, target, scratch.partials]);
         for block in C::INPUTS {
@@ -173,6 +177,35 @@ fn weight_gradients<C: Cell>(
             let dz = slot_rows(gates, sizes, block.slot, block.count);
             gradients::add_column_sums(dz, layout.elements(), target, columns + block.gate * units, partials);
         }
+    }
+}
+
+/// Adds to the gradients of the peepholes: i and f see c₋, o sees c.
+fn peephole_gradients(
+    layout: &TimeLayout,
+    memory: &mut Memory,
+    call: &Call<'_>,
+    sizes: &Sizes,
+    saved: &Saved,
+    scratch: &Scratch,
+    first: usize,
+) {
+    let units = sizes.units;
+    let everything = [Segment { left: 0, right: 0, rows: layout.elements() }];
+    let beginning = [Segment { left: 0, right: 0, rows: layout.active(0) }];
+    let following = following_steps(layout);
+    for (peephole, (gate, sees_next)) in lstm::PEEPHOLES.into_iter().enumerate() {
+        let Some(target) = call.parameter_gradients[first + peephole] else { continue };
+        let [c, initial, gates, target, partials] =
+            memory.many([saved.c, saved.initial_c, saved.gates, target, scratch.partials]);
+        let (c, initial) = (Rows::whole(c, units), Rows::whole(initial, units));
+        let dz = slot_rows(gates, sizes, gate, 1);
+        if sees_next {
+            gradients::add_product_sums(&everything, c, dz, target, partials);
+            continue;
+        }
+        gradients::add_product_sums(&beginning, initial, dz, target, partials);
+        gradients::add_product_sums(&following, c, dz, target, partials);
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) struct Sizes {
     /// Whether h of every step is kept.
     pub(super) keeps_h: bool,
     pub(super) backward: bool,
+    /// Where the bias and the first peephole stand among the weights.
+    pub(super) bias: Option<usize>,
+    pub(super) peepholes: Option<usize>,
 }
 
 impl Sizes {
@@ -57,6 +60,8 @@ impl Sizes {
             writes_output: options.return_sequences && !masked,
             keeps_h: backward || options.return_sequences,
             backward,
+            bias: options.bias(),
+            peepholes: options.peepholes(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::regions::Sizes;
 use crate::backend::Call;
+use crate::cells::lstm::PEEPHOLES;
 use crate::cells::{self, Cell, Weights};
 use crate::scan::{Projection, StateDropout};
 use foliot_simd::dispatch::Level;
@@ -36,8 +37,9 @@ impl PackedWeights {
         let values: Vec<_> = call.parameters.iter().map(|parameter| parameter.read()).collect();
         let (units, columns) = (sizes.units, sizes.gates * sizes.units);
         let kernel = slot_order::<C>(&values[0], sizes.features, units, columns);
-        let bias = values.get(2).map_or_else(|| vec![0.0; columns], |bias| input_bias::<C>(bias, columns, units));
-        let candidate_bias = match values.get(2) {
+        let given = sizes.bias.map(|at| &values[at]);
+        let bias = given.map_or_else(|| vec![0.0; columns], |bias| input_bias::<C>(bias, columns, units));
+        let candidate_bias = match given {
             Some(bias) if bias.len() == 2 * columns => bias[2 * columns - units..].to_vec(),
             _ => vec![0.0; units],
         };
@@ -61,10 +63,14 @@ impl PackedWeights {
                 backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, 1, columns)).collect(),
             }
         });
+        let mut recurrent = Weights::pack::<C>(level, units, sizes.gates, &values[1], candidate_bias);
+        for peephole in sizes.peepholes.map_or(&[][..], |first| &values[first..][..PEEPHOLES.len()]) {
+            recurrent.peepholes.extend_from_slice(peephole);
+        }
         Self {
             versions,
             groups: sizes.groups,
-            recurrent: Weights::pack::<C>(level, units, sizes.gates, &values[1], candidate_bias),
+            recurrent,
             projections: projections.collect(),
             transposed,
             state_dropout,
