@@ -176,6 +176,10 @@ class Assembly:
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
 
+    def trainable_paths(self) -> list[str]:
+        """For each of them the name of its layer and its own."""
+        return [weight.path for weight in self.weights if weight.trainable]
+
     def is_same(self, other: Assembly) -> bool:
         """Whether a program of the other one would compute the same, with the same weights."""
         mine, others = ([weight.parameter for weight in assembly.weights] for assembly in (self, other))
