@@ -1,5 +1,6 @@
 """Optimizers in a model that trains: schedules, averages, accumulation, files."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,21 @@ def test_excluded_weights_keep_their_size() -> None:
     for weight, start, after in zip(model.weights, before, model.get_weights(), strict=True):
         expected = start if weight.name == "kernel" else start / 2
         np.testing.assert_allclose(after, expected, atol=1e-5, err_msg=weight.name)
+
+
+def test_muon_leaves_weights_out_by_path(tmp_path: Path) -> None:
+    """What goes by Adam has a velocity: vectors, embeddings, and the layers that are named; a file keeps which."""
+    parts = [Embedding(20, 4, name="embedding"), SimpleRNN(3, name="read"), Dense(3, name="hidden")]
+    model = Sequential([*parts, Dense(1, name="output")])
+    optimizer = optimizers.Muon(exclude_layers=["^output/"])
+    model.compile(optimizer, "mse")
+    model.fit(X, Y, verbose=0)
+    paths = [entry.path for entry in model.weight_entries()]
+    by_adam = {path for path, velocity in zip(paths, optimizer.get_slots()[1], strict=True) if velocity.size}
+    assert by_adam == {"embedding/embeddings", "read/bias", "hidden/bias", "output/kernel", "output/bias"}
+    model.save(tmp_path / "model.foliot")
+    copies = [load_model(tmp_path / "model.foliot"), pickle.loads(pickle.dumps(model))]
+    for one in (model, *copies):
+        one.fit(X, Y, verbose=0)
+    for copy in copies:
+        assert bits(copy.get_weights()) == bits(model.get_weights())

@@ -99,7 +99,7 @@ class TestValues:
 
 def test_functions_give_each_sample() -> None:
     for name in losses._REGISTRY.names:
-        if hasattr(losses, name) and not losses.get(name).sparse:  # type: ignore[union-attr]
+        if name != "ctc" and hasattr(losses, name) and not losses.get(name).sparse:  # type: ignore[union-attr]
             expected = losses.get(name).call(ONE_HOT, PROBABILITIES)  # type: ignore[union-attr]
             np.testing.assert_array_equal(getattr(losses, name)(ONE_HOT, PROBABILITIES), expected)
     np.testing.assert_array_equal(

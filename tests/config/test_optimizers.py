@@ -121,7 +121,7 @@ class TestEach:
         slots = optimizer.get_slots()
         assert len(slots) == len(optimizer.slot_names()) >= 1
         for name, arrays in zip(optimizer.slot_names(), slots, strict=True):
-            if cls is not optimizers.Adafactor:
+            if cls is not optimizers.Adafactor and (cls, name) != (optimizers.Muon, "velocity"):
                 assert [array.shape for array in arrays] == shapes
             begin = 0.1 if name == "accumulator" else 0.0
             assert all((array == np.float32(begin)).all() for array in arrays)

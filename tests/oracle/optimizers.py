@@ -23,6 +23,9 @@
 - Adafactor: rho = min(lr, 1 / sqrt(t)), b = 1 - t^beta_2_decay, s = g^2 + eps_1; of vectors v = b v + (1 - b) s; else r
             and c are such averages of the means of s over the last axis and the last but one, v = r / mean(r) c;
             u = g / sqrt(v), w -= max(eps_2, rms(w)) rho u / max(1, rms(u) / clip_threshold)
+- Muon:     of matrices m = mu m + g, x = g + mu m with Nesterov, else m; x /= |x| + 1e-7, transposed if it is higher
+            than wide; ns_steps times s = x x^T, x = a x + (b s + c s s) x; w -= lr sqrt(max(rows, columns)) rms_rate x.
+            All else, and what is excluded, by Adam with lr adam_lr_ratio, after w -= w adam_weight_decay lr
 - averages: after each batch a = mu a + (1 - mu) w, but w itself in the first step; w = a where
   `ema_overwrite_frequency` divides t
 """
@@ -104,9 +107,12 @@ class Optimizer:
         update = getattr(self, f"_{spec['kind']}")
         result = []
         for index, (w, g) in enumerate(zip(weights, clip(spec, gradients), strict=True)):
-            decay = 0.0 if index in undecayed else spec["weight_decay"] or 0.0
+            decays = spec["weight_decay"]
+            if spec["kind"] == "muon" and not self._is_orthogonal(index, w):
+                decays = spec["adam_weight_decay"]
+            decay = 0.0 if index in undecayed else decays or 0.0
             decayed = w - w * decay * rate
-            measured = spec["kind"] in ("ftrl", "lamb", "adafactor")
+            measured = spec["kind"] in ("ftrl", "lamb", "adafactor", "muon")
             result.append(decayed + (update(index, g, rate, decayed) if measured else update(index, g, rate)))
         return result
 
@@ -206,6 +212,33 @@ class Optimizer:
         d = m / (1 - self.spec["beta_1"] ** t) / below
         lengths = np.linalg.norm(w), np.linalg.norm(d)
         return -rate * (lengths[0] / lengths[1] if min(lengths) > 0 else 1.0) * d
+
+    def _is_orthogonal(self, index: int, w: Array) -> bool:
+        return w.ndim == 2 and index not in self.spec.get("excluded", ())
+
+    def _muon(self, index: int, g: Array, rate: float, w: Array) -> Array:
+        spec = self.spec
+        m, mu = self._slot("momentum", index), spec["momentum"]
+        if not self._is_orthogonal(index, w):
+            v, (beta_1, beta_2), t = (
+                self._slot("velocity", index),
+                (spec["adam_beta_1"], spec["adam_beta_2"]),
+                self.iterations,
+            )
+            m += (g - m) * (1 - beta_1)
+            v += (g**2 - v) * (1 - beta_2)
+            alpha = rate * spec["adam_lr_ratio"] * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+            return -alpha * m / (np.sqrt(v) + spec["epsilon"])
+        m[...] = mu * m + g
+        x = g + mu * m if spec["nesterov"] else m
+        turned = x.shape[0] > x.shape[1]
+        x = (x.T if turned else x) / (np.linalg.norm(x) + 1e-7)
+        a, b, c = spec["coefficients"]
+        for _ in range(spec["ns_steps"]):
+            s = x @ x.T
+            x = a * x + (b * s + c * s @ s) @ x
+        scale = 1.0 if spec["rms_rate"] is None else np.sqrt(max(x.shape)) * spec["rms_rate"]
+        return -rate * scale * (x.T if turned else x)
 
     def _adafactor(self, index: int, g: Array, rate: float, w: Array) -> Array:
         spec, t = self.spec, self.iterations

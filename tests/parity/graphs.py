@@ -250,7 +250,7 @@ _TAIL: Spec = {"decay": 0.0, "weight_decay": None, "clipnorm": None, "clipvalue"
 
 def optimizer(kind: str, learning_rate: float, **options: Any) -> Spec:
     """An optimizer with Keras's defaults but for the learning rate."""
-    own: Spec = {
+    own: dict[str, Spec] = {
         "sgd": {"momentum": 0.0, "nesterov": False},
         "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
         "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
@@ -268,6 +268,18 @@ def optimizer(kind: str, learning_rate: float, **options: Any) -> Spec:
         },
         "lion": {"beta_1": 0.9, "beta_2": 0.99},
         "lamb": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "muon": {
+            "adam_beta_1": 0.9,
+            "adam_beta_2": 0.999,
+            "adam_weight_decay": 0.004,
+            "adam_lr_ratio": 1.0,
+            "epsilon": 1e-7,
+            "coefficients": [3.4445, -4.7750, 2.0315],
+            "momentum": 0.95,
+            "ns_steps": 5,
+            "nesterov": True,
+            "rms_rate": 0.2,
+        },
         "adafactor": {"beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0},
-    }[kind]
-    return {"kind": kind, "learning_rate": learning_rate} | own | _TAIL | options
+    }
+    return {"kind": kind, "learning_rate": learning_rate} | own[kind] | _TAIL | options

@@ -93,6 +93,19 @@ OTHERS: list[tuple[str, float, dict[str, st.SearchStrategy[Any]]]] = [
     ("lamb", 0.01, {"beta_2": st.sampled_from([0.999, 0.7]), "epsilon": SOME_EPSILON}),
     ("adafactor", 0.01, {"clip_threshold": st.sampled_from([1.0, 0.3]), "epsilon_1": st.sampled_from([1e-4, 1e-6])}),
     (
+        "muon",
+        0.02,
+        {
+            "momentum": st.sampled_from([0.95, 0.3]),
+            "nesterov": st.booleans(),
+            "rms_rate": st.sampled_from([0.2, None]),
+            "ns_steps": st.sampled_from([5, 2]),
+            "adam_lr_ratio": st.sampled_from([1.0, 0.3]),
+            "adam_weight_decay": st.sampled_from([None, 0.1]),
+            "epsilon": SOME_EPSILON,
+        },
+    ),
+    (
         "ftrl",
         0.05,
         {
@@ -234,7 +247,7 @@ def test_evaluation_changes_no_weight() -> None:
         optimizer("adam", 0.01, ema_momentum=0.5, ema_overwrite_frequency=2, gradient_accumulation_steps=2),
         *(
             optimizer(kind, 0.01)
-            for kind in ("adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion", "lamb", "adafactor")
+            for kind in ("adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion", "lamb", "adafactor", "muon")
         ),
         optimizer(
             "sgd",

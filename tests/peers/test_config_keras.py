@@ -183,6 +183,11 @@ LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("BinaryFocalCrossentropy", {"from_logits": True}, BITS, X / 4),
     ("CategoricalFocalCrossentropy", {"alpha": 0.5, "gamma": 3.0}, ONE_HOT, PROBABILITIES),
     ("CategoricalFocalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, ONE_HOT, X),
+    ("Dice", {}, BITS, PROBABILITIES),
+    ("Dice", {"axis": (-1,)}, BITS, PROBABILITIES),
+    ("Tversky", {"alpha": 0.3, "beta": 0.9}, BITS, PROBABILITIES),
+    ("Tversky", {"alpha": 0.3, "beta": 0.9, "axis": 1}, BITS, PROBABILITIES),
+    ("CTC", {}, np.stack([LABELS, np.roll(LABELS, 1)], 1), np.stack([X, 2 * X, X - 1, X**2], 1)),
 ]
 
 

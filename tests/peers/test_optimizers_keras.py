@@ -62,6 +62,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *((cls.__name__, {}) for cls in optimizers._REGISTRY.classes),
     ("AdamW", {"amsgrad": True, "use_ema": True, "ema_momentum": 0.7, "ema_overwrite_frequency": 4}),
     ("Nadam", {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.7}),
+    ("Muon", {"exclude_layers": ["dense_1"], "adam_lr_ratio": 0.5, "adam_weight_decay": None, "nesterov": False}),
+    ("Muon", {"weight_decay": None, "rms_rate": None, "ns_steps": 3, "clipnorm": 0.5, "muon_a": 3.0}),
     ("Lion", {"weight_decay": 0.1, "clipnorm": 0.3}),
 ]
 
@@ -77,6 +79,7 @@ def test_ten_steps_of_a_model(name: str, arguments: dict[str, Any]) -> None:
     given = {"learning_rate": 0.02, **arguments}
     ends = []
     for library in (foliot, keras):
+        library.utils.clear_session()  # for names of layers that both have
         layers = [library.layers.Dense(5, activation="tanh"), library.layers.Dense(3)]
         model = library.models.Sequential([library.layers.Input((6,)), *layers])
         optimizer = getattr(library.optimizers, name)(**given)

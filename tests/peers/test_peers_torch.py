@@ -1,4 +1,4 @@
-"""nn.RNN, nn.LSTM and nn.GRU of PyTorch against foliot: outputs, states and gradients, with the weights converted.
+"""nn.RNN, nn.LSTM and nn.GRU of PyTorch against foliot: outputs, states and gradients, with the weights converted; CTC.
 
 PyTorch keeps (gates * hidden, in) matrices and two biases. Its LSTM has Keras's gate order; its GRU has r, z, n where
 Keras has z, r, h, and resets after the product.
@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foliot import losses
 from parity.native import Native, assert_gradients_close, assert_outputs_close
 from parity.problems import cell_problem
+from parity.test_parity_whole_losses import problem
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
 
@@ -66,3 +68,25 @@ def test_outputs_and_gradients(cell: str, batch: int, time: int, features: int, 
     ]
     for name, actual, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(actual, expected, name)
+
+
+@given(batch=st.integers(1, 4), steps=st.integers(2, 9), classes=st.integers(2, 5), seed=st.integers(0, 2**32 - 1))
+def test_ctc(batch: int, steps: int, classes: int, seed: int) -> None:
+    """Values and gradients of the logits, for labels that can come in the time."""
+    random = np.random.default_rng(seed)
+    labels = np.zeros((batch, steps), np.int32)
+    for row in labels:
+        drawn = random.integers(1, classes, random.integers(1, steps // 2 + 1))
+        row[: len(drawn)] = drawn
+    logits = random.normal(size=(batch, steps, classes)).astype(np.float32)
+    tensor = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    lengths = torch.full((batch,), steps)
+    counts = torch.tensor((labels != 0).sum(1))
+    log = tensor.log_softmax(-1).transpose(0, 1)
+    expected = torch.nn.functional.ctc_loss(log, torch.tensor(labels), lengths, counts, blank=0, reduction="none")
+    np.testing.assert_allclose(losses.ctc(labels, logits), expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    expected.mean().backward()
+    loss, _, (gradient,) = Native(problem({"kind": "ctc"}, labels, logits, None, "sum_over_batch_size")).all_gradients()
+    assert loss == pytest.approx(float(expected.mean().detach()), rel=1e-5)
+    assert gradient is not None
+    assert_gradients_close(gradient, tensor.grad.numpy(), "logits")

@@ -116,6 +116,11 @@ class Weight:
         """Whether the optimizer changes it."""
         return self.learned and self.layer.trainable
 
+    @property
+    def path(self) -> str:
+        """The name of the layer and of the weight, as in "dense/kernel"."""
+        return f"{self.layer.name}/{self.parameter.name}"
+
     def to_spec(self) -> dict[str, Any]:
         return {
             "trainable": self.trainable,

@@ -97,7 +97,8 @@ class MultiHeadAttention(Layer):
     Each head projects query, key and value, attends with `softmax(query · keyᵀ / sqrt(key_dim)) · value`, and the
     results of all heads are projected together. A masked key is not seen; a masked query sees nothing. Where a query
     sees no key, Keras's result depends on what is asked for, and so does this one: without dropout and scores it is the
-    mean of all values, otherwise 0 (each through the last projection).
+    mean of all values, otherwise 0 (each through the last projection). Other than in Keras 3, which takes the masks off
+    the tensors that this layer reads, later layers still see them.
 
     Args:
         num_heads: The number of heads.

@@ -27,6 +27,7 @@ from foliot.losses.crossentropy import (
     poisson,
     sparse_categorical_crossentropy,
 )
+from foliot.losses.ctc import CTC, ctc
 from foliot.losses.focal import (
     BinaryFocalCrossentropy,
     CategoricalFocalCrossentropy,
@@ -41,6 +42,7 @@ from foliot.losses.hinge import (
     hinge,
     squared_hinge,
 )
+from foliot.losses.overlap import Dice, Tversky, dice, tversky
 from foliot.losses.regression import (
     CosineSimilarity,
     HalfMeanSquaredError,
@@ -62,6 +64,7 @@ from foliot.losses.regression import (
 
 __all__ = [
     "BCE",
+    "CTC",
     "KLD",
     "MAE",
     "MAPE",
@@ -73,6 +76,7 @@ __all__ = [
     "CategoricalFocalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
     "HalfMeanSquaredError",
     "Hinge",
     "Huber",
@@ -86,6 +90,7 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "bce",
     "binary_crossentropy",
     "binary_focal_crossentropy",
@@ -93,7 +98,9 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_hinge",
     "cosine_similarity",
+    "ctc",
     "deserialize",
+    "dice",
     "get",
     "half_mean_squared_error",
     "hinge",
@@ -115,6 +122,7 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 
 mse = MSE = mean_squared_error
@@ -147,6 +155,9 @@ _REGISTRY: Registry[Loss] = Registry(
         Hinge,
         SquaredHinge,
         CategoricalHinge,
+        CTC,
+        Dice,
+        Tversky,
     ),
     {
         "mse": MeanSquaredError,
@@ -155,6 +166,7 @@ _REGISTRY: Registry[Loss] = Registry(
         "mape": MeanAbsolutePercentageError,
         "msle": MeanSquaredLogarithmicError,
         "bce": BinaryCrossentropy,
+        "ctc": CTC,
         "kld": KLDivergence,
         "kl_divergence": KLDivergence,
         "logcosh": LogCosh,
@@ -182,6 +194,9 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
         hinge,
         squared_hinge,
         categorical_hinge,
+        ctc,
+        dice,
+        tversky,
     )
 }
 

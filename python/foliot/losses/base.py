@@ -32,6 +32,8 @@ class Loss(Value):
 
     # Whether the targets are indices of classes.
     sparse: ClassVar[bool] = False
+    # Whether the targets are labels of any number, without times.
+    labels: ClassVar[bool] = False
     # What the core calls the formula.
     _kind: ClassVar[str]
 

@@ -143,6 +143,11 @@ def convert_target(argument: str, array: Array, output: Shape, loss: Loss) -> Ar
 
     `(N,)` stands for `(N, 1)` and the other way round; class indices lose a last axis of size 1.
     """
+    if loss.labels:
+        if array.ndim != 2:
+            expected = f"labels of shape ({output[0]}, length) for {loss.name}"
+            raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
+        return _arrays.convert(argument, array, "int32")
     wanted = output[:-1] if loss.sparse else output
     if array.ndim == len(wanted) - 1 and wanted[-1] == 1:
         array = array[..., None]

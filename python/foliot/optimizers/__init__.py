@@ -16,6 +16,7 @@ from foliot.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
 from foliot.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from foliot.optimizers.base import Optimizer
 from foliot.optimizers.momentum import SGD, Lion
+from foliot.optimizers.muon import Muon
 
 __all__ = [
     "SGD",
@@ -28,6 +29,7 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "Muon",
     "Nadam",
     "Optimizer",
     "RMSprop",
@@ -40,7 +42,7 @@ __all__ = [
 _REGISTRY: Registry[Optimizer] = Registry(
     "optimizer",
     Optimizer,
-    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor),
+    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon),
 )
 
 

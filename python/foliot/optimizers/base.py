@@ -99,6 +99,7 @@ class Optimizer(Configurable):
         self._parameters: tuple[_core.Parameter, ...] | None = None
         self._undecayed: tuple[tuple[_core.Parameter, ...], tuple[str, ...]] = ((), ())
         self._undecayed_positions: list[int] = []
+        self._excluded_positions: list[int] = []
         if lr is not None:
             learning_rate = check_number("lr", lr, minimum=0)
         self.learning_rate = learning_rate
@@ -139,7 +140,7 @@ class Optimizer(Configurable):
         batches, slots = state.pop("batches"), state.pop("slots")
         self.__dict__.update(state, _native=None)
         if self._parameters is not None:
-            self.native.build(list(self._parameters), self._undecayed_positions)
+            self.native.build(list(self._parameters), self._undecayed_positions, self._excluded_positions)
             self.set_slots(slots)
         if batches:
             self._batches = batches
@@ -248,11 +249,12 @@ class Optimizer(Configurable):
             self._native = _core.Optimizer(json.dumps(self.to_spec()))
         return self._native
 
-    def build(self, parameters: Sequence[_core.Parameter]) -> _core.Optimizer:
+    def build(self, parameters: Sequence[_core.Parameter], paths: Sequence[str] | None = None) -> _core.Optimizer:
         """Makes the state of the given weights, as before the first step. A second call with the same changes nothing.
 
         Args:
             parameters: The trainable weights, in the order in which a program lists them.
+            paths: For each the name of its layer and its own, as in "dense/kernel"; None takes its own.
 
         Returns:
             The core's optimizer.
@@ -264,7 +266,9 @@ class Optimizer(Configurable):
             self._undecayed_positions = [
                 position for position, parameter in enumerate(parameters) if not self._decays(parameter)
             ]
-            self.native.build(list(parameters), self._undecayed_positions)
+            paths = [parameter.name for parameter in parameters] if paths is None else paths
+            self._excluded_positions = [position for position, path in enumerate(paths) if self._leaves_out(path)]
+            self.native.build(list(parameters), self._undecayed_positions, self._excluded_positions)
             self._parameters = tuple(parameters)
         elif [id(parameter) for parameter in parameters] != [id(parameter) for parameter in self._parameters]:
             raise ValueError(
@@ -295,6 +299,10 @@ class Optimizer(Configurable):
             raise ValueError("exclude_from_weight_decay() can be called only before training begins")
         names = tuple(check_text("var_names", name) for name in var_names or ())
         self._undecayed = (tuple(var_list or ()), names)
+
+    def _leaves_out(self, path: str) -> bool:
+        """Whether the weight of this path goes by another rule than the optimizer's own."""
+        return False
 
     def _decays(self, parameter: _core.Parameter) -> bool:
         listed, names = self._undecayed

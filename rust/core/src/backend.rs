@@ -1,7 +1,7 @@
 //! What executes a plan. The plan asks a backend for whole layers, never for single operations or time steps.
 
 use crate::layers::Layer;
-use crate::losses::{Loss, Targets};
+use crate::losses::{Loss, Targets, Units};
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, WeightState};
 use crate::parameter::Parameter;
@@ -215,7 +215,9 @@ pub struct LossJob<'a> {
     pub rows: usize,
     /// Values in a row of the prediction.
     pub features: usize,
-    /// A weight for each row.
+    /// How rows belong together, for a loss that is not one of rows.
+    pub units: Option<Units>,
+    /// A weight for each row, or unit.
     pub weights: Option<&'a [f32]>,
     /// What the gradient is multiplied with: 1 / rows for a mean.
     pub scale: f32,

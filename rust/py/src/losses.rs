@@ -1,6 +1,6 @@
 //! Losses and metrics called on arrays, outside of any model.
 
-use foliot_core::losses::{Loss, Targets};
+use foliot_core::losses::{Loss, Targets, Unit, Units};
 use foliot_core::metrics::Metric;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
@@ -30,18 +30,30 @@ impl Given<'_> {
     }
 }
 
+/// The loss of each row; with `samples`, of each of so many samples, whose steps lie as many rows apart.
 #[pyfunction]
+#[pyo3(signature = (spec, targets, predictions, samples=None))]
 fn evaluate_loss<'py>(
     py: Python<'py>,
     spec: &str,
     targets: Given<'py>,
     predictions: PyReadonlyArray2<'py, f32>,
+    samples: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
     let loss: Loss = specification(spec)?;
     loss.validate().map_err(to_python)?;
     let (rows, features) = predictions.as_array().dim();
-    let losses = loss.rows(targets.targets()?, predictions.as_slice()?, rows, features).map_err(to_python)?;
-    Ok(losses.into_pyarray(py))
+    let (targets, predictions) = (targets.targets()?, predictions.as_slice()?);
+    let losses = match samples {
+        None => loss.rows(targets, predictions, rows, features),
+        Some(samples) => {
+            let mut values = Vec::new();
+            let units = Units { unit: Unit::Sample, samples, inner: 1 };
+            loss.evaluate_units(targets, predictions, features, units, None, 1.0, None, &mut values)
+                .map(|_| values.into_iter().map(|value| value as f32).collect())
+        }
+    };
+    Ok(losses.map_err(to_python)?.into_pyarray(py))
 }
 
 #[pyfunction]

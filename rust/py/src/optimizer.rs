@@ -103,10 +103,17 @@ impl Optimizer {
         py.detach(|| self.lock().iterations = value);
     }
 
-    #[pyo3(signature = (parameters, undecayed=None))]
-    fn build(&self, py: Python<'_>, parameters: Vec<PyRef<'_, Parameter>>, undecayed: Option<Vec<usize>>) {
+    #[pyo3(signature = (parameters, undecayed=None, excluded=None))]
+    fn build(
+        &self,
+        py: Python<'_>,
+        parameters: Vec<PyRef<'_, Parameter>>,
+        undecayed: Option<Vec<usize>>,
+        excluded: Option<Vec<usize>>,
+    ) {
         let parameters = shared(&parameters);
-        py.detach(|| self.lock().build(&parameters, undecayed.as_deref().unwrap_or_default()));
+        let (undecayed, excluded) = (undecayed.unwrap_or_default(), excluded.unwrap_or_default());
+        py.detach(|| self.lock().build(&parameters, &undecayed, &excluded));
     }
 
     fn take_averages(&self, py: Python<'_>) {

@@ -306,6 +306,11 @@ impl Backend for Cpu {
             }
             None => (self.memory.floats(job.prediction), None),
         };
+        if let Some(units) = job.units {
+            let (features, weights, mut values) = (job.features, job.weights, Vec::new());
+            let (targets, scale) = (job.targets, job.scale);
+            return loss.evaluate_units(targets, prediction, features, units, weights, scale, gradient, &mut values);
+        }
         loss.evaluate(job.targets, prediction, job.rows, job.features, job.weights, job.scale, gradient)
     }
 

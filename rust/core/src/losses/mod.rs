@@ -29,14 +29,18 @@
 //! `y` is 1. Values are computed and summed in f64, rows in order.
 
 mod crossentropy;
+mod ctc;
 mod focal;
 mod hinge;
+mod overlap;
 mod regression;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, check};
 use crossentropy::{binary_from_logit, binary_from_probability, categorical};
+pub use whole::{Unit, Units};
 
 /// The bounds of Keras's clip, `epsilon()` and `1 - epsilon()`, as the f32 numbers that they are there: the upper one is
 /// 1 - 2^-23, so that a wrong prediction of exactly 1 costs 15.942 while one of exactly 0 costs 16.118.
@@ -122,6 +126,22 @@ pub enum Loss {
         /// How far targets are pulled towards the uniform distribution, in `[0, 1]`.
         label_smoothing: f64,
     },
+    /// See `overlap`.
+    Dice {
+        /// The axes along which is summed; all without.
+        axis: Option<Vec<isize>>,
+    },
+    /// See `overlap`.
+    Tversky {
+        /// What false negatives count.
+        alpha: f64,
+        /// What false positives count.
+        beta: f64,
+        /// The axes along which is summed; all without.
+        axis: Option<Vec<isize>>,
+    },
+    /// See `ctc`.
+    Ctc {},
 }
 
 /// What predictions are compared with.
@@ -253,6 +273,10 @@ impl Loss {
                 check::fraction("label_smoothing", *label_smoothing)
             }
             Self::Huber { delta } => check::non_negative("delta", *delta),
+            Self::Tversky { alpha, beta, .. } => {
+                check::finite("alpha", *alpha)?;
+                check::finite("beta", *beta)
+            }
             _ => Ok(()),
         }
     }
@@ -271,6 +295,12 @@ impl Loss {
     #[must_use]
     pub fn wants_sparse(&self) -> bool {
         matches!(self, Self::SparseCategoricalCrossentropy { .. })
+    }
+
+    /// Whether the targets are labels, of which there may be any number.
+    #[must_use]
+    pub fn wants_labels(&self) -> bool {
+        matches!(self, Self::Ctc {})
     }
 
     /// The sum over the rows of `weights[row] * loss(row)`, a missing weight being 1. If `grad` is given it is overwritten
@@ -403,6 +433,10 @@ impl Loss {
                 let share = s / y.len() as f64;
                 focal::categorical(*alpha, *gamma, *from_logits, |j| f64::from(y[j]) * (1.0 - s) + share, p, grad)
             }
+            Self::Dice { .. } | Self::Tversky { .. } => {
+                self.overlap_of_row(batch.target(row, &mut single), p, grad).unwrap_or_default()
+            }
+            Self::Ctc {} => return Err(Error::value("ctc", "sequences (batch, time, classes)", "rows")),
         })
     }
 }

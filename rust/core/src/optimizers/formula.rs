@@ -23,6 +23,8 @@ pub(super) enum SlotShape {
     Columns,
     /// The same for a vector or a scalar; empty for all else.
     Vector,
+    /// The same; empty for a matrix that is not left out.
+    UnlessMatrix,
 }
 
 impl Slot {
@@ -34,9 +36,10 @@ impl Slot {
         Self { name, shape: SlotShape::Weight, initial }
     }
 
-    pub(super) fn shape_for(&self, weight: &[usize]) -> Vec<usize> {
+    pub(super) fn shape_for(&self, weight: &[usize], excluded: bool) -> Vec<usize> {
         match (self.shape, weight) {
-            (SlotShape::Weight, _) | (SlotShape::Vector, [] | [_]) => weight.to_vec(),
+            (SlotShape::UnlessMatrix, [_, _]) if !excluded => vec![0],
+            (SlotShape::Weight | SlotShape::UnlessMatrix, _) | (SlotShape::Vector, [] | [_]) => weight.to_vec(),
             (SlotShape::Rows, [leading @ .., rows, _]) => [leading, &[*rows]].concat(),
             (SlotShape::Columns, [leading @ .., _, columns]) => [leading, &[*columns]].concat(),
             (SlotShape::Vector, _) | (SlotShape::Rows | SlotShape::Columns, [] | [_]) => vec![0],

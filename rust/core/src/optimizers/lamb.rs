@@ -42,11 +42,19 @@ impl Formula for Lamb {
     }
 
     fn update(&self, iteration: u64, sweep: Sweep) {
-        let Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape } = sweep;
+        let Sweep { level, learning_rate, weight_decay, decays, weight, gradient, slots, shape } = sweep;
         let means = Means { rest_1: (1.0 - self.beta_1) as f32, rest_2: (1.0 - self.beta_2) as f32 };
         // The weight decays on the way, which its norm counts already.
-        let sweep =
-            Sweep { level, learning_rate, weight_decay, weight: &mut *weight, gradient, slots: &mut *slots, shape };
+        let sweep = Sweep {
+            level,
+            learning_rate,
+            weight_decay,
+            decays,
+            weight: &mut *weight,
+            gradient,
+            slots: &mut *slots,
+            shape,
+        };
         sweep.run(&means);
         let [m, v] = slots else { return };
         let (correction_1, correction_2) = (correction(self.beta_1, iteration), correction(self.beta_2, iteration));

@@ -13,6 +13,7 @@ mod formula;
 mod ftrl;
 mod lamb;
 mod lion;
+mod muon;
 mod nadam;
 mod rmsprop;
 mod schedule;
@@ -33,6 +34,7 @@ pub use adamax::Adamax;
 pub use ftrl::Ftrl;
 pub use lamb::Lamb;
 pub use lion::Lion;
+pub use muon::Muon;
 pub use nadam::Nadam;
 pub use rmsprop::Rmsprop;
 pub use schedule::Schedule;
@@ -102,6 +104,8 @@ pub enum Rule {
     Lamb(Lamb),
     /// Squares of gradients by rows and columns.
     Adafactor(Adafactor),
+    /// Momentum that is made orthogonal.
+    Muon(Muon),
 }
 
 impl Rule {
@@ -118,6 +122,7 @@ impl Rule {
             Self::Lion(rule) => rule,
             Self::Lamb(rule) => rule,
             Self::Adafactor(rule) => rule,
+            Self::Muon(rule) => rule,
         }
     }
 }
@@ -204,11 +209,11 @@ impl Optimizer {
         self.rule.formula().needs_whole()
     }
 
-    /// The shapes and initial values of the state of a weight.
+    /// The shapes and initial values of the state of a weight, which may be one that the rule is told to leave out.
     #[must_use]
-    pub fn initial_slots(&self, shape: &[usize]) -> Vec<(Vec<usize>, Vec<f32>)> {
+    pub fn initial_slots(&self, shape: &[usize], excluded: bool) -> Vec<(Vec<usize>, Vec<f32>)> {
         let slot = |slot: &Slot| {
-            let shape = slot.shape_for(shape);
+            let shape = slot.shape_for(shape, excluded);
             let values = vec![slot.initial; shape.iter().product()];
             (shape, values)
         };
@@ -301,9 +306,10 @@ impl Optimizer {
         let Part { shape, decays, weight, gradient, slots } = part;
         let learning_rate = self.learning_rate_at(learning_rate, iteration);
         let weight_decay = self.weight_decay.filter(|_| decays).map(|decay| decay as f32);
-        self.rule
-            .formula()
-            .update(self.step(iteration), Sweep { level, learning_rate, weight_decay, weight, gradient, slots, shape });
+        self.rule.formula().update(
+            self.step(iteration),
+            Sweep { level, learning_rate, weight_decay, decays, weight, gradient, slots, shape },
+        );
     }
 }
 

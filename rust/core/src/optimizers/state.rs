@@ -71,11 +71,13 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// Makes the arrays for weights that have none yet. Weights that are not in `undecayed`, by position, decay.
-    pub fn build(&mut self, parameters: &[Arc<Parameter>], undecayed: &[usize]) {
+    /// Makes the arrays for weights that have none yet. Weights that are not in `undecayed`, by position, decay; those in
+    /// `excluded` are left out by a rule that asks for it.
+    pub fn build(&mut self, parameters: &[Arc<Parameter>], undecayed: &[usize], excluded: &[usize]) {
         for (position, parameter) in parameters.iter().enumerate() {
             if self.position(parameter).is_none() {
-                let (shapes, slots) = self.optimizer.initial_slots(parameter.shape()).into_iter().unzip();
+                let (shapes, slots) =
+                    self.optimizer.initial_slots(parameter.shape(), excluded.contains(&position)).into_iter().unzip();
                 let decays = !undecayed.contains(&position);
                 self.entries.push(Entry { parameter: parameter.clone(), decays, shapes, slots });
             }
@@ -88,7 +90,7 @@ impl OptimizerState {
 
     /// The state of the given weights, each weight once.
     pub fn state_of<'a>(&'a mut self, parameters: &[Arc<Parameter>]) -> Vec<WeightState<'a>> {
-        self.build(parameters, &[]);
+        self.build(parameters, &[], &[]);
         let mut order: Vec<Option<usize>> = vec![None; self.entries.len()];
         for (index, parameter) in parameters.iter().enumerate() {
             if let Some(position) = self.position(parameter) {

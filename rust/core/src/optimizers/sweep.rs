@@ -19,6 +19,8 @@ pub(super) struct Sweep<'a, 'b> {
     pub(super) level: Level,
     pub(super) learning_rate: f32,
     pub(super) weight_decay: Option<f32>,
+    /// Whether it may decay at all.
+    pub(super) decays: bool,
     pub(super) weight: &'a mut [f32],
     pub(super) gradient: &'a [f32],
     pub(super) slots: &'a mut [&'b mut [f32]],

@@ -71,7 +71,8 @@ fn update(
 /// Weights and slots after ten steps.
 fn train(optimizer: &Optimizer, level: Level) -> (Vec<f32>, Vec<Vec<f32>>) {
     let mut weight = weights();
-    let mut slots: Vec<Vec<f32>> = optimizer.initial_slots(&[COUNT]).into_iter().map(|(_, values)| values).collect();
+    let mut slots: Vec<Vec<f32>> =
+        optimizer.initial_slots(&[COUNT], false).into_iter().map(|(_, values)| values).collect();
     for step in 0..10 {
         let mut gradient = gradient(step);
         optimizer.clip(&mut [&mut gradient]);
@@ -512,7 +513,7 @@ fn slots_of_a_matrix_and_of_a_vector() {
     let adafactor = Adafactor { beta_2_decay: -0.8, epsilon_1: 1e-30, epsilon_2: 1e-3, clip_threshold: 1.0 };
     let optimizer = Optimizer { ema_momentum: Some(0.9), ..optimizer(0.1, Rule::Adafactor(adafactor)) };
     let shapes =
-        |shape: &[usize]| optimizer.initial_slots(shape).into_iter().map(|(shape, _)| shape).collect::<Vec<_>>();
+        |shape: &[usize]| optimizer.initial_slots(shape, false).into_iter().map(|(shape, _)| shape).collect::<Vec<_>>();
     assert_eq!(shapes(&[2, 3, 4]), [vec![2, 3], vec![2, 4], vec![0], vec![2, 3, 4]]);
     assert_eq!(shapes(&[4]), [vec![0], vec![0], vec![4], vec![4]]);
     assert_eq!(optimizer.slot_names(), ["row", "column", "velocity", "average"]);

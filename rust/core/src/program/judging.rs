@@ -2,7 +2,7 @@
 
 use super::{Array, Expected, Program, Reduction, Values, gather};
 use crate::backend::LossJob;
-use crate::losses::Targets;
+use crate::losses::{Loss, Targets, Unit, Units};
 use crate::metrics;
 use crate::tensor::Shape;
 use crate::{Error, Result};
@@ -31,7 +31,7 @@ impl Program {
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
-            let targets = gather_targets(&tensor.shape, spec.loss.wants_sparse(), rows, expected.targets[position])?;
+            let targets = gather_targets(&tensor.shape, &spec.loss, rows, expected.targets[position])?;
             let mut mask = None;
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
@@ -43,8 +43,14 @@ impl Program {
             }
             let weights =
                 expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
-            let loss_weights = combine(loss_mask.map(|mask| balanced(&mask, spec.reduction)), weights.as_deref());
-            let count = tensor.shape.rows();
+            let units = units_of(&spec.loss, &tensor.shape)?;
+            let (loss_weights, count) = match units {
+                None => {
+                    let mask = loss_mask.map(|mask| balanced(&mask, spec.reduction));
+                    (combine(mask, weights.as_deref()), tensor.shape.rows())
+                }
+                Some(units) => unit_weights(units, rows, expected.weights[position], mask.is_some())?,
+            };
             let scale = match spec.reduction {
                 Reduction::Sum => 1.0,
                 Reduction::SumOverBatchSize => 1.0 / count.max(1) as f32,
@@ -58,7 +64,8 @@ impl Program {
                 prediction: tensor.value,
                 gradient,
                 targets: targets.as_targets(),
-                rows: count,
+                rows: tensor.shape.rows(),
+                units,
                 features: tensor.shape.features(),
                 weights,
                 scale: scale * factor,
@@ -128,9 +135,57 @@ fn sample_width(name: &str, array: Array<'_>, rows: Option<&[i64]>, batch: usize
     Ok(array.shape[1..].iter().product())
 }
 
-fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
+/// How the rows of an output make up what a loss is one number for; none for a loss of rows.
+fn units_of(loss: &Loss, output: &Shape) -> Result<Option<Units>> {
+    let unit = loss.unit(output.rank())?;
+    let samples = output.axis(0);
+    let inner =
+        if output.is_time_major() { output.rows().checked_div(samples * output.axis(1)).unwrap_or(0) } else { 1 };
+    Ok((unit != Unit::Row).then_some(Units { unit, samples, inner }))
+}
+
+/// The weights of the units, and how many losses a mean is over. One loss of a whole batch counts once with each sample's
+/// weight, as in Keras, and knows no mask; in Keras the loss of a sample does not go with a mask.
+fn unit_weights(
+    units: Units,
+    rows: Option<&[i64]>,
+    array: Option<Array<'_>>,
+    masked: bool,
+) -> Result<(Option<Vec<f32>>, usize)> {
+    if masked && units.unit == Unit::Sample {
+        return Err(Error::value("loss", "an output without a mask, for a loss of whole samples", "one with a mask"));
+    }
+    let Some(array) = array else { return Ok((None, units.count(0))) };
+    let width = sample_width("sample_weight", array, rows, units.samples)?;
+    let Values::Float(values) = array.values else {
+        return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
+    };
+    if width != 1 {
+        return Err(Error::value("sample_weight", "one weight for each sample", format!("{:?}", array.shape)));
+    }
+    let mut weights = vec![0.0; units.samples];
+    gather(&Shape::known(&[units.samples, 1]), rows, values, &mut weights);
+    if units.unit == Unit::Batch {
+        weights = vec![weights.iter().sum()];
+    }
+    Ok((Some(weights), units.samples))
+}
+
+fn gather_targets(output: &Shape, loss: &Loss, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
     let batch = output.axis(0);
+    let sparse = loss.wants_sparse();
     let width = sample_width("y", array, rows, batch)?;
+    if loss.wants_labels() {
+        let shape = Shape::known(&[batch, width]);
+        return match array.values {
+            Values::Integer(values) => {
+                let mut target = vec![0; batch * width];
+                gather(&shape, rows, values, &mut target);
+                Ok(Gathered::Sparse(target))
+            }
+            _ => Err(Error::type_("y", "labels as integers", "another element type")),
+        };
+    }
     let per_sample = output.rows().checked_div(batch).unwrap_or(0);
     let wanted = if sparse { per_sample } else { per_sample * output.features() };
     if width != wanted && batch > 0 {
