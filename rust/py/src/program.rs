@@ -71,6 +71,7 @@ impl Program {
         outputs.into_iter().map(|output| to_numpy(py, output)).collect()
     }
 
+    #[pyo3(signature = (optimizer, inputs, targets, sample_weights, rows, tbptt=None))]
     fn train_batch<'py>(
         &self,
         py: Python<'py>,
@@ -79,11 +80,16 @@ impl Program {
         targets: Vec<Given<'py>>,
         sample_weights: Vec<Option<Given<'py>>>,
         rows: Option<PyReadonlyArray1<'py, i64>>,
+        tbptt: Option<usize>,
     ) -> PyResult<Vec<f64>> {
         let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
         let batch = Batch { inputs: &inputs, masks: &[], rows: slice(rows.as_ref())? };
         let expected = Expected { targets: &targets, weights: &weights };
-        py.detach(|| self.lock().train(&mut optimizer.lock(), batch, expected)).map_err(to_python)
+        let train = || match tbptt {
+            Some(len) => self.lock().train_pieces(&mut optimizer.lock(), batch, expected, len),
+            None => self.lock().train(&mut optimizer.lock(), batch, expected),
+        };
+        py.detach(train).map_err(to_python)
     }
 
     fn test_batch<'py>(

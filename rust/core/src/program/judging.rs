@@ -1,6 +1,6 @@
 //! Losses and metrics of a batch: targets, masks and weights are brought in line with the rows of the outputs.
 
-use super::{Array, Expected, Program, Reduction, Values, gather};
+use super::{Array, Expected, Program, Reduction, Values, Window, gather};
 use crate::backend::LossJob;
 use crate::losses::Targets;
 use crate::metrics;
@@ -15,6 +15,7 @@ impl Program {
         penalty: f64,
         rows: Option<&[i64]>,
         expected: Expected<'_>,
+        window: Option<Window>,
     ) -> Result<f64> {
         let plan = &self.plans[index];
         let training =
@@ -31,7 +32,8 @@ impl Program {
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
-            let targets = gather_targets(&tensor.shape, spec.loss.wants_sparse(), rows, expected.targets[position])?;
+            let targets =
+                gather_targets(&tensor.shape, spec.loss.wants_sparse(), rows, window, expected.targets[position])?;
             let mut mask = None;
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
@@ -41,8 +43,9 @@ impl Program {
                 let valid: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
                 loss_mask = combine(loss_mask, Some(&valid));
             }
-            let weights =
-                expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
+            let weights = expected.weights[position]
+                .map(|array| gather_weights(&tensor.shape, rows, window, array))
+                .transpose()?;
             let loss_weights = combine(loss_mask.map(|mask| balanced(&mask, spec.reduction)), weights.as_deref());
             let count = tensor.shape.rows();
             let scale = match spec.reduction {
@@ -118,18 +121,40 @@ fn aligned(output: &Shape, width: usize) -> Shape {
     }
 }
 
-fn sample_width(name: &str, array: Array<'_>, rows: Option<&[i64]>, batch: usize) -> Result<usize> {
+/// How many values of an array, or of a window of it, belong to a sample.
+fn sample_width(
+    name: &str,
+    array: Array<'_>,
+    rows: Option<&[i64]>,
+    window: Option<Window>,
+    batch: usize,
+) -> Result<usize> {
     let length = array.shape.first().copied().unwrap_or(0);
     let fits = rows.map_or(length == batch, |rows| rows.iter().all(|&row| row >= 0 && (row as usize) < length));
     if !fits {
         return Err(Error::value(name, "as many samples as x has", length.to_string()));
     }
-    Ok(array.shape[1..].iter().product())
+    let width: usize = array.shape[1..].iter().product();
+    let Some(Window { len, total, .. }) = window else { return Ok(width) };
+    if array.shape.get(1) != Some(&total) {
+        return Err(Error::value(
+            name,
+            format!("{total} time steps, as the inputs have"),
+            format!("{:?}", array.shape),
+        ));
+    }
+    Ok(width / total.max(1) * len)
 }
 
-fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
+fn gather_targets(
+    output: &Shape,
+    sparse: bool,
+    rows: Option<&[i64]>,
+    window: Option<Window>,
+    array: Array<'_>,
+) -> Result<Gathered> {
     let batch = output.axis(0);
-    let width = sample_width("y", array, rows, batch)?;
+    let width = sample_width("y", array, rows, window, batch)?;
     let per_sample = output.rows().checked_div(batch).unwrap_or(0);
     let wanted = if sparse { per_sample } else { per_sample * output.features() };
     if width != wanted && batch > 0 {
@@ -149,12 +174,12 @@ fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Arr
     Ok(match array.values {
         Values::Float(values) => {
             let mut target = vec![0.0; batch * width];
-            gather(&shape, rows, values, &mut target);
+            gather(&shape, rows, window, values, &mut target);
             Gathered::Dense(target)
         }
         Values::Integer(values) => {
             let mut target = vec![0; batch * width];
-            gather(&shape, rows, values, &mut target);
+            gather(&shape, rows, window, values, &mut target);
             if sparse {
                 Gathered::Sparse(target)
             } else {
@@ -166,9 +191,11 @@ fn gather_targets(output: &Shape, sparse: bool, rows: Option<&[i64]>, array: Arr
 }
 
 /// A weight for each row of the prediction.
-fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Result<Vec<f32>> {
+fn gather_weights(output: &Shape, rows: Option<&[i64]>, window: Option<Window>, array: Array<'_>) -> Result<Vec<f32>> {
     let batch = output.axis(0);
-    let width = sample_width("sample_weight", array, rows, batch)?;
+    // A weight for a whole row holds in every window.
+    let window = window.filter(|_| array.shape.len() > 1);
+    let width = sample_width("sample_weight", array, rows, window, batch)?;
     let per_sample = output.rows().checked_div(batch).unwrap_or(0);
     let Values::Float(values) = array.values else {
         return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
@@ -179,10 +206,10 @@ fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Res
     }
     let mut weights = vec![0.0; batch * width];
     if width == per_sample {
-        gather(&aligned(output, width), rows, values, &mut weights);
+        gather(&aligned(output, width), rows, window, values, &mut weights);
         return Ok(weights);
     }
-    gather(&Shape::known(&[batch, 1]), rows, values, &mut weights);
+    gather(&Shape::known(&[batch, 1]), rows, None, values, &mut weights);
     let mut repeated = vec![0.0; batch * per_sample];
     // Rows lie time first: (time, batch, rest).
     let rest = per_sample / output.axis(1).max(1);
