@@ -187,10 +187,6 @@ class Assembly:
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
 
-    def trainable_paths(self) -> list[str]:
-        """For each of them the name of its layer and its own."""
-        return [weight.path for weight in self.weights if weight.trainable]
-
     def identity(self) -> tuple[Any, ...]:
         """Equal for assemblies whose programs compute the same on the same weights and states, compared by identity."""
         return self.graph, [weight.parameter for weight in self.weights], self.states

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import foliot
 
-from .test_functional_keras import both
-
 keras: Any = pytest.importorskip("keras", reason="Keras with JAX is not installed", exc_type=ImportError)
+
+from .test_functional_keras import both  # noqa: E402 - it needs Keras too
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -61,38 +61,53 @@ def test_batch_after_batch(cell: str, sequences: bool, masked: bool, wrapped: bo
     assert len(mine.weights) == len(theirs.weights)
 
 
+def handed_on(library: Any, cell: str) -> Any:
+    """A model whose states are inputs and outputs."""
+    layers, count = library.layers, 2 if cell == "LSTM" else 1
+    sequence, states = layers.Input((None, 2)), [layers.Input((4,)) for _ in range(count)]
+    # With a state a layer drops its mask in Keras 3, unless it is passed.
+    masked = layers.Masking()(sequence)
+    read = getattr(layers, cell)(4, return_sequences=True, return_state=True)
+    mask = {} if library is foliot else {"mask": masked._keras_mask}
+    outputs, *after = read(masked, initial_state=states if count > 1 else states[0], **mask)
+    return library.Model([sequence, *states], [layers.Dense(1)(outputs), *after])
+
+
 @pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
-def test_ten_steps_of_training(cell: str) -> None:
-    count = 2 if cell == "LSTM" else 1
+@pytest.mark.parametrize("way", ["stateful", "tbptt"])
+def test_training_on_pieces(cell: str, way: str) -> None:
+    """States go on from piece to piece, those before a step's update; gradients do not. The last piece is shorter."""
+    time, piece, count = 38, 4, 2 if cell == "LSTM" else 1
 
-    def stateful(library: Any) -> Any:
+    def by_states(library: Any) -> Any:
         layers = library.layers
-        read = getattr(layers, cell)(4, stateful=True, return_sequences=True)
-        return library.Sequential([library.Input(batch_shape=(3, 5, 2)), layers.Masking(), read, layers.Dense(1)])
+        read = getattr(layers, cell)(4, stateful=way == "stateful", return_sequences=True)
+        return library.Sequential([library.Input(batch_shape=(3, None, 2)), layers.Masking(), read, layers.Dense(1)])
 
-    def handed_on(library: Any) -> Any:
-        layers = library.layers
-        sequence, states = layers.Input((5, 2)), [layers.Input((4,)) for _ in range(count)]
-        # With a state a layer drops its mask in Keras 3, unless it is passed.
-        masked = layers.Masking()(sequence)
-        read = getattr(layers, cell)(4, return_sequences=True, return_state=True)
-        mask = {} if library is foliot else {"mask": masked._keras_mask}
-        outputs, *after = read(masked, initial_state=states if count > 1 else states[0], **mask)
-        return library.Model([sequence, *states], [layers.Dense(1)(outputs), *after])
-
-    mine = both(stateful)[0]
-    theirs = both(handed_on)[1]
+    mine = both(by_states)[0]
+    theirs = both(lambda library: handed_on(library, cell))[1]
     theirs.set_weights(mine.get_weights())
     mine.compile(foliot.optimizers.Adam(0.01), "mse")
     theirs.compile(keras.optimizers.Adam(0.01), ["mse", *[None] * count])
     random, states = np.random.default_rng(0), [np.zeros((3, 4), np.float32)] * count
-    for _ in range(10):
-        x, y = random.normal(size=(3, 5, 2)).astype(np.float32), random.normal(size=(3, 5, 1)).astype(np.float32)
-        x[random.random((3, 5)) < 0.3] = 0
-        _, *after = (np.asarray(output) for output in theirs([x, *states]))
-        expected = theirs.train_on_batch([x, *states], [y, *[None] * count], return_dict=True)["loss"]
-        np.testing.assert_allclose(mine.train_on_batch(x, y), float(expected), rtol=2e-5)
+    x = random.normal(size=(3, time, 2)).astype(np.float32)
+    y = random.normal(size=(3, time, 1)).astype(np.float32)
+    x[random.random((3, time)) < 0.3] = 0
+    losses = []
+    for start in range(0, time, piece):
+        part = slice(start, start + piece)
+        _, *after = (np.asarray(output) for output in theirs([x[:, part], *states]))
+        targets = [y[:, part], *[None] * count]
+        losses.append(float(theirs.train_on_batch([x[:, part], *states], targets, return_dict=True)["loss"]))
+        theirs.reset_metrics()
         states = after
+    if way == "stateful":
+        parts = [slice(start, start + piece) for start in range(0, time, piece)]
+        for part, loss in zip(parts, losses, strict=True):
+            np.testing.assert_allclose(mine.train_on_batch(x[:, part], y[:, part]), loss, rtol=2e-5)
+    else:
+        history = mine.fit(x, y, tbptt=piece, verbose=0)
+        np.testing.assert_allclose(history.history["loss"], [np.mean(losses)], rtol=2e-5)
     for actual, wanted in zip(mine.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=2e-5, atol=2e-5)
 

@@ -116,11 +116,6 @@ class Weight:
         """Whether the optimizer changes it."""
         return self.learned and self.layer.trainable
 
-    @property
-    def path(self) -> str:
-        """The name of the layer and of the weight, as in "dense/kernel"."""
-        return f"{self.layer.name}/{self.parameter.name}"
-
     def to_spec(self) -> dict[str, Any]:
         return {
             "trainable": self.trainable,
@@ -259,6 +254,14 @@ class Layer(Configurable):
         if not inner:
             return self._entries
         return list(dict.fromkeys([*self._entries, *(entry for layer in inner for entry in layer.weight_entries())]))
+
+    def weight_paths(self) -> dict[_core.Parameter, str]:
+        """For each weight the names of the layers around it and its own, as in "lstm/lstm_cell/kernel"."""
+        paths = {entry.parameter: f"{self.name}/{entry.parameter.name}" for entry in self._entries}
+        for layer in self.sublayers():
+            for parameter, path in layer.weight_paths().items():
+                paths.setdefault(parameter, f"{self.name}/{path}")
+        return paths
 
     @property
     def weights(self) -> list[_core.Parameter]:

@@ -141,8 +141,8 @@ class CompiledNetwork(Network):
     def _prepared_optimizer(self) -> _core.Optimizer:
         """The native optimizer, with its state for the trainable weights."""
         _, optimizer = self._compiled()
-        assembly = self._part(self._judged_positions()).assembly
-        return optimizer.build(assembly.trainable_parameters(), assembly.trainable_paths())
+        parameters = self._part(self._judged_positions()).assembly.trainable_parameters()
+        return optimizer.build(parameters, None if optimizer.built else self.weight_paths())
 
     def optimizer_size(self) -> int:
         """How many numbers the optimizer keeps, 0 before training: its state, the iteration and the learning rate."""
@@ -213,12 +213,12 @@ class CompiledNetwork(Network):
         names = optimizer.slot_names()
         if set(state) != {"iterations", "undecayed", "trained"} or not set(slots) <= set(names):
             raise value_error("optimizer", f"iterations, undecayed, trained and the slots {names}", [*state, *slots])
-        weights, entries = dict(enumerate(self.weights)), dict(enumerate(self.weight_entries()))
+        weights = dict(enumerate(self.weights))
         # Those that were trained, whichever are trainable now.
         parameters = [weights[place] for place in state["trained"]]
         if not optimizer.built:
             optimizer.exclude_from_weight_decay([parameters[position] for position in state["undecayed"]])
-        optimizer.build(parameters, [entries[place].path for place in state["trained"]])
+        optimizer.build(parameters, self.weight_paths())
         if optimizer.state()["undecayed"] != state["undecayed"]:
             raise value_error("optimizer", "the weights without decay that it was built with", state["undecayed"])
         optimizer.set_slots([slots.get(name, []) for name in names])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from foliot import _core
 from foliot._checks import check_flag, value_error
 from foliot._graph import Node, SymbolicTensor
 from foliot.layers import InputLayer, Layer
@@ -25,6 +26,10 @@ class Functional(Model):
     """
 
     is_functional = True
+
+    def weight_paths(self) -> dict[_core.Parameter, str]:
+        """As of any layer, but without the model's own name: the layers were built before it, as in Keras."""
+        return {parameter: path.partition("/")[2] for parameter, path in super().weight_paths().items()}
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:

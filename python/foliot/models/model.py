@@ -13,6 +13,7 @@ from foliot.layers.base import BUILDING, layers_in
 from foliot.layers.tracing import form_of, split_shapes, trace
 from foliot.models import saving
 from foliot.models.configs import check_plain, serialize_layer
+from foliot.models.stream import Stream
 from foliot.models.summary import print_summary
 from foliot.models.trainer import Trainer
 
@@ -239,6 +240,17 @@ class Model(Trainer):
     def reset_state(self) -> None:
         """The same as `reset_states`."""
         self.reset_states()
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """A session that takes sequences step by step and gives what `predict` gives for the whole ones; see `Stream`.
+
+        Args:
+            batch_size: How many sequences go on side by side.
+
+        Returns:
+            A session at the beginning of new sequences.
+        """
+        return Stream(self, batch_size)
 
     # Files
 

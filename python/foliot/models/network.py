@@ -43,10 +43,18 @@ class Compiled:
         for own in self._own:
             own.metric.reset_state()
 
-    def train(self, optimizer: _core.Optimizer, data: Data, rows: Array | None) -> list[float]:
-        """One training step. Returns the means since `reset_metrics`."""
+    def train(
+        self, optimizer: _core.Optimizer, data: Data, rows: Array | None, tbptt: int | None = None
+    ) -> list[float]:
+        """One training step, or one for each piece of `tbptt` time steps. Returns the means since `reset_metrics`."""
+        if tbptt is not None and self._own:
+            name = self._own[0].metric.name
+            raise ValueError(
+                f"`tbptt`: expected None beside a metric that is a function of yours, which takes outputs of whole "
+                f"sequences; received {tbptt} beside {name!r}"
+            )
         values = self.program.train_batch(
-            optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None
+            optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None, tbptt
         )
         return values + self._measure(data, rows) if self._own else values
 

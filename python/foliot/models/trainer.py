@@ -61,6 +61,7 @@ class Trainer(CompiledNetwork):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        tbptt: int | None = None,
         *,
         lengths: Any = None,
         bucket_by_length: bool = False,
@@ -102,6 +103,12 @@ class Trainer(CompiledNetwork):
             bucket_by_length: Put rows of similar length into one batch: the same rows in every epoch, in other batches.
                 Rows are shuffled, brought in order of length and cut into batches, which are then shuffled, too. The
                 lengths are those of `lengths` or `x`, or count the ids other than 0 for an `Embedding(mask_zero=True)`.
+            tbptt: Truncated backpropagation through time, for models with outputs and targets for each time step: the
+                sequences of a batch are cut into pieces of so many steps, the last of which may be shorter, and each
+                piece is an optimizer step of its own. States go on from piece to piece, and begin anew with each batch
+                unless layers are stateful; gradients end at the pieces' edges, so memory depends on the length of a
+                piece. Dropout draws for each piece, and each counts as a batch in the means of loss and metrics.
+                Validation takes sequences whole. None backpropagates through all of time.
             **kwargs: `nb_epoch`, an older name of `epochs`.
 
         Returns:
@@ -110,6 +117,17 @@ class Trainer(CompiledNetwork):
         Raises:
             ValueError: Data that cannot be trained on; the message names the argument.
             RuntimeError: The model was not compiled.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> from foliot.models import Sequential
+            >>> model = Sequential([Input((None, 3)), LSTM(8, return_sequences=True), Dense(1)])
+            >>> model.compile("adam", "mse")
+            >>> x, y = np.ones((4, 1000, 3)), np.ones((4, 1000, 1))
+            >>> history = model.fit(x, y, tbptt=100, verbose=0)
+            >>> model.optimizer.iterations
+            10
         """
         epochs = kwargs.pop("nb_epoch", epochs)
         if kwargs:
@@ -123,6 +141,7 @@ class Trainer(CompiledNetwork):
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         steps = None if steps_per_epoch is None else check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         shuffle = check_flag("shuffle", shuffle)
+        tbptt = None if tbptt is None else check_integer("tbptt", tbptt, minimum=1)
         is_validation_due = _check_validation_freq(validation_freq)
         shown = resolve_verbose(verbose)
 
@@ -180,7 +199,7 @@ class Trainer(CompiledNetwork):
                 if not training.has_more():
                     break
                 hooks.on_epoch_begin(epoch)
-                logs = self._train_epoch(training, hooks)
+                logs = self._train_epoch(training, hooks, tbptt)
                 trained = True
                 if validation is not None and is_validation_due(epoch + 1) and validation.has_more():
                     values = self._test(validation, hooks)
@@ -215,14 +234,14 @@ class Trainer(CompiledNetwork):
         """Called by a callback when `fit` begins: the epoch to start at, in place of `initial_epoch`."""
         self._first_epoch = check_integer("epoch", epoch, minimum=0)
 
-    def _train_epoch(self, feed: Feed, hooks: CallbackList) -> dict[str, float]:
+    def _train_epoch(self, feed: Feed, hooks: CallbackList, tbptt: int | None) -> dict[str, float]:
         logs: dict[str, float] = {}
         optimizer = self._prepared_optimizer()
         with self._means(feed.masked) as part:
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
                 self._step = part, data, rows
-                logs = self._logs(part.train(optimizer, data, rows))
+                logs = self._logs(part.train(optimizer, data, rows, tbptt))
                 hooks.on_train_batch_end(step, logs)
                 self._step = None
                 if self.stop_training:

@@ -249,12 +249,15 @@ class Optimizer(Configurable):
             self._native = _core.Optimizer(json.dumps(self.to_spec()))
         return self._native
 
-    def build(self, parameters: Sequence[_core.Parameter], paths: Sequence[str] | None = None) -> _core.Optimizer:
+    def build(
+        self, parameters: Sequence[_core.Parameter], paths: Mapping[_core.Parameter, str] | None = None
+    ) -> _core.Optimizer:
         """Makes the state of the given weights, as before the first step. A second call with the same changes nothing.
 
         Args:
             parameters: The trainable weights, in the order in which a program lists them.
-            paths: For each the name of its layer and its own, as in "dense/kernel"; None takes its own.
+            paths: For each the names of the layers around it and its own, as in "lstm/lstm_cell/kernel"; None takes
+                its own.
 
         Returns:
             The core's optimizer.
@@ -266,8 +269,9 @@ class Optimizer(Configurable):
             self._undecayed_positions = [
                 position for position, parameter in enumerate(parameters) if not self._decays(parameter)
             ]
-            paths = [parameter.name for parameter in parameters] if paths is None else paths
-            self._excluded_positions = [position for position, path in enumerate(paths) if self._leaves_out(path)]
+            known = paths or {}
+            named = [known.get(parameter, parameter.name) for parameter in parameters]
+            self._excluded_positions = [position for position, path in enumerate(named) if self._leaves_out(path)]
             self.native.build(list(parameters), self._undecayed_positions, self._excluded_positions)
             self._parameters = tuple(parameters)
         elif [id(parameter) for parameter in parameters] != [id(parameter) for parameter in self._parameters]:

@@ -33,8 +33,9 @@ class Muon(Optimizer):
         loss_scale_factor: None.
         gradient_accumulation_steps: How many batches make one update.
         name: The optimizer's name.
-        exclude_layers: Regular expressions; a weight goes by Adam if one is found in its path, the layer's name and the
-            weight's, such as "dense_1/kernel". Keras advises to name the output layer. None for none.
+        exclude_layers: Regular expressions; a weight goes by Adam if one is found in its path, the names of the layers
+            around it and its own, such as "sequential/dense_1/kernel". Keras advises to name the output layer. None for
+            none.
         exclude_embeddings: Whether weights with "embedding" in their path go by Adam.
         muon_a: The coefficient of `x` in an iteration.
         muon_b: The coefficient of `x xᵀ x`.

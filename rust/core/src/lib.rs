@@ -21,6 +21,8 @@ pub mod program;
 pub mod random;
 pub mod regularizers;
 pub mod scan;
+pub mod steps;
+pub mod stream;
 pub mod tensor;
 pub mod text;
 pub mod threads;

@@ -24,6 +24,13 @@ impl Parameter {
         Ok(parameter)
     }
 
+    /// A parameter of zeros.
+    #[must_use]
+    pub fn zeros(name: impl Into<String>, shape: Vec<usize>) -> Self {
+        let value = RwLock::new(vec![0.0; shape.iter().product()]);
+        Self { name: name.into(), shape, value, version: AtomicU64::new(0) }
+    }
+
     fn check(&self, elements: usize) -> Result<()> {
         if self.shape.iter().product::<usize>() == elements {
             return Ok(());
@@ -42,6 +49,18 @@ impl Parameter {
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// The number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The values.

@@ -170,7 +170,8 @@ impl Plan {
                     })
             };
             let tensor = &mut self.tensors[index][0];
-            if matches!(node.layer, Layer::Embedding(_)) && tensor.shape.rank() == 3 {
+            // A single step has few tokens twice.
+            if matches!(node.layer, Layer::Embedding(_)) && tensor.shape.rank() == 3 && tensor.shape.axis(1) > 1 {
                 tensor.folded = !readers[index][0].is_empty() && readers[index][0].iter().all(takes_tokens);
             }
         }

@@ -12,6 +12,7 @@ mod losses;
 mod optimizer;
 mod program;
 mod runtime;
+mod stream;
 mod text;
 
 use pyo3::prelude::*;
@@ -24,5 +25,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     optimizer::register(module)?;
     program::register(module)?;
     runtime::register(module)?;
+    stream::register(module)?;
     text::register(module)
 }

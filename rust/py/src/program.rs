@@ -75,7 +75,7 @@ impl Program {
         outputs.into_iter().map(|output| to_numpy(py, output)).collect()
     }
 
-    #[pyo3(signature = (optimizer, inputs, targets, sample_weights, rows, masks=None))]
+    #[pyo3(signature = (optimizer, inputs, targets, sample_weights, rows, masks=None, tbptt=None))]
     fn train_batch<'py>(
         &self,
         py: Python<'py>,
@@ -85,13 +85,18 @@ impl Program {
         sample_weights: Vec<Option<Given<'py>>>,
         rows: Option<PyReadonlyArray1<'py, i64>>,
         masks: Option<Vec<Option<Given<'py>>>>,
+        tbptt: Option<usize>,
     ) -> PyResult<Vec<f64>> {
         let (inputs, targets, weights) = (views(&inputs)?, views(&targets)?, optional_views(&sample_weights)?);
         let masks = masks.unwrap_or_default();
         let masks = optional_views(&masks)?;
         let batch = Batch { inputs: &inputs, masks: &masks, rows: slice(rows.as_ref())? };
         let expected = Expected { targets: &targets, weights: &weights };
-        py.detach(|| self.lock().train(&mut optimizer.lock(), batch, expected)).map_err(to_python)
+        let train = || match tbptt {
+            Some(len) => self.lock().train_pieces(&mut optimizer.lock(), batch, expected, len),
+            None => self.lock().train(&mut optimizer.lock(), batch, expected),
+        };
+        py.detach(train).map_err(to_python)
     }
 
     #[pyo3(signature = (inputs, targets, sample_weights, rows, masks=None))]

@@ -1,6 +1,6 @@
 //! Losses and metrics of a batch: targets, masks and weights are brought in line with the rows of the outputs.
 
-use super::{Array, Expected, Program, Reduction, Values, gather};
+use super::{Array, Expected, Program, Reduction, Values, Window, gather};
 use crate::backend::LossJob;
 use crate::losses::{Loss, Targets, Unit, Units};
 use crate::metrics;
@@ -15,6 +15,7 @@ impl Program {
         penalty: f64,
         rows: Option<&[i64]>,
         expected: Expected<'_>,
+        window: Option<Window>,
     ) -> Result<f64> {
         let plan = &self.plans[index];
         let training =
@@ -31,7 +32,7 @@ impl Program {
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
-            let targets = gather_targets(&tensor.shape, &spec.loss, rows, expected.targets[position])?;
+            let targets = gather_targets(&tensor.shape, &spec.loss, rows, window, expected.targets[position])?;
             let mut mask = None;
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(row_weights_of_mask(&tensor.shape, flags)));
@@ -41,13 +42,21 @@ impl Program {
                 let valid: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
                 loss_mask = combine(loss_mask, Some(&valid));
             }
-            let weights =
-                expected.weights[position].map(|array| gather_weights(&tensor.shape, rows, array)).transpose()?;
+            let weights = expected.weights[position]
+                .map(|array| gather_weights(&tensor.shape, rows, window, array))
+                .transpose()?;
             let units = units_of(&spec.loss, &tensor.shape)?;
             let (loss_weights, count) = match units {
                 None => {
                     let mask = loss_mask.map(|mask| balanced(&mask, spec.reduction));
                     (combine(mask, weights.as_deref()), tensor.shape.rows())
+                }
+                Some(_) if window.is_some() => {
+                    return Err(Error::value(
+                        "tbptt",
+                        "a loss of single time steps",
+                        "one of whole samples or batches",
+                    ));
                 }
                 Some(units) => unit_weights(units, rows, expected.weights[position], mask.is_some())?,
             };
@@ -126,13 +135,29 @@ fn aligned(output: &Shape, width: usize) -> Shape {
     }
 }
 
-fn sample_width(name: &str, array: Array<'_>, rows: Option<&[i64]>, batch: usize) -> Result<usize> {
+/// How many values of an array, or of a window of it, belong to a sample.
+fn sample_width(
+    name: &str,
+    array: Array<'_>,
+    rows: Option<&[i64]>,
+    window: Option<Window>,
+    batch: usize,
+) -> Result<usize> {
     let length = array.shape.first().copied().unwrap_or(0);
     let fits = rows.map_or(length == batch, |rows| rows.iter().all(|&row| row >= 0 && (row as usize) < length));
     if !fits {
         return Err(Error::value(name, "as many samples as x has", length.to_string()));
     }
-    Ok(array.shape[1..].iter().product())
+    let width: usize = array.shape[1..].iter().product();
+    let Some(Window { len, total, .. }) = window else { return Ok(width) };
+    if array.shape.get(1) != Some(&total) {
+        return Err(Error::value(
+            name,
+            format!("{total} time steps, as the inputs have"),
+            format!("{:?}", array.shape),
+        ));
+    }
+    Ok(width / total.max(1) * len)
 }
 
 /// How the rows of an output make up what a loss is one number for; none for a loss of rows.
@@ -156,7 +181,7 @@ fn unit_weights(
         return Err(Error::value("loss", "an output without a mask, for a loss of whole samples", "one with a mask"));
     }
     let Some(array) = array else { return Ok((None, units.count(0))) };
-    let width = sample_width("sample_weight", array, rows, units.samples)?;
+    let width = sample_width("sample_weight", array, rows, None, units.samples)?;
     let Values::Float(values) = array.values else {
         return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
     };
@@ -164,23 +189,29 @@ fn unit_weights(
         return Err(Error::value("sample_weight", "one weight for each sample", format!("{:?}", array.shape)));
     }
     let mut weights = vec![0.0; units.samples];
-    gather(&Shape::known(&[units.samples, 1]), rows, values, &mut weights);
+    gather(&Shape::known(&[units.samples, 1]), rows, None, values, &mut weights);
     if units.unit == Unit::Batch {
         weights = vec![weights.iter().sum()];
     }
     Ok((Some(weights), units.samples))
 }
 
-fn gather_targets(output: &Shape, loss: &Loss, rows: Option<&[i64]>, array: Array<'_>) -> Result<Gathered> {
+fn gather_targets(
+    output: &Shape,
+    loss: &Loss,
+    rows: Option<&[i64]>,
+    window: Option<Window>,
+    array: Array<'_>,
+) -> Result<Gathered> {
     let batch = output.axis(0);
     let sparse = loss.wants_sparse();
-    let width = sample_width("y", array, rows, batch)?;
+    let width = sample_width("y", array, rows, window, batch)?;
     if loss.wants_labels() {
         let shape = Shape::known(&[batch, width]);
         return match array.values {
             Values::Integer(values) => {
                 let mut target = vec![0; batch * width];
-                gather(&shape, rows, values, &mut target);
+                gather(&shape, rows, window, values, &mut target);
                 Ok(Gathered::Sparse(target))
             }
             _ => Err(Error::type_("y", "labels as integers", "another element type")),
@@ -205,12 +236,12 @@ fn gather_targets(output: &Shape, loss: &Loss, rows: Option<&[i64]>, array: Arra
     Ok(match array.values {
         Values::Float(values) => {
             let mut target = vec![0.0; batch * width];
-            gather(&shape, rows, values, &mut target);
+            gather(&shape, rows, window, values, &mut target);
             Gathered::Dense(target)
         }
         Values::Integer(values) => {
             let mut target = vec![0; batch * width];
-            gather(&shape, rows, values, &mut target);
+            gather(&shape, rows, window, values, &mut target);
             if sparse {
                 Gathered::Sparse(target)
             } else {
@@ -222,9 +253,11 @@ fn gather_targets(output: &Shape, loss: &Loss, rows: Option<&[i64]>, array: Arra
 }
 
 /// A weight for each row of the prediction.
-fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Result<Vec<f32>> {
+fn gather_weights(output: &Shape, rows: Option<&[i64]>, window: Option<Window>, array: Array<'_>) -> Result<Vec<f32>> {
     let batch = output.axis(0);
-    let width = sample_width("sample_weight", array, rows, batch)?;
+    // A weight for a whole row holds in every window.
+    let window = window.filter(|_| array.shape.len() > 1);
+    let width = sample_width("sample_weight", array, rows, window, batch)?;
     let per_sample = output.rows().checked_div(batch).unwrap_or(0);
     let Values::Float(values) = array.values else {
         return Err(Error::type_("sample_weight", "an array of floats", "another element type"));
@@ -235,10 +268,10 @@ fn gather_weights(output: &Shape, rows: Option<&[i64]>, array: Array<'_>) -> Res
     }
     let mut weights = vec![0.0; batch * width];
     if width == per_sample {
-        gather(&aligned(output, width), rows, values, &mut weights);
+        gather(&aligned(output, width), rows, window, values, &mut weights);
         return Ok(weights);
     }
-    gather(&Shape::known(&[batch, 1]), rows, values, &mut weights);
+    gather(&Shape::known(&[batch, 1]), rows, None, values, &mut weights);
     let mut repeated = vec![0.0; batch * per_sample];
     // Rows lie time first: (time, batch, rest).
     let rest = per_sample / output.axis(1).max(1);

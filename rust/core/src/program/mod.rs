@@ -1,5 +1,6 @@
 //! A network that runs: it keeps plans for the shapes it meets and takes batches through them.
 
+mod carrying;
 mod judging;
 mod record;
 
@@ -7,7 +8,7 @@ pub use record::Seen;
 
 use crate::backend::{Backend, Call, Update, UpdateParameter};
 use crate::cpu::Cpu;
-use crate::graph::{Graph, Node};
+use crate::graph::Graph;
 use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
@@ -16,6 +17,7 @@ use crate::parameter::Parameter;
 use crate::plan::{Plan, Purpose, Wanted};
 use crate::tensor::{DType, Shape, Span, for_each_run, too_large};
 use crate::{Error, Result};
+use carrying::{Window, carried_by};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -148,7 +150,14 @@ impl Program {
     /// When the graph is not valid, weights or states are missing or have the wrong shape, or the environment asks for an instruction
     /// set or a number of threads that cannot be.
     pub fn new(graph: &str, parameters: Vec<Arc<Parameter>>, states: &[Arc<Parameter>]) -> Result<Self> {
-        let graph = Graph::parse(graph)?;
+        Self::of_graph(Graph::parse(graph)?, parameters, states)
+    }
+
+    /// A program of a graph that has been read.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub fn of_graph(graph: Graph, parameters: Vec<Arc<Parameter>>, states: &[Arc<Parameter>]) -> Result<Self> {
         let level = foliot_simd::active()
             .map_err(|error| Error::value("FOLIOT_ISA", "an instruction set of this CPU", error.to_string()))?;
         crate::threads::num_threads()?;
@@ -185,8 +194,19 @@ impl Program {
     /// # Errors
     /// When the layers do not fit together.
     pub fn output_shapes(&self) -> Result<Vec<Shape>> {
-        let shapes = self.graph.symbolic_shapes()?;
-        Ok(self.graph.outputs.iter().map(|output| shapes[output.node][output.output].clone()).collect())
+        Ok(self.select_outputs(&self.graph.symbolic_shapes()?))
+    }
+
+    /// The shapes of the outputs for inputs of the given shapes.
+    ///
+    /// # Errors
+    /// When the layers do not fit together.
+    pub fn output_shapes_for(&self, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        Ok(self.select_outputs(&self.graph.shapes(inputs)?))
+    }
+
+    fn select_outputs(&self, shapes: &[Vec<Shape>]) -> Vec<Shape> {
+        self.graph.outputs.iter().map(|output| shapes[output.node][output.output].clone()).collect()
     }
 
     /// The bytes that a batch with inputs of the given shapes takes: all values of the layers and, for training, what they save
@@ -246,7 +266,7 @@ impl Program {
     /// # Errors
     /// When the arrays do not fit the network.
     pub fn forward(&mut self, batch: Batch<'_>, training: bool, step: u32) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
-        let plan = self.load(batch, training, Wanted::Nothing)?;
+        let plan = self.load(batch, None, training, Wanted::Nothing)?;
         self.carry(|program| program.run(plan, batch.rows, step))?;
         if training {
             self.settle(plan, step);
@@ -267,10 +287,21 @@ impl Program {
         batch: Batch<'_>,
         expected: Expected<'_>,
     ) -> Result<Vec<f64>> {
-        let plan = self.load(batch, true, Wanted::Weights)?;
+        self.train_part(optimizer, batch, expected, None)
+    }
+
+    /// One step of training on the batch, or on a window of its sequences.
+    fn train_part(
+        &mut self,
+        optimizer: &mut OptimizerState,
+        batch: Batch<'_>,
+        expected: Expected<'_>,
+        window: Option<Window>,
+    ) -> Result<Vec<f64>> {
+        let plan = self.load(batch, window, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
         let results = self.carry(|program| {
-            let loss = program.differentiate(plan, step, batch.rows, expected)?;
+            let loss = program.differentiate(plan, step, batch.rows, expected, window)?;
             program.record_failure(loss);
             // Known before a weight changes, for a metric may be refused.
             let results = program.results()?;
@@ -286,10 +317,10 @@ impl Program {
     /// # Errors
     /// As [`Program::train`].
     pub fn test(&mut self, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
-        let plan = self.load(batch, false, Wanted::Nothing)?;
+        let plan = self.load(batch, None, false, Wanted::Nothing)?;
         self.carry(|program| {
             let penalty = program.run(plan, batch.rows, 0)?;
-            program.judge(plan, penalty, batch.rows, expected)?;
+            program.judge(plan, penalty, batch.rows, expected, None)?;
             program.results()
         })
     }
@@ -305,8 +336,8 @@ impl Program {
         training: bool,
         step: u32,
     ) -> Result<GradientReport> {
-        let index = self.load(batch, training, Wanted::Everything)?;
-        let loss = self.carry(|program| program.differentiate(index, step, batch.rows, expected))?;
+        let index = self.load(batch, None, training, Wanted::Everything)?;
+        let loss = self.carry(|program| program.differentiate(index, step, batch.rows, expected, None))?;
         let plan = &self.plans[index];
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (position, span) in plan.parameter_gradients.iter().enumerate() {
@@ -352,8 +383,8 @@ impl Program {
         Ok(((0..shape.rank()).map(|axis| shape.axis(axis)).collect(), values))
     }
 
-    /// Finds or makes the plan for a batch and brings the batch into the backend.
-    fn load(&mut self, batch: Batch<'_>, training: bool, gradients: Wanted) -> Result<usize> {
+    /// Finds or makes the plan for a batch, or for a window of its sequences, and brings it into the backend.
+    fn load(&mut self, batch: Batch<'_>, window: Option<Window>, training: bool, gradients: Wanted) -> Result<usize> {
         let count = self.graph.input_nodes().count();
         if batch.inputs.len() != count {
             return Err(Error::value("x", format!("{count} arrays"), batch.inputs.len().to_string()));
@@ -371,14 +402,23 @@ impl Program {
             }
             let mut shape = Shape::known(array.shape);
             shape.0[0] = Some(size);
+            if let Some(window) = window {
+                shape.0[1] = Some(window.len);
+            }
             shapes.push(shape);
         }
-        let purpose = Purpose { inputs: shapes, training, gradients };
-        let known = self.plans.iter().position(|plan| plan.purpose == purpose);
+        let plan = self.plan_for(&Purpose { inputs: shapes, training, gradients })?;
+        self.fill(plan, batch, window)?;
+        Ok(plan)
+    }
+
+    /// Finds or makes the plan for a purpose, and the room that it needs.
+    fn plan_for(&mut self, purpose: &Purpose) -> Result<usize> {
+        let known = self.plans.iter().position(|plan| plan.purpose == *purpose);
         let index = if let Some(index) = known {
             index
         } else {
-            let plan = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?;
+            let plan = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose.clone())?;
             if self.plans.len() == PLANS {
                 self.plans.remove(0);
             }
@@ -395,6 +435,13 @@ impl Program {
             }
         }
         self.backend.resize(plan.size)?;
+        Ok(index)
+    }
+
+    /// Brings a batch, or a window of its sequences, to where its plan wants it.
+    fn fill(&mut self, plan: usize, batch: Batch<'_>, window: Option<Window>) -> Result<()> {
+        let plan = &self.plans[plan];
+        let length = batch.inputs.first().and_then(|array| array.shape.first().copied()).unwrap_or(0);
         for (position, (node, description)) in self.graph.input_nodes().enumerate() {
             let Layer::Input(Input { dtype, masked, .. }) = &description.layer else { continue };
             let tensor = &plan.tensors[node][0];
@@ -402,13 +449,13 @@ impl Program {
             match (dtype, values) {
                 (DType::Float32, Values::Float(values)) => {
                     self.backend.write(tensor.value, &mut |target| {
-                        gather(&tensor.shape, batch.rows, values, target);
+                        gather(&tensor.shape, batch.rows, window, values, target);
                         Ok(())
                     })?;
                 }
                 (DType::Int32, Values::Integer(values)) => {
                     self.backend.write_integers(tensor.value, &mut |target| {
-                        gather(&tensor.shape, batch.rows, values, target);
+                        gather(&tensor.shape, batch.rows, window, values, target);
                         Ok(())
                     })?;
                 }
@@ -430,31 +477,12 @@ impl Program {
                     return Err(Error::value("mask", format!("flags of shape {shape}"), format!("{given:?}")));
                 }
                 self.backend.write_mask(span, &mut |target| {
-                    gather(&shape, batch.rows, flags, target);
+                    gather(&shape, batch.rows, window, flags, target);
                     Ok(())
                 })?;
             }
         }
-        Ok(index)
-    }
-
-    /// Does what may change the carried states; they are as before if it fails.
-    fn carry<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.carried_before.clear();
-        for state in self.carried.iter().flatten() {
-            self.carried_before.extend_from_slice(&state.read());
-        }
-        let result = body(self);
-        if result.is_err() {
-            let mut before = &self.carried_before[..];
-            for state in self.carried.iter().flatten() {
-                let mut values = state.write();
-                let (own, rest) = before.split_at(values.len());
-                values.copy_from_slice(own);
-                before = rest;
-            }
-        }
-        result
+        Ok(())
     }
 
     /// Runs all layers forward. Returns what they add to the loss.
@@ -479,13 +507,20 @@ impl Program {
     }
 
     /// Forward, losses, backward. Returns the loss.
-    fn differentiate(&mut self, index: usize, step: u32, rows: Option<&[i64]>, expected: Expected<'_>) -> Result<f64> {
+    fn differentiate(
+        &mut self,
+        index: usize,
+        step: u32,
+        rows: Option<&[i64]>,
+        expected: Expected<'_>,
+        window: Option<Window>,
+    ) -> Result<f64> {
         let penalty = self.run(index, rows, step)?;
         let plan = &self.plans[index];
         for span in plan.cleared_gradients(&self.graph) {
             self.backend.clear(span);
         }
-        let loss = self.judge(index, penalty, rows, expected)?;
+        let loss = self.judge(index, penalty, rows, expected, window)?;
         let plan = &self.plans[index];
         for span in plan.parameter_gradients.iter().flatten() {
             self.backend.clear(*span);
@@ -566,31 +601,18 @@ fn check_weights(graph: &Graph, parameters: &[Arc<Parameter>]) -> Result<()> {
     Ok(())
 }
 
-/// The states that a node carries, checked.
-fn carried_by(node: &Node, states: &[Arc<Parameter>]) -> Result<Vec<Arc<Parameter>>> {
-    let find = |&index: &usize| {
-        let state = states.get(index).cloned();
-        state.ok_or_else(|| node.error(format!("states below {}", states.len()), index.to_string()))
-    };
-    let found = node.states.iter().map(find).collect::<Result<Vec<_>>>()?;
-    let (wanted, units) = node.layer.recurrent().map_or((0, 0), |(kind, options)| (kind.states(), options.units));
-    let batch = found.first().and_then(|state| state.shape().first().copied()).unwrap_or(0);
-    let fits = found.iter().all(|state| state.shape() == [batch, units]);
-    if !found.is_empty() && (found.len() != wanted || !fits) {
-        let shapes: Vec<_> = found.iter().map(|state| state.shape()).collect();
-        return Err(node.error(format!("{wanted} states of shape (batch, {units})"), format!("{shapes:?}")));
-    }
-    Ok(found)
-}
-
-/// Copies the rows of a batch from C order into memory order.
-fn gather<T: Copy>(shape: &Shape, rows: Option<&[i64]>, values: &[T], target: &mut [T]) {
+/// Copies the rows of a batch, or a window of its sequences, from C order into memory order.
+fn gather<T: Copy>(shape: &Shape, rows: Option<&[i64]>, window: Option<Window>, values: &[T], target: &mut [T]) {
     let batch = shape.axis(0);
     let width = shape.elements().checked_div(batch).unwrap_or(0);
+    let (whole, start) = window.map_or((width, 0), |window| {
+        let step = width.checked_div(window.len).unwrap_or(0);
+        (step * window.total, step * window.start)
+    });
     for_each_run(shape, batch, |source, to, run| {
-        let source = match (rows, source.checked_div(width)) {
-            (Some(rows), Some(row)) => rows[row] as usize * width + source % width,
-            _ => source,
+        let source = match source.checked_div(width) {
+            Some(row) => rows.map_or(row, |rows| rows[row] as usize) * whole + start + source % width,
+            None => source,
         };
         target[to..to + run].copy_from_slice(&values[source..source + run]);
     });

@@ -45,8 +45,8 @@ impl TimeLayout {
             return;
         };
         let length = |row: usize| mask[row * time..(row + 1) * time].iter().filter(|&&flag| flag != 0).count();
-        // Stable, so that the order depends on the lengths only.
-        self.rows.sort_by_key(|&row| std::cmp::Reverse(length(row)));
+        // Rows of one length stay in order, so that it depends on the lengths only; a stable sort would ask for memory.
+        self.rows.sort_unstable_by_key(|&row| (std::cmp::Reverse(length(row)), row));
         self.lengths.extend(self.rows.iter().map(|&row| length(row)));
         let steps = self.lengths.first().copied().unwrap_or(0);
         let mut active = batch;
