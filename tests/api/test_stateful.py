@@ -14,10 +14,13 @@ from foliot import Input, Model
 from foliot.layers import (
     GRU,
     LSTM,
+    RNN,
     Bidirectional,
     Dense,
     Embedding,
+    GRUCell,
     Layer,
+    LSTMCell,
     Masking,
     SimpleRNN,
     TimeDistributed,
@@ -111,6 +114,22 @@ def test_ten_steps_of_training_equal_states_handed_on_by_hand(kind: type[Any]) -
         states = after
     for actual, weight in zip(mine.get_weights(), by_hand.get_weights(), strict=True):
         np.testing.assert_array_equal(actual, weight)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_stack_of_cells_carries_the_states_of_each(backwards: bool) -> None:
+    cells = [LSTMCell(3), GRUCell(4)]
+    layer = RNN(cells, return_sequences=True, stateful=True, go_backwards=backwards)
+    whole = RNN(cells, return_sequences=True, go_backwards=backwards)
+    x = sequences(2, 8, 0, masked=False)
+    pieces = [x[:, 5:], x[:, :5]] if backwards else [x[:, :5], x[:, 5:]]
+    outputs = np.concatenate([layer(piece) for piece in pieces], axis=1)
+    np.testing.assert_array_equal(outputs, whole(x))
+    assert [state.shape for state in layer.states] == [(2, 3), (2, 3), (2, 4)]
+    model = Sequential([Input(batch_shape=(2, None, 3)), layer])
+    model.reset_states()
+    np.testing.assert_array_equal(model.predict(pieces[0], verbose=0), outputs[:, : pieces[0].shape[1]])
+    assert len(model.weights) == len(whole.weights)
 
 
 def test_states_go_on_in_fit_evaluate_and_predict() -> None:

@@ -142,7 +142,46 @@ def test_prediction_after_training_begins_with_zeros() -> None:
     plain = network(GRU)
     plain.set_weights(model.get_weights())
     np.testing.assert_array_equal(model.predict(x, verbose=0), plain.predict(x, verbose=0))
-    assert model.evaluate(x, y, verbose=0) == pytest.approx(np.mean((model.predict(x, verbose=0) - y) ** 2), rel=0.5)
+    errors = np.mean((model.predict(x, verbose=0) - y) ** 2, axis=-1)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(errors[x.any(axis=-1)].mean(), rel=1e-5)
+
+
+def test_lengths_are_cut_too() -> None:
+    """What is behind a row's length changes nothing, in whichever piece it lies."""
+    weights = []
+    for padding in (0.0, 9.0):
+        model = Sequential([Input((None, 3)), LSTM(4, return_sequences=True), Dense(2)])
+        random = np.random.default_rng(2)
+        model.set_weights([random.normal(size=weight.shape) for weight in model.weights])
+        model.compile("sgd", "mse")
+        x, y = random.normal(size=(3, 7, 3)), random.normal(size=(3, 7, 2))
+        for row, length in enumerate((7, 4, 0)):
+            x[row, length:] = y[row, length:] = padding
+        model.fit(x, y, verbose=0, tbptt=3, shuffle=False, lengths=[7, 4, 0])
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def own_metric(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    return np.abs(y_true - y_pred).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "y", "message"),
+    [
+        ({"loss": "mse", "metrics": [own_metric]}, np.ones((2, 6, 2)), "`tbptt`: expected None.*'own_metric'"),
+        ({"loss": "ctc"}, np.ones((2, 3), int), "`tbptt`|time steps, as the inputs have"),
+    ],
+)
+def test_what_judges_whole_sequences_is_refused(options: dict[str, Any], y: np.ndarray, message: str) -> None:
+    model = Sequential([Input((6, 3)), GRU(2, return_sequences=True)])
+    model.compile("sgd", **options)
+    weights = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, tbptt=3, verbose=0)
+    for actual, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 X, Y = np.ones((2, 6, 3), np.float32), np.ones((2, 6, 2), np.float32)

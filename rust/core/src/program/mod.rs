@@ -473,8 +473,9 @@ impl Program {
                 let Some(Array { values: Values::Flag(flags), shape: given }) = mask else {
                     return Err(Error::value("mask", format!("flags of shape {shape}"), "none"));
                 };
-                if given != [length, shape.axis(1)] {
-                    return Err(Error::value("mask", format!("flags of shape {shape}"), format!("{given:?}")));
+                let whole = Shape::known(&[length, window.map_or(shape.axis(1), |window| window.total)]);
+                if whole != Shape::known(given) {
+                    return Err(Error::value("mask", format!("flags of shape {whole}"), format!("{given:?}")));
                 }
                 self.backend.write_mask(span, &mut |target| {
                     gather(&shape, batch.rows, window, flags, target);
