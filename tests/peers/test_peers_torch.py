@@ -15,19 +15,12 @@ from foliot import losses
 from parity.native import Native, assert_gradients_close, assert_outputs_close
 from parity.problems import cell_problem
 from parity.test_parity_whole_losses import problem
+from peers.torch_layouts import swap_gru_gates
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
 
 SIZES = st.sampled_from([1, 2, 7, 8, 9, 16, 17, 33])
 MODULES = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-
-
-def swap_gru_gates(cell: str, matrix: np.ndarray) -> np.ndarray:
-    """Columns z, r, h to r, z, n, and back."""
-    if cell != "gru":
-        return matrix
-    z, r, h = np.split(matrix, 3, axis=-1)
-    return np.concatenate([r, z, h], axis=-1)
 
 
 @pytest.mark.parametrize("cell", MODULES)

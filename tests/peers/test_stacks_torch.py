@@ -1,6 +1,6 @@
 """Stacks of recurrent layers, in one direction or both, on packed sequences of PyTorch and on foliot's ragged rows.
 
-Outputs at every step, the last states, the loss and all gradients, with the weights converted as in test_peers_torch.
+Outputs at every step, the last states, the loss and all gradients, with the weights converted by torch_layouts.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import foliot
 from foliot import layers
-from peers.test_peers_torch import swap_gru_gates
+from peers.torch_layouts import swap_gru_gates
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
 
