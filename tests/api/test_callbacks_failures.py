@@ -42,6 +42,17 @@ def test_the_time_step_at_which_a_state_overflows(sequences: bool, backwards: bo
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"tbptt": 2}])
+def test_stateful_layers_end_the_training_all_the_same(options: Any, capsys: Any) -> None:
+    layer = SimpleRNN(1, activation="relu", return_sequences=True, stateful=True)
+    model = Sequential([Input((None, 1), batch_size=2), layer])
+    model.compile(optimizers.SGD(0.0), "mse")
+    model.set_weights([np.ones((1, 1)), np.ones((1, 1)), np.zeros(1)])
+    x = np.full((2, 4, 1), 3e38, np.float32)
+    found = finding(model, x, np.zeros((2, 4, 1)), capsys, batch_size=2, shuffle=False, **options)
+    assert found == "where it came from is not known: stateful layers have gone on since"
+
+
 def test_with_dropout_masks_and_shuffling(capsys: Any) -> None:
     drop = Dropout(0.5, seed=3, name="drops")
     model = Sequential([Embedding(5, 8, mask_zero=True), drop, Bidirectional(GRU(2)), Dense(1)])

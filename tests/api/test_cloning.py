@@ -8,7 +8,24 @@ import pytest
 
 from api.functional_models import A, B, Translator, assert_same, nested, two_heads
 from foliot import Input, Model, metrics, optimizers
-from foliot.layers import LSTM, Bidirectional, Dense, Dropout, Embedding, InputLayer, Layer, TimeDistributed
+from foliot.layers import (
+    LSTM,
+    RNN,
+    AdditiveAttention,
+    Attention,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    GRUCell,
+    InputLayer,
+    Layer,
+    LSTMCell,
+    MultiHeadAttention,
+    SimpleRNNCell,
+    StackedRNNCells,
+    TimeDistributed,
+)
 from foliot.models import Functional, Sequential, clone_model, load_model, model_from_json, save_model
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -136,6 +153,37 @@ def test_call_function() -> None:
         clone_model(stack(), call_function=call)
 
 
+def attending() -> Model:
+    """Attention of every kind, with options in its calls."""
+    query, value = Input((5, 4)), Input((6, 4))
+    causal, scores = Attention()([query, value], use_causal_mask=True, return_attention_scores=True)
+    added = AdditiveAttention()([query, value, value], use_causal_mask=True)
+    heads = MultiHeadAttention(2, 3)(query, value, key=value, use_causal_mask=True)
+    return Model([query, value], [causal, scores, added, heads])
+
+
+def stepping() -> Model:
+    """Cells by themselves, and a stack of cells with states of its own."""
+    sequence, vector, h, c = Input((5, 4)), Input((4,)), Input((3,)), Input((3,))
+    out, states = LSTMCell(3)(vector, [h, c])
+    stacked, _ = StackedRNNCells([GRUCell(3), SimpleRNNCell(3)])(vector, [h, c])
+    cells = RNN([GRUCell(3), SimpleRNNCell(3)], return_state=True)(sequence, initial_state=[h, c])
+    return Model([sequence, vector, h, c], [out, *states, stacked, *cells])
+
+
+@pytest.mark.parametrize("make", [attending, stepping])
+@pytest.mark.parametrize("call", [None, lambda layer, *args, **kwargs: layer(*args, **kwargs)])
+def test_calls_that_say_more_than_their_input(make: Any, call: Any) -> None:
+    model = make()
+    clone = clone_model(model, call_function=call)
+    random = np.random.default_rng(0)
+    clone.set_weights([random.normal(size=weight.shape) for weight in clone.weights])
+    model.set_weights(clone.get_weights())
+    arrays = [random.normal(size=(2, *tensor.shape[1:])) for tensor in model.inputs]
+    for mine, others in zip(model.predict(arrays, verbose=0), clone.predict(arrays, verbose=0), strict=True):
+        np.testing.assert_array_equal(mine, others)
+
+
 def test_input_tensors() -> None:
     outer = Input((3,), name="outer")
     clone = clone_model(two_heads(), input_tensors=[outer, Dense(3)(outer)])
@@ -148,6 +196,19 @@ def test_input_tensors() -> None:
             clone_model(two_heads(), input_tensors=wrong)
     with pytest.raises(ValueError, match="`input_tensors`: expected one symbolic tensor"):
         clone_model(Sequential([Dense(2)]), input_tensors=[outer, outer])
+
+
+class Reading(Layer):
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.reader = LSTM(units, dropout=0.5)
+
+    def call(self, inputs: Any) -> Any:
+        return self.reader(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units}
 
 
 class Halves(Layer):
@@ -197,6 +258,16 @@ class TestOwnClasses:
         assert type(loaded.get_layer("halves")) is Halves
         with pytest.raises(ValueError, match=r"custom_objects=\{'Halves': Halves\}"):
             load_model(tmp_path / "m")
+
+    def test_files_with_seeds_under_automatic_names(self, tmp_path: Any) -> None:
+        """The layers inside are made anew when the file is read, under other names."""
+        model = Sequential([Input((None, 3)), Reading(4), Dense(1)])
+        model.compile("sgd", "mse")
+        model.save(tmp_path / "m")
+        loaded = load_model(tmp_path / "m", custom_objects={"Reading": Reading})
+        assert list(loaded.seeds().values()) == list(model.seeds().values())
+        x, y = np.ones((4, 5, 3)), np.ones((4, 1))
+        assert loaded.train_on_batch(x, y) == model.train_on_batch(x, y)  # with the same dropout
 
     def test_json_and_clones(self) -> None:
         model = Sequential([Input((3,)), Halves(2), Mine(4)])

@@ -132,6 +132,18 @@ def test_a_stack_of_cells_carries_the_states_of_each(backwards: bool) -> None:
     assert len(model.weights) == len(whole.weights)
 
 
+@pytest.mark.parametrize("make", [lambda: LSTM(4), lambda: RNN([GRUCell(4), GRUCell(4)])])
+def test_the_flag_may_change(make: Any) -> None:
+    layer, x = make(), sequences(2, 5, 0, masked=False)
+    first = layer(x)
+    layer.stateful = True
+    assert (layer(x) == first).all()
+    assert (layer(x) != first).any()
+    layer.stateful = False
+    assert (layer(x) == first).all()
+    assert (layer(x) == first).all()
+
+
 def test_states_go_on_in_fit_evaluate_and_predict() -> None:
     model = stacked(LSTM, 2, stateful=True)
     model.compile("sgd", "mse")

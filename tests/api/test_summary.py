@@ -6,6 +6,8 @@ from foliot import Model
 from foliot.layers import (
     GRU,
     LSTM,
+    RNN,
+    Attention,
     Bidirectional,
     Conv1D,
     Dense,
@@ -13,8 +15,12 @@ from foliot.layers import (
     Dropout,
     Embedding,
     Flatten,
+    GRUCell,
     Input,
+    LSTMCell,
+    MultiHeadAttention,
     SimpleRNN,
+    SimpleRNNCell,
     TimeDistributed,
 )
 from foliot.models import Sequential
@@ -232,6 +238,13 @@ def test_costs_of_every_way_to_use_a_layer() -> None:
     assert flops(Sequential([Input((6, 3)), Conv1D(6, 2, groups=3)]), batch_size=1) == f"{2 * 5 * 2 * 6}"
     one, other = Input((4, 3)), Input((5, 3))
     assert flops(Model([one, other], Dot(2)([one, other])), batch_size=1) == f"{2 * 4 * 5 * 3}"
+    cells = 2 * 6 * (4 * 2 * (3 + 2) + 3 * 2 * (2 + 2))
+    assert flops(Sequential([Input((6, 3)), RNN([LSTMCell(2), GRUCell(2)])]), batch_size=1) == f"{cells}"
+    assert flops(Sequential([Input((6, 3)), Bidirectional(RNN(SimpleRNNCell(2)))]), batch_size=1) == f"{2 * rnn}"
+    assert flops(Model([one, other], Attention()([one, other])), batch_size=1) == f"{2 * 4 * 5 * (3 + 3)}"
+    projected = 2 * 8 * (4 * 3 + 5 * 3 + 5 * 3 + 4 * 3)
+    heads = MultiHeadAttention(2, 4)(one, other)
+    assert flops(Model([one, other], heads), batch_size=1) == f"{projected + 2 * 4 * 5 * (8 + 8):,}"
     # Shared layers and models inside count each time.
     entrance, shared = Input((3,)), Dense(3)
     inner = Sequential([Input((3,)), Dense(3)])

@@ -11,7 +11,7 @@ from foliot.layers.base import BUILDING, Layer, set_weight_options
 from foliot.layers.input import InputLayer
 
 
-class _Projection(Layer):
+class Projection(Layer):
     """A `Dense` with a kernel of three axes: `(features, heads, size)` or, for the way out, `(heads, size, units)`."""
 
     axes = "(batch, time, features)"
@@ -195,11 +195,11 @@ class MultiHeadAttention(Layer):
         options = {name: getattr(self, name) for name in self.argument_names() if hasattr(self, name)}
         queries, values = (self.num_heads, self.key_dim), (self.num_heads, self.value_dim)
         # In Keras's order, which is that of the weights.
-        self._query_dense = _Projection(queries, math.prod(queries), options, "query")
-        self._key_dense = _Projection(queries, math.prod(queries), options, "key")
-        self._value_dense = _Projection(values, math.prod(values), options, "value")
+        self._query_dense = Projection(queries, math.prod(queries), options, "query")
+        self._key_dense = Projection(queries, math.prod(queries), options, "key")
+        self._value_dense = Projection(values, math.prod(values), options, "value")
         self._heads = _Heads(self, dropout, seed, "heads")
-        self._output_dense = _Projection(values, None, options, "attention_output")
+        self._output_dense = Projection(values, None, options, "attention_output")
         self.dropout, self.seed = self._heads.dropout, seed
         if not self.trainable:
             self.trainable = False  # of the inner layers too

@@ -151,9 +151,11 @@ class RNN(Layer):
     def _build(self, input_shape: Shape) -> None:
         self.cell.build((input_shape[0], *input_shape[2:]))
         if self.stateful:
-            batch = _static_batch(self.label, input_shape)
-            zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
-            self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
+            self._begin(_static_batch(self.label, input_shape))
+
+    def _begin(self, batch: int) -> None:
+        zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
+        self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
 
     def unbuild(self) -> None:
         super().unbuild()
@@ -220,6 +222,8 @@ class RNN(Layer):
                     f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
                     f"states; received {batch} rows"
                 )
+            if self.built and self._states is None and not self.is_traced():
+                self._begin(batch)  # it became stateful later
         outputs = super().connect(inputs, training)
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
@@ -240,6 +244,7 @@ class RNN(Layer):
             last = layer is self._inner[-1]
             layer.return_sequences = layer.passes_mask = not last or self.return_sequences
             layer.return_state, layer.go_backwards = self.return_state, self.go_backwards
+            layer.stateful = self.stateful
             layer.zero_output_for_mask = last and self.zero_output_for_mask
             own, remaining = remaining[: layer.state_count], remaining[layer.state_count :]
             sequences, *after = _nest.flatten(layer(sequences, initial_state=own or None))
@@ -264,7 +269,7 @@ class RNN(Layer):
         return None if None in parts else [state for part in parts for state in part or ()]
 
     def carried_states(self) -> Sequence[_core.Parameter]:
-        return self._states or ()
+        return (self._states or ()) if self.stateful else ()
 
     def reset_state(self) -> None:
         """Sets the states that a stateful layer carries to zero; without effect on other layers.

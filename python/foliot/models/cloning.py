@@ -6,8 +6,8 @@ from typing import Any
 from foliot import _nest, optimizers
 from foliot._checks import check_flag, type_error, value_error
 from foliot._graph import Node, SymbolicTensor
-from foliot.layers import Bidirectional, InputLayer, Layer
-from foliot.layers.recurrent import Recurrent
+from foliot.layers import RNN, Bidirectional, InputLayer, Layer, MultiHeadAttention, StackedRNNCells
+from foliot.layers.recurrent_cells import Cell
 from foliot.models.configs import check_plain
 from foliot.models.functional import Functional
 from foliot.models.model import Model
@@ -153,13 +153,23 @@ class _Cloner:
 
     def _call(self, layer: Layer, node: Node, tensors: Sequence[SymbolicTensor]) -> list[SymbolicTensor]:
         if self._call_function is None:
-            return list(layer.connect(tensors, node.training))
+            return list(layer.connect(tensors, node.training, **node.options))
         args: Any = [_nest.simplify(list(tensors))]
         kwargs: dict[str, Any] = {} if node.training is None else {"training": node.training}
         if isinstance(node.layer, Model) and not node.layer.is_traced():
             args = [_nest.pack(node.layer.input, tensors)]
-        elif isinstance(node.layer, (Recurrent, Bidirectional)) and len(tensors) > 1:
-            args, kwargs = [tensors[0]], {"initial_state": list(tensors[1:]), **kwargs}
+        elif isinstance(node.layer, (RNN, Bidirectional)):
+            args = [tensors[0]]
+            if len(tensors) > 1:
+                kwargs = {"initial_state": list(tensors[1:]), **kwargs}
+        elif isinstance(node.layer, (Cell, StackedRNNCells)):
+            args = [tensors[0], list(tensors[1:])]
+        elif node.options:
+            roles = node.options["roles"]
+            kwargs |= {name: value for name, value in node.options.items() if name != "roles"}
+            if isinstance(node.layer, MultiHeadAttention):
+                args, kwargs = [], dict(zip(roles, tensors, strict=True)) | kwargs
+                args = [kwargs.pop("query"), kwargs.pop("value")]
         elif node.layer.is_traced():
             args = list(tensors)
         results = _nest.flatten(self._call_function(layer, *args, **kwargs))

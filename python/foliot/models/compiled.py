@@ -34,7 +34,7 @@ class CompiledNetwork(Network):
         # The parts that series of batches run through: one, or more where a callback evaluates.
         self._measuring: list[Compiled] = []
         # What a training step of `fit` works on, until its callbacks have been called.
-        self._step: tuple[Compiled, Data, Array | None] | None = None
+        self._step: tuple[Compiled, Data, Array | None, bool] | None = None
 
     def _forget_graph(self) -> None:
         super()._forget_graph()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from foliot._checks import check_integer, value_error
 from foliot._graph import Node, Shape, SymbolicTensor
-from foliot.layers import Conv1D, Dense, Dot, Embedding, Layer, PReLU
-from foliot.layers.recurrent import Recurrent
+from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
+from foliot.layers.attention import BaseAttention
+from foliot.layers.multi_head_attention import Projection
+from foliot.layers.recurrent_cells import Cell
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
@@ -101,12 +103,15 @@ def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape]) -
         return total
     layer = node.layer
     matrices = [math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1]
-    if isinstance(layer, Recurrent):
-        # Every weight matrix at every step; a bias may have two rows.
+    if isinstance(layer, (RNN, Cell, Dense, Projection)):
+        # Every weight matrix at every step; a bias may have two axes.
         kernels = [math.prod(weight.shape) for weight in layer.weights if weight.name.endswith("kernel")]
-        return 2 * _elements(inputs[0][:2]) * sum(kernels)
-    if isinstance(layer, Dense):
-        return 2 * _elements(inputs[0][:-1]) * matrices[0]
+        return 2 * _elements(inputs[0][:-1]) * sum(kernels)
+    if isinstance(layer, BaseAttention):
+        (batch, queries, width), (_, keys, value_width) = inputs[:2]
+        # Additive scores are no product of matrices.
+        compared = 0 if isinstance(layer, AdditiveAttention) else width or 0
+        return 2 * _elements((batch, queries, keys)) * (compared + (value_width or 0))
     if isinstance(layer, Conv1D):
         return 2 * _elements(outputs[0][:-1]) * matrices[0]
     if isinstance(layer, Dot):

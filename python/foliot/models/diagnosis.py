@@ -11,7 +11,9 @@ from foliot.models.data import Data
 from foliot.models.network import Compiled
 
 
-def describe_failure(part: Compiled, data: Data, rows: Array | None, step: int) -> str | None:
+def describe_failure(
+    part: Compiled, data: Data, rows: Array | None, step: int, *, in_pieces: bool = False
+) -> str | None:
     """Which layer first gave a value that is not finite, at which time step and for which sample.
 
     The layers are run once more, with the weights from before the step's update and the same dropout.
@@ -21,6 +23,7 @@ def describe_failure(part: Compiled, data: Data, rows: Array | None, step: int) 
         data: The arrays of the step.
         rows: The rows of the batch in them, None for all.
         step: The number of the step, on which dropout depends.
+        in_pieces: Whether the sequences were trained on in pieces.
 
     Returns:
         The sentence for the user; None where no step has failed since the metrics began anew.
@@ -32,6 +35,8 @@ def describe_failure(part: Compiled, data: Data, rows: Array | None, step: int) 
     parameters = [_core.Parameter(weight.parameter.name, value) for weight, value in zip(named, values, strict=True)]
     graph = json.loads(part.assembly.graph)
     nodes = graph["nodes"]
+    if part.assembly.states:
+        return "where it came from is not known: stateful layers have gone on since"
 
     def run(changed: list[dict[str, Any]], places: list[list[int]]) -> list[Array]:
         text = json.dumps({**graph, "nodes": changed, "outputs": places})
@@ -61,6 +66,8 @@ def describe_failure(part: Compiled, data: Data, rows: Array | None, step: int) 
         ]
         why = f"; before the step its weight {spoilt[0]} held such values already" if spoilt else ""
         return f"the first value that is not finite came from {where}{why}"
+    if in_pieces:
+        return "where it came from is not known: the weights have changed since, with each piece of the sequences"
     return (
         "the outputs of all layers are finite, so the loss itself is not: look at the targets, the sample weights and "
         "penalties on weights"

@@ -134,7 +134,11 @@ def _model_of(
         stored.check_all_used()
     else:
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, "file")
-    model.restore_randomness(description["seeds"], description["shuffles"])
+    model.restore_randomness(
+        # Inside a class of the user's, layers get automatic names anew.
+        description["seeds"] if in_order else _in_order(description["seeds"], model),
+        description["shuffles"],
+    )
     if compile and description["compile"] is not None:
         model.compile_from_config(description["compile"])
         if description["optimizer"] is not None:
@@ -158,9 +162,8 @@ def restore_training(model: "Model", path: Path) -> int:
         description, epoch = json.loads(metadata["model"]), int(metadata["epoch"])
         compiled, state, seeds = description["compile"], description["optimizer"], description["seeds"]
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, str(path))
-        # By position, for in one process the layers of a second model have other automatic names.
-        names = model.seeds()
-        model.restore_randomness(dict(zip(names, seeds.values(), strict=True)), description["shuffles"])
+        # In one process the layers of a second model have other automatic names.
+        model.restore_randomness(_in_order(seeds, model), description["shuffles"])
         if model.optimizer is not None and state is not None:
             model.restore_optimizer(state, _slots(tensors))
             model.optimizer.learning_rate = compiled["optimizer"]["config"]["learning_rate"]
@@ -170,6 +173,13 @@ def restore_training(model: "Model", path: Path) -> int:
             f"({type(error).__name__}: {error}). Delete it to begin anew"
         ) from error
     return epoch
+
+
+def _in_order(seeds: Any, model: "Model") -> dict[str, int]:
+    """The seeds of a file under the names that the model's have, by position."""
+    if not isinstance(seeds, dict) or len(seeds) != len(model.seeds()):
+        raise value_error("seeds", f"{len(model.seeds())} seeds by name", seeds)
+    return dict(zip(model.seeds(), seeds.values(), strict=True))
 
 
 class _StoredWeights:

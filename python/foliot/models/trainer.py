@@ -240,7 +240,7 @@ class Trainer(CompiledNetwork):
         with self._means(feed.masked) as part:
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
-                self._step = part, data, rows
+                self._step = part, data, rows, tbptt is not None
                 logs = self._logs(part.train(optimizer, data, rows, tbptt))
                 hooks.on_train_batch_end(step, logs)
                 self._step = None
@@ -252,13 +252,14 @@ class Trainer(CompiledNetwork):
         """In a callback, after a batch of training: why the loss is not finite.
 
         Returns:
-            Which layer first gave such a value, at which time step and for which sample; None where the loss of every
-            batch of this epoch was finite.
+            Which layer first gave such a value, at which time step and for which sample, or that stateful layers have
+            gone on since; None where the loss of every batch of this epoch was finite.
         """
         if self._step is None:
             return None
-        part, data, rows = self._step
-        return describe_failure(part, data, rows, self._prepared_optimizer().iterations - 1)
+        part, data, rows, in_pieces = self._step
+        step = self._prepared_optimizer().iterations - 1
+        return describe_failure(part, data, rows, step, in_pieces=in_pieces)
 
     def _bucket_lengths(self, data: Data) -> Array:
         assembly = self._part().assembly
