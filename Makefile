@@ -53,6 +53,7 @@ bench: $(VENV)/stamp/native $(PEERS)/stamp ## foliot beside its peers, the tutor
 ifdef FULL
 	$(PEERS)/bin/python -m pip install --quiet --group bench
 	$(BIN)/python benches/side_by_side.py $(ARGS)
+	$(BIN)/python benches/twins.py
 	$(IN_PLACE) $(PEERS)/bin/python benches/text.py
 	cargo bench --locked --workspace
 else
