@@ -279,7 +279,15 @@ class Layer(Configurable):
         return [entry.parameter for entry in self.weight_entries() if not entry.trainable]
 
     def get_weights(self) -> list[Array]:
-        """Copies of the weights as NumPy arrays, in Keras's order and shapes."""
+        """Copies of the weights as NumPy arrays, in Keras's order and shapes.
+
+        Example:
+            >>> from foliot.layers import Dense
+            >>> layer = Dense(2)
+            >>> layer.build((None, 3))
+            >>> [weight.shape for weight in layer.get_weights()]
+            [(3, 2), (2,)]
+        """
         return [parameter.numpy() for parameter in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -291,6 +299,15 @@ class Layer(Configurable):
             TypeError: `weights` is no list, or an array holds no numbers.
             ValueError: A wrong number of arrays, a wrong shape, or a finite number beyond float32. Nothing is changed
                 in either case.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import Dense
+            >>> layer = Dense(2)
+            >>> layer.build((None, 3))
+            >>> layer.set_weights([np.ones((3, 2)), np.zeros(2)])
+            >>> layer(np.ones((1, 3), "float32"))
+            array([[3., 3.]], dtype=float32)
         """
         parameters = self.weights
         owner = self.label

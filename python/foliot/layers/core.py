@@ -52,6 +52,15 @@ class Dropout(Layer):
     Call arguments:
         inputs: Any shape.
         training: True to drop; `fit` does.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import Dropout
+        >>> x = np.ones((2, 100), "float32")
+        >>> bool((Dropout(0.5)(x) == x).all())
+        True
+        >>> sorted(set(Dropout(0.5, seed=1)(x, training=True).ravel().tolist()))
+        [0.0, 2.0]
     """
 
     passes_mask = True

@@ -113,6 +113,14 @@ class CompiledNetwork(Network):
 
         Raises:
             ValueError: An unknown optimizer, loss or metric.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.compile("adam", loss="mse", metrics=["mae"])
+            >>> model.compile(foliot.optimizers.Adam(1e-3, clipnorm=1.0), foliot.losses.Huber())
         """
         check_flag("run_eagerly", run_eagerly)
         check_integer("steps_per_execution", steps_per_execution, minimum=1)

@@ -322,6 +322,17 @@ class Trainer(CompiledNetwork):
 
         Returns:
             `[loss, metric, ...]`, the loss alone if there are no metrics, or a dict.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse", metrics=["mae"])
+            >>> loss, mae = model.evaluate(x, y, verbose=0)
+            >>> sorted(model.evaluate(x, y, verbose=0, return_dict=True))
+            ['loss', 'mae']
         """
         batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
@@ -374,6 +385,14 @@ class Trainer(CompiledNetwork):
 
         Returns:
             A float32 array, or a list or dict of them as the model's outputs are.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.predict(np.ones((8, 5, 3), "float32"), verbose=0).shape
+            (8, 1)
         """
         batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
@@ -425,6 +444,17 @@ class Trainer(CompiledNetwork):
 
         Returns:
             `[loss, metric, ...]` of this batch, the loss alone if there are no metrics, or a dict.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse")
+            >>> first = model.train_on_batch(x, y)
+            >>> model.train_on_batch(x, y) < first
+            True
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, class_weight, lengths=lengths)
@@ -440,6 +470,16 @@ class Trainer(CompiledNetwork):
 
         Returns:
             As `train_on_batch`.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse")
+            >>> bool(np.isclose(model.test_on_batch(x, y), np.mean(model.predict_on_batch(x) ** 2)))
+            True
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, lengths=lengths)
@@ -448,7 +488,16 @@ class Trainer(CompiledNetwork):
         return self._answer(self._logs(values), return_dict)
 
     def predict_on_batch(self, x: Any, *, lengths: Any = None) -> Any:
-        """The outputs for one batch: `predict` without its loop."""
+        """The outputs for one batch: `predict` without its loop.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.predict_on_batch(np.ones((8, 5, 3), "float32")).shape
+            (8, 1)
+        """
         data, _ = self._input_data("x", x, lengths)
         return self._pack(self._forward(data, None))
 
