@@ -176,10 +176,14 @@ pub fn projected_steps(batch: usize) -> usize {
 }
 
 impl Scan<'_> {
-    /// Rows for each task: an equal share for each thread in whole register tiles of every instruction set.
+    /// Rows for each task, in whole register tiles of every instruction set: an equal share for each thread. Where some
+    /// rows are shorter, a tile, of which the threads take one after another, the longest rows first: an equal share of
+    /// the rows would not be one of the work.
     fn rows_per_task(&self) -> usize {
         const TILE: usize = 12;
-        self.layout.batch().div_ceil(threads::count()).div_ceil(TILE).max(1) * TILE
+        let (batch, threads) = (self.layout.batch(), threads::count());
+        let even = batch == 0 || self.layout.length(0) == self.layout.length(batch - 1);
+        if even || threads == 1 { batch.div_ceil(threads).div_ceil(TILE).max(1) * TILE } else { TILE }
     }
 
     fn for_each_task(&self, body: impl Fn((usize, usize)) + Sync) {
