@@ -315,7 +315,8 @@ impl Backend for Cpu {
     }
 
     fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
-        metric.update(job.targets, self.memory.floats(job.prediction), job.rows, job.features, job.weights)
+        let LossJob { targets, rows, features, weights, samples, .. } = *job;
+        metric.update(targets, self.memory.floats(job.prediction), rows, features, weights, samples)
     }
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {

@@ -74,6 +74,7 @@ impl Program {
                 gradient,
                 targets: targets.as_targets(),
                 rows: tensor.shape.rows(),
+                samples: tensor.shape.axis(0),
                 units,
                 features: tensor.shape.features(),
                 weights,
