@@ -266,10 +266,10 @@ class CompiledNetwork(Network):
         names, form = self.output_names, self._output_form
         judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
-        raw = [
-            (name, sequences.pad_targets(name, value, masks))
-            for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
-        ]
+        given_targets = datasets.split_targets(
+            prefix[1], y, form, names, judged, lambda item: datasets.is_whole(item, rows, predicted[0])
+        )
+        raw = [(name, sequences.pad_targets(name, value, masks)) for name, value in given_targets]
         datasets.check_same_length([*inputs, *raw])
         resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
         targets = [
