@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from foliot._checks import check_flag, check_integer, check_off, value_error
+from foliot._checks import check_flag, check_integer, check_number, check_off, value_error
 from foliot._graph import Graph, Node, Shape, SymbolicTensor
 from foliot.layers.attention import ROLES, BaseAttention, apply_to_tensors, by_role, call_options, check_shapes
 from foliot.layers.base import BUILDING, Layer, set_weight_options
@@ -200,9 +200,18 @@ class MultiHeadAttention(Layer):
         self._value_dense = Projection(values, math.prod(values), options, "value")
         self._heads = _Heads(self, dropout, seed, "heads")
         self._output_dense = Projection(values, None, options, "attention_output")
-        self.dropout, self.seed = self._heads.dropout, seed
+        self.seed = seed
         if not self.trainable:
             self.trainable = False  # of the inner layers too
+
+    @property
+    def dropout(self) -> float:
+        """The part of the weights that training drops."""
+        return self._heads.dropout
+
+    @dropout.setter
+    def dropout(self, value: float) -> None:
+        self._heads.dropout = check_number("dropout", value, minimum=0, maximum=1)
 
     @property
     def query_dense(self) -> Layer:

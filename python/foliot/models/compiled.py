@@ -97,6 +97,11 @@ class CompiledNetwork(Network):
     ) -> None:
         """Says how the model is trained.
 
+        What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
+        Dropout's `rate`, counts from now on; until then the model goes on as it was. (In Keras likewise, but for calls
+        `model(x)`, which follow at once.) Regularizers and constraints belong to the weights, and stay those that the
+        layers were built with.
+
         Args:
             optimizer: Name, optimizer or configuration.
             loss: Name or loss object; for several outputs one for all, a list, or a dict by output name. None for an
