@@ -231,6 +231,11 @@ class Layer(Configurable):
         """What messages call the layer."""
         return f"{type(self).__name__} {self.name!r}"
 
+    @property
+    def native_name(self) -> str:
+        """What messages of the native program call the layer."""
+        return self.name
+
     # Weights
 
     @property

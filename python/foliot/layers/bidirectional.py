@@ -70,6 +70,7 @@ class Bidirectional(Layer):
 
     axes = "(batch, time, features)"
     ranks = (3, 3)
+    _merge_mode: str | None
 
     def __init__(
         self,
