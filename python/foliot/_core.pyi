@@ -68,6 +68,7 @@ def evaluate_metric(
     targets: npt.NDArray[Any],
     predictions: npt.NDArray[np.float32],
     weights: npt.NDArray[np.float32] | None = None,
+    samples: int | None = None,
 ) -> list[float]: ...
 def metric_result(spec: str, state: list[float]) -> list[float]: ...
 

@@ -365,3 +365,22 @@ class TestBuckets:
             self.batches(1, bucket_by_length=1)
         with pytest.raises(ValueError, match="`bucket_by_length`: expected None, for `x` is a"):
             of_tokens("last", True).fit(iter([(TOKENS, Y)]), bucket_by_length=True)
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_list_of_one_row_is_no_list_of_outputs(loss: str, steps: int) -> None:
+    sparse = loss.startswith("sparse")
+    model = Sequential([Input((None, 2)), LSTM(2, return_sequences=True), Dense(2 if sparse else 1, "sigmoid")])
+    model.compile("sgd", loss)
+    row, targets = np.ones((steps, 2), np.float32), np.arange(steps, dtype=np.float32) % 2
+    expected = model.evaluate(row[None], targets[None], verbose=0)
+    for form in (targets, targets[:, None], targets[None], targets[None, :, None]):
+        assert model.evaluate([row], [form], verbose=0) == expected
+
+
+def test_a_list_of_one_row_of_labels() -> None:
+    model = Sequential([Input((None, 2)), LSTM(3, return_sequences=True)])
+    model.compile("sgd", "ctc")
+    x = np.ones((1, 4, 2), np.float32)
+    assert model.evaluate(x, [np.array([1])], verbose=0) == model.evaluate(x, np.array([[1]]), verbose=0)

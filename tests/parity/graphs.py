@@ -268,6 +268,7 @@ def optimizer(kind: str, learning_rate: float, **options: Any) -> Spec:
         },
         "lion": {"beta_1": 0.9, "beta_2": 0.99},
         "lamb": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "schedule_free_adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "warmup_steps": 0},
         "muon": {
             "adam_beta_1": 0.9,
             "adam_beta_2": 0.999,

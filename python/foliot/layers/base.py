@@ -231,6 +231,11 @@ class Layer(Configurable):
         """What messages call the layer."""
         return f"{type(self).__name__} {self.name!r}"
 
+    @property
+    def native_name(self) -> str:
+        """What messages of the native program call the layer."""
+        return self.name
+
     # Weights
 
     @property
@@ -324,13 +329,7 @@ class Layer(Configurable):
             if array.shape != parameter.shape:
                 expected = f"shape {parameter.shape} for {parameter.name} of {owner}"
                 raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
-            with np.errstate(over="ignore"):
-                stored = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
-            beyond = np.isinf(stored) & ~np.isinf(array)
-            if beyond.any():
-                expected = f"numbers within float32 for {parameter.name} of {owner}"
-                raise value_error(argument, expected, array[beyond][0].item())
-            converted.append(stored)
+            converted.append(_arrays.float32_as_is(argument, array, f"{parameter.name} of {owner}"))
         for parameter, array in zip(parameters, converted, strict=True):
             parameter.assign(array)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from foliot._checks import check_flag, check_integer, check_off, value_error
+from foliot._checks import check_flag, check_integer, check_number, check_off, value_error
 from foliot._graph import Graph, Node, Shape, SymbolicTensor
 from foliot.layers.attention import ROLES, BaseAttention, apply_to_tensors, by_role, call_options, check_shapes
 from foliot.layers.base import BUILDING, Layer, set_weight_options
@@ -18,8 +18,11 @@ class Projection(Layer):
     ranks = (3, 3)
     passes_mask = True
 
-    def __init__(self, heads: tuple[int, int], units: int | None, options: dict[str, Any], name: str) -> None:
+    def __init__(
+        self, owner: Layer, heads: tuple[int, int], units: int | None, options: dict[str, Any], name: str
+    ) -> None:
         super().__init__(name=name, activity_regularizer=options["activity_regularizer"])
+        self.owner = owner
         self.use_bias: bool = options["use_bias"]
         self.heads = heads
         #: None while it is not known for the way out; the way in has as many units as all heads together.
@@ -32,7 +35,10 @@ class Projection(Layer):
     def _build(self, input_shape: Shape) -> None:
         features, units = input_shape[-1], self.units
         if features is None or units is None:
-            raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
+            raise ValueError(
+                f"`{self._argument()}`: expected a known number of features (last axis) for {self.owner.label}; "
+                f"received {input_shape}"
+            )
         self.features = features
         self.kernel = self._add_weight(
             "kernel", (features, *self.heads) if self.is_entrance else (*self.heads, units), "kernel"
@@ -40,10 +46,21 @@ class Projection(Layer):
         if self.use_bias:
             self.bias = self._add_weight("bias", self.heads if self.is_entrance else (units,), "bias")
 
+    def _argument(self) -> str:
+        """What the user gave, for messages."""
+        return {"key": "key, or the value without one", "attention_output": "query"}.get(self.name, self.name)
+
+    @property
+    def native_name(self) -> str:
+        return f"{self.owner.name}/{self.name}"
+
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
-        if self.built:
-            self._check_features(shape, self.features)
+        if self.built and shape[-1] != self.features:
+            raise ValueError(
+                f"`{self._argument()}`: expected {self.features} features in the last axis, for which "
+                f"{self.owner.label} was built; received {shape}"
+            )
 
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
         return [(*input_shape[:-1], self.units)]
@@ -65,8 +82,13 @@ class _Heads(BaseAttention):
 
     def __init__(self, owner: "MultiHeadAttention", dropout: float, seed: int | None, name: str) -> None:
         super().__init__(name=name)
+        self.owner = owner
         self.num_heads, self.key_dim, self.sliding_window = owner.num_heads, owner.key_dim, owner.sliding_window
         self._set_dropout(dropout, seed)
+
+    @property
+    def native_name(self) -> str:
+        return self.owner.name
 
     def build(self, input_shape: Any) -> None:
         """Does nothing: there are no weights."""
@@ -195,14 +217,23 @@ class MultiHeadAttention(Layer):
         options = {name: getattr(self, name) for name in self.argument_names() if hasattr(self, name)}
         queries, values = (self.num_heads, self.key_dim), (self.num_heads, self.value_dim)
         # In Keras's order, which is that of the weights.
-        self._query_dense = Projection(queries, math.prod(queries), options, "query")
-        self._key_dense = Projection(queries, math.prod(queries), options, "key")
-        self._value_dense = Projection(values, math.prod(values), options, "value")
+        self._query_dense = Projection(self, queries, math.prod(queries), options, "query")
+        self._key_dense = Projection(self, queries, math.prod(queries), options, "key")
+        self._value_dense = Projection(self, values, math.prod(values), options, "value")
         self._heads = _Heads(self, dropout, seed, "heads")
-        self._output_dense = Projection(values, None, options, "attention_output")
-        self.dropout, self.seed = self._heads.dropout, seed
+        self._output_dense = Projection(self, values, None, options, "attention_output")
+        self.seed = seed
         if not self.trainable:
             self.trainable = False  # of the inner layers too
+
+    @property
+    def dropout(self) -> float:
+        """The part of the weights that training drops."""
+        return self._heads.dropout
+
+    @dropout.setter
+    def dropout(self, value: float) -> None:
+        self._heads.dropout = check_number("dropout", value, minimum=0, maximum=1)
 
     @property
     def query_dense(self) -> Layer:

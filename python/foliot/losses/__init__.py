@@ -15,14 +15,17 @@ from typing import Any, Literal
 from foliot import _serialization
 from foliot._serialization import Registry
 from foliot.losses.base import Loss
+from foliot.losses.circle import Circle, circle
 from foliot.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
     KLDivergence,
     Poisson,
     SparseCategoricalCrossentropy,
     binary_crossentropy,
     categorical_crossentropy,
+    categorical_generalized_cross_entropy,
     kl_divergence,
     poisson,
     sparse_categorical_crossentropy,
@@ -74,7 +77,9 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Dice",
     "HalfMeanSquaredError",
@@ -96,7 +101,9 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "ctc",
     "deserialize",
@@ -158,6 +165,8 @@ _REGISTRY: Registry[Loss] = Registry(
         CTC,
         Dice,
         Tversky,
+        Circle,
+        CategoricalGeneralizedCrossEntropy,
     ),
     {
         "mse": MeanSquaredError,
@@ -197,6 +206,8 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
         ctc,
         dice,
         tversky,
+        circle,
+        categorical_generalized_cross_entropy,
     )
 }
 

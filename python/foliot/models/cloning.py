@@ -23,8 +23,9 @@ def clone_model(
 ) -> Any:
     """A model of the same structure with new layers, and so with new weights.
 
-    A layer that the model calls several times is one layer in the clone, too. A compiled model's clone is compiled with
-    the same arguments and a new optimizer.
+    A layer that the model calls several times is one layer in the clone, too. Two `RNN` that were given one cell have
+    cells of their own in the clone, as in Keras, for each comes from its configuration; in a file they keep the one. A
+    compiled model's clone is compiled with the same arguments and a new optimizer.
 
     Args:
         model: The model.

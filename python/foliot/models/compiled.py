@@ -97,6 +97,11 @@ class CompiledNetwork(Network):
     ) -> None:
         """Says how the model is trained.
 
+        What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
+        Dropout's `rate`, counts from now on; until then the model goes on as it was. (In Keras likewise, but for calls
+        `model(x)`, which follow at once.) Regularizers and constraints belong to the weights, and stay those that the
+        layers were built with.
+
         Args:
             optimizer: Name, optimizer or configuration.
             loss: Name or loss object; for several outputs one for all, a list, or a dict by output name. None for an
@@ -274,10 +279,10 @@ class CompiledNetwork(Network):
         names, form = self.output_names, self._output_form
         judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
-        raw = [
-            (name, sequences.pad_targets(name, value, masks))
-            for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
-        ]
+        given_targets = datasets.split_targets(
+            prefix[1], y, form, names, judged, lambda item: datasets.is_whole(item, rows, predicted[0])
+        )
+        raw = [(name, sequences.pad_targets(name, value, masks)) for name, value in given_targets]
         datasets.check_same_length([*inputs, *raw])
         resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
         targets = [

@@ -12,7 +12,7 @@ from typing import Any
 from foliot import _serialization
 from foliot._serialization import Registry
 from foliot.optimizers import schedules
-from foliot.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
+from foliot.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from foliot.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from foliot.optimizers.base import Optimizer
 from foliot.optimizers.momentum import SGD, Lion
@@ -33,6 +33,7 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
@@ -42,7 +43,7 @@ __all__ = [
 _REGISTRY: Registry[Optimizer] = Registry(
     "optimizer",
     Optimizer,
-    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon),
+    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon, ScheduleFreeAdamW),
 )
 
 

@@ -213,6 +213,8 @@ pub struct LossJob<'a> {
     pub targets: Targets<'a>,
     /// The number of rows.
     pub rows: usize,
+    /// The samples to which the rows belong.
+    pub samples: usize,
     /// Values in a row of the prediction.
     pub features: usize,
     /// How rows belong together, for a loss that is not one of rows.

@@ -122,6 +122,9 @@ impl Memory {
     }
 }
 
+/// The plan places what is alive at one time apart and a call reads its spans from there, whatever a user passes: shapes, options
+/// and arrays are checked before there is a plan. So what cannot be split here is a fault of ours, and no more than a wrong answer
+/// is to come of it.
 fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32]; N] {
     // An empty span may lie anywhere; an empty range at the start overlaps nothing.
     let ranges = spans.map(|span| if span.len == 0 { 0..0 } else { span.offset..span.offset + span.len });
@@ -315,7 +318,8 @@ impl Backend for Cpu {
     }
 
     fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
-        metric.update(job.targets, self.memory.floats(job.prediction), job.rows, job.features, job.weights)
+        let LossJob { targets, rows, features, weights, samples, .. } = *job;
+        metric.update(targets, self.memory.floats(job.prediction), rows, features, weights, samples)
     }
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {
