@@ -108,8 +108,9 @@ SAMPLES = {
         "unit_forget_bias": False,
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
+        "zoneout_cell": 0.25,
     },
-    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25},
+    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25, "zoneout": 0.5},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
     StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
@@ -165,26 +166,27 @@ SIGNATURES = {
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
-    "stateful unroll seed",
+    "stateful unroll seed zoneout",
     SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
-    "dropout recurrent_dropout seed",
+    "dropout recurrent_dropout seed zoneout",
     LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
-    "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes",
+    "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes "
+    "zoneout zoneout_cell",
     GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
-    "bias_constraint dropout recurrent_dropout reset_after seed",
+    "bias_constraint dropout recurrent_dropout reset_after seed zoneout",
     StackedRNNCells: "cells",
     RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn use_peepholes",
+    "stateful unroll use_cudnn use_peepholes zoneout zoneout_cell",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll reset_after use_cudnn",
+    "stateful unroll reset_after use_cudnn zoneout",
 }
 
 

@@ -45,6 +45,10 @@ class Dropout:
     recurrent: Array | None = None
 
 
+# For each state how much of its new value it takes: (T, B, U) of 0 and 1, or one number; None without zoneout.
+Shares = list[Array | float | None]
+
+
 class Cell:
     """What the cells share: gates side by side in the columns of the kernels."""
 
@@ -257,7 +261,8 @@ class Scan:
 
     Masked steps keep every state; their output is the state before the step, so the initial state at the beginning of a
     sequence, or zero with `zero_output_for_mask`. `go_backwards` reads the inputs and the mask from the end; outputs
-    stay in the order in which they were made.
+    stay in the order in which they were made. Zoneout (Krueger et al. 2016, equations 3 to 5) mixes what the cell makes
+    with the states before: s * new + (1 - s) * old.
     """
 
     cell: Cell
@@ -265,6 +270,7 @@ class Scan:
     go_backwards: bool
     zero_output_for_mask: bool
     dropout: Dropout
+    zoneout: Shares
     outputs: Array  # (B, T, U), in the order of processing
     states: States
     kept: list[tuple[Array, Any]]  # per step: its mask (B, 1), and what the cell saved
@@ -285,22 +291,31 @@ class Scan:
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
         dropout: Dropout | None = None,
+        zoneout: Shares | None = None,
     ) -> "Scan":
         batch, time, _ = x.shape
         dropout = dropout or Dropout()
         if initial_state is None:
             initial_state = [np.zeros((batch, cell.units))] * cell.states
         states = list(initial_state)
+        zoneout = zoneout or [None] * cell.states
         outputs = np.zeros((batch, time, cell.units))
         kept = []
         for step, t in enumerate(reversed(range(time)) if go_backwards else range(time)):
             valid = np.ones((batch, 1), bool) if mask is None else mask[:, t, None].astype(bool)
             new, saved = cell.step(weights, x[:, t], states, dropout)
+            shares = cls.shares_at(zoneout, t)
+            new = [s * made + (1 - s) * old for s, made, old in zip(shares, new, states, strict=True)]
             held = np.zeros_like(new[0]) if zero_output_for_mask else states[0]
             outputs[:, step] = np.where(valid, new[0], held)
             states = [np.where(valid, after, before) for after, before in zip(new, states, strict=True)]
             kept.append((valid, saved))
-        return cls(cell, weights, go_backwards, zero_output_for_mask, dropout, outputs, states, kept)
+        return cls(cell, weights, go_backwards, zero_output_for_mask, dropout, zoneout, outputs, states, kept)
+
+    @staticmethod
+    def shares_at(zoneout: Shares, t: int) -> list[Array | float]:
+        """The shares of a time step."""
+        return [1.0 if s is None else s[t] if isinstance(s, np.ndarray) else s for s in zoneout]
 
     def backward(self, d_outputs: Array, d_last: Array, d_states: States) -> tuple[Array, States, Weights]:
         """dL/dx, dL/d(initial state) and the gradients of the weights.
@@ -325,6 +340,9 @@ class Scan:
             if not self.zero_output_for_mask:
                 around[0] += np.where(valid, 0, d_outputs[:, step])
             t = time - 1 - step if self.go_backwards else step
+            shares = self.shares_at(self.zoneout, t)
+            around = [a + (1 - s) * d for a, s, d in zip(around, shares, through, strict=True)]
+            through = [s * d for s, d in zip(shares, through, strict=True)]
             dx[:, t], before = self.cell.step_back(self.weights, grad, saved, through, self.dropout)
             carried = [a + b for a, b in zip(around, before, strict=True)]
         return dx, carried, grad

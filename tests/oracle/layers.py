@@ -8,7 +8,7 @@ import numpy as np
 from . import activations, attention, noise, normalization, shapes, windows
 from .activations import Array
 from .base import Layer, Mask
-from .cells import CELLS, Dropout, Scan, Weights
+from .cells import CELLS, Dropout, Scan, Shares, Weights
 from .dropout import factors
 
 
@@ -119,6 +119,19 @@ class Recurrent(Layer):
             result.recurrent = factors(spec["seed"], self.step, 1, shape, spec["recurrent_dropout"])
         return result
 
+    def _zoneout(self, batch: int, time: int) -> Shares:
+        """In training a number for each element and step, drawn in the order (time, batch, units) with stream 2 for h
+        and 3 for c; the mean otherwise."""
+        spec = self.spec
+        shares: Shares = []
+        for stream, name in zip((2, 3), ("zoneout", "zoneout_cell")[: CELLS[spec["kind"]].states], strict=False):
+            rate = float(np.float32(spec.get(name, 0.0)))
+            drawn = None
+            if rate > 0 and self.step is not None and not spec.get("zoneout_mean"):
+                drawn = factors(spec["seed"], self.step, stream, (time, batch, spec["units"]), rate) > 0
+            shares.append(None if rate == 0 else 1 - rate if drawn is None else drawn.astype(float))
+        return shares
+
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         spec = self.spec
         cell = CELLS[spec["kind"]](spec)
@@ -135,6 +148,7 @@ class Recurrent(Layer):
             spec["go_backwards"],
             spec["zero_output_for_mask"],
             self._dropout(inputs[0].shape[0], inputs[0].shape[2]),
+            self._zoneout(*inputs[0].shape[:2]),
         )
         sequences = spec["return_sequences"]
         states = self.scan.states if spec["return_state"] else []

@@ -27,6 +27,7 @@ from parity.graphs import (
     sparse_categorical_crossentropy,
     states_of,
     training,
+    zoneout,
 )
 
 # Central differences in float64: truncation of order STEP^2, cancellation of order 1e-16 / STEP.
@@ -115,6 +116,12 @@ def test_cells_without_bias_and_with_zero_output(cell: str) -> None:
 @pytest.mark.parametrize("cell", ALL_CELLS)
 def test_cells_with_dropout(cell: str, rates: tuple[float, float]) -> None:
     check_cell(cell, None, step=3, dropout=rates[0], recurrent_dropout=rates[1], return_sequences=True)
+
+
+@pytest.mark.parametrize("step", [None, 3])
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_cells_with_zoneout(cell: str, step: int | None) -> None:
+    check_cell(cell, MASK, step=step, return_sequences=True, go_backwards=True, **zoneout(cell, 0.4, 0.3))
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,11 @@ def states_of(spec: Spec) -> int:
     return CELLS[spec["kind"]].states
 
 
+def zoneout(cell: str, state: float, carry: float) -> Spec:
+    """Zoneout of the output, and of c where there is one."""
+    return {"zoneout": state} | ({"zoneout_cell": carry} if states_of(ALL_CELLS[cell]) > 1 else {})
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An output of a node; `shape` is without the batch axis."""

@@ -22,7 +22,7 @@ class Case:
 
     `sequence` says that the first axis is time, so that a mask may come with the input. `random` says that training
     draws numbers of our own, so that Keras cannot draw the same. `keras_masks` says that masks mean in Keras what they
-    mean here. An argument that is a Case, or a list of them, is a layer itself.
+    mean here, `in_keras` that Keras has the layer. An argument that is a Case, or a list of them, is a layer itself.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Case:
     random: bool = False
     sequence: bool = True
     keras_masks: bool = True
+    in_keras: bool = True
 
     def __str__(self) -> str:
         options = ",".join(f"{key}={value}" for key, value in self.options.items())
@@ -66,6 +67,8 @@ CASES: list[Case] = [
     Case("SimpleRNN", (5, 3), {"units": 4, "return_sequences": True}),
     Case("LSTM", (5, 3), {"units": 4}),
     Case("GRU", (5, 3), {"units": 4, "return_sequences": True, "go_backwards": True}),
+    Case("SimpleRNN", (5, 3), {"units": 4, "zoneout": 0.3, "seed": 3}, random=True, in_keras=False),
+    Case("LSTM", (5, 3), {"units": 4, "zoneout": 0.2, "zoneout_cell": 0.4, "seed": 3}, random=True, in_keras=False),
     Case("RNN", (5, 3), {"cell": Case("GRUCell", (3,), {"units": 4, "reset_after": False}), "return_sequences": True}),
     Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "go_backwards": True}),
     Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "zero_output_for_mask": True}),

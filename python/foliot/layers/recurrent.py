@@ -71,7 +71,7 @@ class RNN(Layer):
         initial_state: The states to start from, each `(batch, units)`: an array, a list of them, or for a stack a list
             with an array or a list for each cell. Zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Raises:
         TypeError: `cell` is none of these classes: what a class of one's own computes would have to run in Python at
@@ -199,7 +199,7 @@ class RNN(Layer):
             initial_state: The states to start from, `(batch, units)` or a list of such arrays; zeros if None.
             mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged. In a model
                 masks come along by themselves, with an initial state too; the one that the input carries may be passed.
-            training: True to apply dropout. In a model None follows the model and False turns dropout off.
+            training: True to apply dropout and zoneout. In a model None follows the model and False turns dropout off.
 
         Returns:
             The last output, or all with `return_sequences`; a tuple of it and the final states with `return_state`.
@@ -401,7 +401,9 @@ class SimpleRNN(Recurrent):
         stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -409,7 +411,7 @@ class SimpleRNN(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -443,6 +445,8 @@ class SimpleRNN(Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         seed: int | None = None,
+        *,
+        zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -471,7 +475,7 @@ class LSTM(Recurrent):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states h and c too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
@@ -480,6 +484,9 @@ class LSTM(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         use_peepholes: Let the gates see c; see `LSTMCell`.
+        zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
+            at every step in training and replaced by its mean otherwise. Not in Keras.
+        zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -487,7 +494,7 @@ class LSTM(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `[h, c]`, each `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -527,6 +534,8 @@ class LSTM(Recurrent):
         use_cudnn: bool | str = "auto",
         *,
         use_peepholes: bool = False,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -555,7 +564,7 @@ class GRU(Recurrent):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
@@ -564,6 +573,8 @@ class GRU(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         reset_after: Whether the reset gate acts after the recurrent product.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -571,7 +582,7 @@ class GRU(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -608,6 +619,8 @@ class GRU(Recurrent):
         unroll: bool = False,
         reset_after: bool = True,
         use_cudnn: bool | str = "auto",
+        *,
+        zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))

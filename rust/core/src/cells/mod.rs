@@ -84,8 +84,8 @@ pub struct Weights {
     pub inner: Option<[Packed; 2]>,
     /// The recurrent bias of the GRU's candidate, `units` values; zeros for a cell that has none.
     pub candidate_bias: Vec<f32>,
-    /// The LSTM's peepholes of i, f and o, `units` values each; empty without.
-    pub peepholes: Vec<f32>,
+    /// The weights that only the cell knows, one after another: peepholes, scales.
+    pub vectors: Vec<f32>,
 }
 
 impl Weights {
@@ -107,7 +107,7 @@ impl Weights {
             backward: Packed::plain(level, state, count * units, units, 1, columns),
             inner,
             candidate_bias,
-            peepholes: Vec::new(),
+            vectors: Vec::new(),
         }
     }
 }
@@ -193,7 +193,9 @@ pub struct BackwardStep {
     pub carry: *mut f32,
     /// dL/dc, read and replaced.
     pub cell_carry: *mut f32,
-    /// Whether the recurrent product is part of `carry` already (recurrent dropout).
+    /// The gradients of [`Weights::vectors`], as many values for each row, to add to.
+    pub vector_gradients: *mut f32,
+    /// Whether the recurrent product is part of `carry` already (recurrent dropout, zoneout).
     pub has_product: bool,
     /// What multiplies `r ∘ h` under recurrent dropout; null without.
     pub candidate_mask: *const f32,

@@ -1,4 +1,4 @@
-use super::{Describe, MaskRule, WeightShape, features, finite, positive};
+use super::{Describe, MaskRule, WeightShape, features, finite, positive, share};
 use crate::activations::Activation;
 use crate::tensor::Shape;
 use crate::{Error, Result};
@@ -39,6 +39,15 @@ pub struct Recurrent {
     /// Whether the input is one time step (batch, features): a cell by itself.
     #[serde(default)]
     pub single_step: bool,
+    /// The probability of each element of h to keep its value of the step before.
+    #[serde(default)]
+    pub zoneout: f32,
+    /// LSTM only: the same for c.
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    /// Whether zoneout takes its mean in training, too.
+    #[serde(default)]
+    pub zoneout_mean: bool,
     /// LSTM only: whether the gates see c, too.
     #[serde(default)]
     pub use_peepholes: bool,
@@ -47,21 +56,24 @@ pub struct Recurrent {
     pub reset_after: Option<bool>,
 }
 
+/// A weight of one axis that only the cell itself knows: its name and how many blocks of `units` values it has.
+pub type Vector = (&'static str, usize);
+
 /// What tf.keras called them.
-const PEEPHOLES: [&str; 3] =
-    ["input_gate_peephole_weights", "forget_gate_peephole_weights", "output_gate_peephole_weights"];
+const PEEPHOLES: &[Vector] =
+    &[("input_gate_peephole_weights", 1), ("forget_gate_peephole_weights", 1), ("output_gate_peephole_weights", 1)];
 
 impl Recurrent {
-    /// Where the bias stands among the weights, if there is one.
+    /// Where the bias stands among the weights, if there is one that is added to the input's product.
     #[must_use]
     pub fn bias(&self) -> Option<usize> {
         self.use_bias.then_some(2)
     }
 
-    /// Where the peepholes start among the weights, if there are any.
+    /// The weights that only the cell knows: the last ones.
     #[must_use]
-    pub fn peepholes(&self) -> Option<usize> {
-        self.use_peepholes.then_some(2 + usize::from(self.use_bias))
+    pub fn vectors(&self) -> &'static [Vector] {
+        if self.use_peepholes { PEEPHOLES } else { &[] }
     }
 
     /// Whether training drops inputs. A rate of 1 is no dropout: Keras tests 0 < rate < 1.
@@ -136,10 +148,15 @@ impl Describe for CellLayer<'_> {
         options.recurrent_activation.map_or(Ok(()), |activation| activation.validate())?;
         finite(name, "dropout", options.dropout)?;
         finite(name, "recurrent_dropout", options.recurrent_dropout)?;
+        share(name, "zoneout", options.zoneout)?;
+        share(name, "zoneout_cell", options.zoneout_cell)?;
         positive(name, "units", options.units)?;
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
             let received = format!("{:?}", options.recurrent_activation);
             return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));
+        }
+        if options.zoneout_cell > 0.0 && kind.states() < 2 {
+            return Err(Error::value(name, "zoneout_cell for LSTM only", options.zoneout_cell.to_string()));
         }
         if options.use_peepholes && kind != CellKind::Lstm {
             return Err(Error::value(name, "use_peepholes for LSTM only", "use_peepholes"));
@@ -196,9 +213,7 @@ impl Describe for CellLayer<'_> {
             let two = options.reset_after == Some(true);
             shapes.push(("bias", if two { vec![2, columns] } else { vec![columns] }));
         }
-        if options.use_peepholes {
-            shapes.extend(PEEPHOLES.map(|name| (name, vec![options.units])));
-        }
+        shapes.extend(options.vectors().iter().map(|&(name, blocks)| (name, vec![blocks * options.units])));
         Ok(shapes)
     }
 

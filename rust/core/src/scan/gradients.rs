@@ -159,37 +159,7 @@ pub fn add_column_sums(values: Rows<'_>, total: usize, result: &mut [f32], colum
     }
 }
 
-/// `result[j] += Σ left[r, j]·right[r, j]` over the rows of the segments.
-pub fn add_product_sums(
-    segments: &[Segment],
-    left: Rows<'_>,
-    right: Rows<'_>,
-    result: &mut [f32],
-    partials: &mut [f32],
-) {
-    let n = left.width;
-    let total: usize = segments.iter().map(|segment| segment.rows).sum();
-    let chunks = PIECES.min(total.div_ceil(CHUNK)).max(1);
-    let chunk = total.div_ceil(chunks);
-    let partials = &mut partials[..chunks * n];
-    let target = Target(partials.as_mut_ptr(), partials.len());
-    threads::for_each(chunks, |piece| {
-        // SAFETY: each task has its own row of `partials`, which outlives the tasks.
-        let sums = unsafe { target.row(piece * n, n) };
-        sums.fill(0.0);
-        for part in clip(segments, piece * chunk, ((piece + 1) * chunk).min(total)) {
-            for row in 0..part.rows {
-                let (left, right) = (&left.matrix(part.left + row, 0)[..n], &right.matrix(part.right + row, 0)[..n]);
-                sums.iter_mut().zip(left).zip(right).for_each(|((sum, left), right)| *sum += left * right);
-            }
-        }
-    });
-    for part in partials.chunks_exact(n.max(1)) {
-        result.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-    }
-}
-
-/// The length of the partial results of [`add_column_sums`] and [`add_product_sums`].
+/// The length of the partial results of [`add_column_sums`].
 #[must_use]
 pub fn column_partials_len(n: usize) -> usize {
     PIECES * n

@@ -6,6 +6,7 @@
 
 pub mod gradients;
 pub mod layout;
+pub mod zoneout;
 
 use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Store, Weights, place};
 use crate::threads;
@@ -14,6 +15,7 @@ use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
 use std::ptr;
+use zoneout::{Part, Zoneout};
 
 /// A pointer that the tasks of a scan share.
 #[derive(Clone, Copy)]
@@ -144,6 +146,8 @@ pub struct Scan<'a> {
     pub h: States,
     /// c over time; null pointers for a cell without.
     pub c: States,
+    /// Zoneout, where a state has it.
+    pub zoneout: Option<Zoneout>,
 }
 
 /// How many steps' gates memory holds.
@@ -164,6 +168,10 @@ pub struct Gradients {
     pub carry: *mut f32,
     /// The same for c.
     pub cell_carry: *mut f32,
+    /// The gradients of the weights that only the cell knows, for each row, to add to.
+    pub vectors: *mut f32,
+    /// Room for what zoneout hands past the cell to h and c of the step before, (batch, units) each.
+    pub kept: [*mut f32; 2],
 }
 
 /// The fewest rows that a product should have, so that a pass over the weights pays.
@@ -284,8 +292,8 @@ impl Scan<'_> {
                     units: self.units,
                     h_previous: self.h.before(layout, step, self.units),
                     c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { ptr::null() },
-                    h: self.h.at(layout, step, self.units),
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { ptr::null_mut() },
+                    h: self.made(0).at(layout, step, self.units),
+                    c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, self.units) } else { ptr::null_mut() },
                     projected: self.projected(step, C::SLOTS, gates),
                     gates,
                     has_product: self.state_dropout.is_some(),
@@ -295,8 +303,17 @@ impl Scan<'_> {
                     self.masked_products::<C>(dropout, &forward);
                 }
                 dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
+                if let Some(zoneout) = &self.zoneout {
+                    zoneout.blend(Part { layout, step, rows: forward.rows, units: self.units }, [self.h, self.c]);
+                }
             }
         }
+    }
+
+    /// Where a cell writes a state: h, or c.
+    fn made(&self, state: usize) -> States {
+        let zone = self.zoneout.and_then(|zoneout| zoneout.zones[state]);
+        zone.map_or([self.h, self.c][state], |zone| zone.made)
     }
 
     /// Where a step finds its projections: in its gates, or with its tokens unless [`Scan::project`] has copied them.
@@ -401,6 +418,9 @@ impl Scan<'_> {
     unsafe fn backward_rows<C: Cell>(&self, cell: C, rows: (usize, usize), gradients: Gradients) {
         let layout = self.layout;
         let units = self.units;
+        let carries = [gradients.carry, gradients.cell_carry];
+        // The whole gradient of h has to be there before zoneout splits it.
+        let adds_product = self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
         for step in (0..layout.steps()).rev() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
@@ -409,14 +429,15 @@ impl Scan<'_> {
             // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
             unsafe {
                 let continuing = layout.active(step + 1);
-                let backward = BackwardStep {
+                let part = Part { layout, step, rows: (rows.0, end), units };
+                let mut backward = BackwardStep {
                     rows: (rows.0, end),
                     continuing,
                     units,
                     h_previous: self.h.before(layout, step, units),
-                    h: self.h.at(layout, step, units),
+                    h: self.made(0).at(layout, step, units),
                     c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { ptr::null() },
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { ptr::null_mut() },
+                    c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, units) } else { ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS, true),
                     gates_next: if continuing > rows.0 {
                         self.gates_at(step + 1, C::SLOTS, true)
@@ -430,26 +451,49 @@ impl Scan<'_> {
                     },
                     carry: gradients.carry,
                     cell_carry: gradients.cell_carry,
-                    has_product: self.state_dropout.is_some(),
+                    vector_gradients: gradients.vectors,
+                    has_product: adds_product || self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
+                if let Some(zoneout) = &self.zoneout {
+                    if adds_product {
+                        add_output_gradient(&mut backward);
+                    }
+                    zoneout.split(part, carries, gradients.kept);
+                }
                 dispatch(self.level, CellBackward { cell, weights: self.weights, step: &backward });
                 if let Some(dropout) = self.state_dropout {
                     self.masked_gradients::<C>(dropout, &backward);
+                } else if adds_product {
+                    self.add_product::<C>(backward.gates, backward.rows, gradients.carry, true);
+                }
+                if let Some(zoneout) = &self.zoneout {
+                    zoneout.join(part, carries, gradients.kept);
                 }
             }
         }
         let end = rows.1.min(layout.active(0));
-        if self.state_dropout.is_some() || rows.0 >= end {
+        if adds_product || self.state_dropout.is_some() || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
-        let block = C::PRODUCTS[0].block;
-        let epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: ptr::null() };
         // SAFETY: the gates of step 0 and the carry are valid for these rows.
-        let a = unsafe { self.gates_at(0, C::SLOTS, true).add(block.slot * units) }.cast_const();
-        let b = &self.weights.backward;
-        dispatch(self.level, Product { rows: (rows.0, end), a, stride: C::SLOTS * units, b, epilogue });
+        unsafe {
+            let gates = self.gates_at(0, C::SLOTS, true);
+            self.add_product::<C>(gates, (rows.0, end), gradients.carry, C::HAS_DIRECT_GRADIENT);
+        }
+    }
+
+    /// The recurrent product's part of dL/dh of the step before, in the carry; added to what is there if that `keeps`.
+    ///
+    /// # Safety
+    /// The cell's backward step has run for these rows of `gates`.
+    unsafe fn add_product<C: Cell>(&self, gates: *mut f32, rows: (usize, usize), carry: *mut f32, keeps: bool) {
+        let (units, slot) = (self.units, C::PRODUCTS[0].block.slot);
+        let epilogue = AddState { carry, units, keeps, mask: ptr::null() };
+        // SAFETY: the slot lies inside the row record.
+        let a = unsafe { gates.add(slot * units) }.cast_const();
+        dispatch(self.level, Product { rows, a, stride: C::SLOTS * units, b: &self.weights.backward, epilogue });
     }
 
     /// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
@@ -467,6 +511,21 @@ impl Scan<'_> {
             dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, epilogue });
         }
     }
+}
+
+/// Moves the gradient of a step's output into the carry.
+///
+/// # Safety
+/// The step is valid.
+unsafe fn add_output_gradient(step: &mut BackwardStep) {
+    for element in step.rows.0 * step.units..step.rows.1 * step.units {
+        if step.output_gradient.is_null() {
+            return;
+        }
+        // SAFETY: both arrays hold `units` values for each row of the step.
+        unsafe { *step.carry.add(element) += *step.output_gradient.add(element) };
+    }
+    step.output_gradient = ptr::null();
 }
 
 struct CellForward<'a, C> {

@@ -4,7 +4,7 @@ use super::forward::scan_of;
 use super::regions::{Cutter, Saved, Scratch, Sizes};
 use super::{State, rows_per_task};
 use crate::backend::Call;
-use crate::cells::{Cell, Operand, Visitor, lstm};
+use crate::cells::{Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
@@ -44,8 +44,10 @@ impl Visitor for Backward<'_> {
             output: output_gradient,
             carry: memory.pointer(scratch.carry),
             cell_carry: memory.pointer(scratch.cell_carry),
+            vectors: memory.pointer(scratch.vectors),
+            kept: scratch.kept.map(|span| memory.pointer(span)),
         };
-        if let Some(scan) = scan_of(state, level, memory, call, &sizes, &saved) {
+        if let Some(scan) = scan_of(state, level, memory, call, &sizes, &saved, options) {
             // SAFETY: the forward pass has filled the regions; the plan keeps them until now.
             unsafe { scan.backward(cell, gradients) };
         }
@@ -89,6 +91,7 @@ fn start_gradients(
     let units = sizes.units;
     memory.floats_mut(scratch.carry).fill(0.0);
     memory.floats_mut(scratch.cell_carry).fill(0.0);
+    memory.floats_mut(scratch.vectors).fill(0.0);
     let mut add = |target: Span, source: Option<Span>, zero_masked: bool| {
         let Some(source) = source else { return };
         let [source, target] = memory.many([source, target]);
@@ -158,9 +161,7 @@ fn weight_gradients<C: Cell>(
     if let Some(target) = call.parameter_gradients[1] {
         recurrent_kernel_gradient::<C>(level, layout, memory, call, sizes, saved, scratch, target);
     }
-    if let Some(first) = sizes.peepholes {
-        peephole_gradients(layout, memory, call, sizes, saved, scratch, first);
-    }
+    vector_gradients(memory, call, sizes, scratch);
     if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {
         let two = target.len == 2 * columns;
         let [gates, target, partials] = memory.many([saved.gates, target, scratch.partials]);
@@ -180,32 +181,18 @@ fn weight_gradients<C: Cell>(
     }
 }
 
-/// Adds to the gradients of the peepholes: i and f see c₋, o sees c.
-fn peephole_gradients(
-    layout: &TimeLayout,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    scratch: &Scratch,
-    first: usize,
-) {
-    let units = sizes.units;
-    let everything = [Segment { left: 0, right: 0, rows: layout.elements() }];
-    let beginning = [Segment { left: 0, right: 0, rows: layout.active(0) }];
-    let following = following_steps(layout);
-    for (peephole, (gate, sees_next)) in lstm::PEEPHOLES.into_iter().enumerate() {
-        let Some(target) = call.parameter_gradients[first + peephole] else { continue };
-        let [c, initial, gates, target, partials] =
-            memory.many([saved.c, saved.initial_c, saved.gates, target, scratch.partials]);
-        let (c, initial) = (Rows::whole(c, units), Rows::whole(initial, units));
-        let dz = slot_rows(gates, sizes, gate, 1);
-        if sees_next {
-            gradients::add_product_sums(&everything, c, dz, target, partials);
-            continue;
+/// Adds to the gradients of the weights that only the cell knows: it has summed them over time, row by row.
+fn vector_gradients(memory: &mut Memory, call: &Call<'_>, sizes: &Sizes, scratch: &Scratch) {
+    let mut start = 0;
+    let first = call.parameter_gradients.len() - sizes.vectors.len();
+    for (&(_, blocks), target) in sizes.vectors.iter().zip(&call.parameter_gradients[first..]) {
+        let width = blocks * sizes.units;
+        if let &Some(target) = target {
+            let [values, target, partials] = memory.many([scratch.vectors, target, scratch.partials]);
+            let rows = Rows { values, stride: sizes.vector_values, start, width };
+            gradients::add_column_sums(rows, sizes.batch, target, 0, partials);
         }
-        gradients::add_product_sums(&beginning, initial, dz, target, partials);
-        gradients::add_product_sums(&following, c, dz, target, partials);
+        start += width;
     }
 }
 

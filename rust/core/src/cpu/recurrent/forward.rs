@@ -9,6 +9,7 @@ use crate::cpu::Memory;
 use crate::layers::{CellKind, Recurrent};
 use crate::random;
 use crate::scan::layout::TimeLayout;
+use crate::scan::zoneout::{Zone, Zoneout};
 use crate::scan::{self, GatesKept, Input, Kept, Scan, States};
 use crate::tensor::Span;
 use foliot_simd::dispatch::Level;
@@ -72,6 +73,7 @@ pub(super) fn scan_of<'a>(
     call: &Call<'_>,
     sizes: &Sizes,
     saved: &Saved,
+    options: &Recurrent,
 ) -> Option<Scan<'a>> {
     let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
     let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
@@ -82,8 +84,18 @@ pub(super) fn scan_of<'a>(
         base: memory.pointer(values),
         kept,
     };
-    let h = states(h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
-    let c = states(saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
+    let h = states(h, saved.initial_h, sizes.h_kept);
+    let c = states(saved.c, saved.initial_c, sizes.c_kept);
+    let rates = [options.zoneout, options.zoneout_cell];
+    let zone = |index: usize| {
+        let state = [h, c][index];
+        let made = if sizes.backward { States { base: memory.pointer(saved.made[index]), ..state } } else { state };
+        let shares = saved.shares[index];
+        let shares = if shares.len > 0 { memory.pointer(shares) } else { std::ptr::null_mut() };
+        sizes.zoneout[index].then_some(Zone { rate: rates[index], made, shares })
+    };
+    let zones = [0, 1].map(zone);
+    let zoneout = Zoneout { zones, seed: options.seed, step: call.step };
     let gates_kept = if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
     Some(Scan {
         level,
@@ -100,6 +112,7 @@ pub(super) fn scan_of<'a>(
         gates_kept,
         h,
         c,
+        zoneout: sizes.zoneout.contains(&true).then_some(zoneout),
     })
 }
 
@@ -153,7 +166,7 @@ impl Visitor for Forward<'_> {
         if let (Some(folded), State { layout, packed: Some(packed), tokens }) = (&call.folded, &mut *state) {
             tokens.project(level, layout, memory.integers(folded.ids.value), folded.table, packed, sizes.backward);
         }
-        if let Some(scan) = scan_of(state, level, memory, call, &sizes, &saved) {
+        if let Some(scan) = scan_of(state, level, memory, call, &sizes, &saved, options) {
             // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
             unsafe { scan.forward(cell) };
         }
@@ -206,8 +219,8 @@ fn hand_out(
         layout.hold(units, h, initial, options.zero_output_for_mask, output);
     }
     let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
-    let h = (h, saved.initial_h, if sizes.keeps_h { Kept::All } else { Kept::Two });
-    let c = (saved.c, saved.initial_c, if sizes.backward { Kept::All } else { Kept::One });
+    let h = (h, saved.initial_h, sizes.h_kept);
+    let c = (saved.c, saved.initial_c, sizes.c_kept);
     for (index, (values, initial, kept)) in [h, c].into_iter().enumerate() {
         let last = call.outputs.first().filter(|_| index == 0 && !options.return_sequences);
         let last = last.map(|output| (output.value, options.zero_output_for_mask));

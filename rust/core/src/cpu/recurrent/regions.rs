@@ -2,9 +2,9 @@
 
 use crate::backend::{Call, Workspace};
 use crate::cells;
-use crate::layers::{CellKind, Recurrent};
-use crate::scan;
+use crate::layers::{CellKind, Recurrent, Vector};
 use crate::scan::gradients;
+use crate::scan::{self, Kept};
 use crate::tensor::Span;
 
 /// The sizes of a call.
@@ -29,12 +29,18 @@ pub(super) struct Sizes {
     pub(super) packs_input: bool,
     /// Whether the scan writes the layer's output itself.
     pub(super) writes_output: bool,
-    /// Whether h of every step is kept.
-    pub(super) keeps_h: bool,
+    /// How many steps of h and of c are kept.
+    pub(super) h_kept: Kept,
+    pub(super) c_kept: Kept,
+    /// Whether h and c have zoneout, and whether it is random in this call.
+    pub(super) zoneout: [bool; 2],
+    pub(super) draws_zoneout: bool,
     pub(super) backward: bool,
-    /// Where the bias and the first peephole stand among the weights.
+    /// Where the bias stands among the weights.
     pub(super) bias: Option<usize>,
-    pub(super) peepholes: Option<usize>,
+    /// The weights that only the cell knows, the last ones, and how many values they have together.
+    pub(super) vectors: &'static [Vector],
+    pub(super) vector_values: usize,
 }
 
 impl Sizes {
@@ -44,6 +50,8 @@ impl Sizes {
         let state_dropout = call.training && options.drops_states();
         let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
+        let zoneout = [options.zoneout > 0.0, options.zoneout_cell > 0.0];
+        let last = if zoneout[1] { Kept::Two } else { Kept::One };
         Self {
             batch,
             elements: batch * time,
@@ -58,10 +66,14 @@ impl Sizes {
             masked,
             packs_input: call.folded.is_none() && (masked || options.go_backwards || input_dropout),
             writes_output: options.return_sequences && !masked,
-            keeps_h: backward || options.return_sequences,
+            h_kept: if backward || options.return_sequences { Kept::All } else { Kept::Two },
+            c_kept: if backward { Kept::All } else { last },
+            zoneout,
+            draws_zoneout: call.training && !options.zoneout_mean,
             backward,
             bias: options.bias(),
-            peepholes: options.peepholes(),
+            vectors: options.vectors(),
+            vector_values: options.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
     }
 }
@@ -102,6 +114,10 @@ pub(super) struct Saved {
     pub(super) gates: Span,
     pub(super) h: Span,
     pub(super) c: Span,
+    /// What the cell makes of h and c, for a backward pass after zoneout.
+    pub(super) made: [Span; 2],
+    /// Which elements of h and c zoneout lets be new.
+    pub(super) shares: [Span; 2],
 }
 
 impl Saved {
@@ -109,6 +125,11 @@ impl Saved {
         let state = sizes.batch * sizes.units;
         let all = sizes.elements * sizes.units;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
+        let states = |kept| match kept {
+            Kept::All => all,
+            Kept::Two => 2 * state,
+            Kept::One => state,
+        };
         let steps = if sizes.backward { sizes.elements } else { scan::projected_steps(sizes.batch) * sizes.batch };
         Self {
             initial_h: cutter.take(state),
@@ -118,8 +139,10 @@ impl Saved {
             state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
             masked_state: cutter.take(when(sizes.state_dropout, state)),
             gates: cutter.take(steps * sizes.slots * sizes.units),
-            h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all } else { 2 * state })),
-            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { state })),
+            h: cutter.take(when(!sizes.writes_output, states(sizes.h_kept))),
+            c: cutter.take(when(sizes.has_cell_state, states(sizes.c_kept))),
+            made: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.backward, all))),
+            shares: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.draws_zoneout, all))),
         }
     }
 }
@@ -133,6 +156,10 @@ pub(super) struct Scratch {
     pub(super) input_gradient: Span,
     pub(super) group_gradient: Span,
     pub(super) masked_states: Span,
+    /// The gradients of the cell's own weights, row by row.
+    pub(super) vectors: Span,
+    /// Gradients of h and c that zoneout hands past the cell.
+    pub(super) kept: [Span; 2],
     pub(super) partials: Span,
 }
 
@@ -156,6 +183,8 @@ impl Scratch {
             leading_gradient: cutter.take(when(holds, state)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
+            vectors: cutter.take(sizes.batch * sizes.vector_values),
+            kept: sizes.zoneout.map(|zoned| cutter.take(when(zoned, state))),
             masked_states: cutter.take(when(sizes.state_dropout, sizes.elements * sizes.units)),
             partials: cutter.take(partials.max().unwrap_or(0)),
         }

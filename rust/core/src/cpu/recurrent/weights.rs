@@ -2,7 +2,6 @@
 
 use super::regions::Sizes;
 use crate::backend::Call;
-use crate::cells::lstm::PEEPHOLES;
 use crate::cells::{self, Cell, Weights};
 use crate::scan::{Projection, StateDropout};
 use foliot_simd::dispatch::Level;
@@ -64,8 +63,8 @@ impl PackedWeights {
             }
         });
         let mut recurrent = Weights::pack::<C>(level, units, sizes.gates, &values[1], candidate_bias);
-        for peephole in sizes.peepholes.map_or(&[][..], |first| &values[first..][..PEEPHOLES.len()]) {
-            recurrent.peepholes.extend_from_slice(peephole);
+        for vector in &values[values.len() - sizes.vectors.len()..] {
+            recurrent.vectors.extend_from_slice(vector);
         }
         Self {
             versions,
