@@ -171,6 +171,8 @@ class Merge(Layer):
         every = all(mask is not None for mask in given)
         self.any: Array = np.any(np.stack(self.counts), axis=0)
         operation = self.spec["operation"]
+        if operation == "product":  # whatever is masked
+            self.counts = [np.ones(shape, bool) for _ in self.counts]
         y: Array
         if operation == "add":
             y = np.sum(self.x, axis=0)
@@ -178,6 +180,8 @@ class Merge(Layer):
             y = self.x[0] - self.x[1]
         elif operation == "average":
             y = np.mean(self.x, axis=0)
+        elif operation == "product":
+            y = np.prod(self.x, axis=0)
         elif operation == "multiply":
             y = self.any * np.prod([np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)], axis=0)
         else:
@@ -202,7 +206,7 @@ class Merge(Layer):
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
         dy, operation = d_outputs[0], self.spec["operation"]
-        if operation == "multiply":
+        if operation in ("multiply", "product"):
             factors = [np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)]
             slopes = [
                 c * np.prod([f for other, f in enumerate(factors) if other != i] or [np.ones(dy.shape)], axis=0)
