@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 # The largest finite float32: larger numbers would reach the core as infinity.
 FLOAT32_MAX = 3.4028234663852886e38
@@ -52,6 +53,25 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def missing(kind: str, module: str, known: Iterable[str]) -> Callable[[str], NoReturn]:
+    """A module's `__getattr__`, which says of what Keras has that it is not here.
+
+    Example:
+
+    >>> missing("layer", "foliot.layers", ["LSTM", "Conv1D"])("Conv2D")
+    Traceback (most recent call last):
+    ...
+    AttributeError: foliot has no layer 'Conv2D' (did you mean 'Conv1D'?): dir(foliot.layers) lists all
+    """
+
+    def refuse(name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise AttributeError(f"foliot has no {kind} {name!r}{suggest(name, known)}: dir({module}) lists all")
+
+    return refuse
 
 
 def identifier_error(argument: str, expected: str, received: object) -> TypeError:

@@ -138,7 +138,6 @@ def test_subclass() -> None:
         ({"attention_axes": (1, 2)}, "attention_axes"),
         ({"sliding_window": 0}, "sliding_window"),
         ({"flash_attention": True}, "flash_attention"),
-        ({"use_gate": True}, "use_gate"),
         ({"kernel_initializer": "nothing"}, "kernel_initializer"),
     ],
 )

@@ -80,6 +80,9 @@ SAMPLES = {
         "attention_axes": (1,),
         "kernel_regularizer": regularizers.L2(0.1),
     },
+    layers.GroupQueryAttention: {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2, "use_gate": True},
+    layers.Identity: {},
+    layers.ActivityRegularization: {"l1": 0.5, "l2": 0.25},
     layers.Average: {},
     layers.Bidirectional: {"layer": GRU(2, return_sequences=True), "merge_mode": "sum"},
     layers.Concatenate: {"axis": 1},
@@ -156,10 +159,14 @@ SIGNATURES = {
     BatchNormalization: "axis momentum epsilon center scale beta_initializer gamma_initializer "
     "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer beta_constraint "
     "gamma_constraint renorm renorm_clipping renorm_momentum synchronized",
+    layers.ActivityRegularization: "l1 l2",
     layers.Attention: "use_scale score_mode dropout seed",
     layers.MultiHeadAttention: "num_heads key_dim value_dim dropout use_bias output_shape attention_axes "
     "sliding_window flash_attention kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
     "activity_regularizer kernel_constraint bias_constraint use_gate seed",
+    layers.GroupQueryAttention: "head_dim num_query_heads num_key_value_heads dropout use_bias sliding_window "
+    "flash_attention kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer "
+    "kernel_constraint bias_constraint use_gate seed",
     layers.Bidirectional: "layer merge_mode weights backward_layer",
     layers.Concatenate: "axis",
     layers.Dot: "axes normalize",
@@ -393,3 +400,27 @@ def test_symbolic_tensors_carry_shapes() -> None:
     tensor = Dense(2)(LSTM(3, return_sequences=True)(Input((None, 4))))
     assert tensor.shape == (None, None, 2)
     assert "dense" in repr(tensor)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        (
+            "layers",
+            "Conv2D",
+            r"foliot has no layer 'Conv2D' \(did you mean 'Conv1D'\?\): dir\(foliot.layers\) lists all",
+        ),
+        ("losses", "Cercle", r"foliot has no loss 'Cercle' \(did you mean 'Circle'\?\)"),
+        ("metrics", "MeanIoU", "foliot has no metric 'MeanIoU'"),
+        ("optimizers", "LossScaleOptimizer", "foliot has no optimizer 'LossScaleOptimizer'"),
+        ("callbacks", "OrbaxCheckpoint", "foliot has no callback"),
+        ("initializers", "STFT", "foliot has no initializer"),
+    ],
+)
+def test_what_keras_has_and_foliot_has_not(module: str, name: str, message: str) -> None:
+    import importlib
+
+    found = importlib.import_module(f"foliot.{module}")
+    with pytest.raises(AttributeError, match=message):
+        getattr(found, name)
+    assert not hasattr(found, "__wrapped__")

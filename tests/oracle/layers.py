@@ -185,6 +185,8 @@ class Merge(Layer):
         every = all(mask is not None for mask in given)
         self.any: Array = np.any(np.stack(self.counts), axis=0)
         operation = self.spec["operation"]
+        if operation == "product":  # whatever is masked
+            self.counts = [np.ones(shape, bool) for _ in self.counts]
         y: Array
         if operation == "add":
             y = np.sum(self.x, axis=0)
@@ -192,6 +194,8 @@ class Merge(Layer):
             y = self.x[0] - self.x[1]
         elif operation == "average":
             y = np.mean(self.x, axis=0)
+        elif operation == "product":
+            y = np.prod(self.x, axis=0)
         elif operation == "multiply":
             y = self.any * np.prod([np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)], axis=0)
         else:
@@ -216,7 +220,7 @@ class Merge(Layer):
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
         dy, operation = d_outputs[0], self.spec["operation"]
-        if operation == "multiply":
+        if operation in ("multiply", "product"):
             factors = [np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)]
             slopes = [
                 c * np.prod([f for other, f in enumerate(factors) if other != i] or [np.ones(dy.shape)], axis=0)

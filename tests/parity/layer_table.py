@@ -77,6 +77,8 @@ CASES: list[Case] = [
     Case("Masking", (4,), sequence=False),
     Case("Flatten", (5, 3)),
     Case("Flatten", (2, 3, 4)),
+    Case("Identity", (5, 3)),
+    Case("ActivityRegularization", (5, 3), {"l1": 0.1, "l2": 0.2}),
     Case("Reshape", (6, 2), {"target_shape": (4, 3)}),
     Case("Reshape", (6, 2), {"target_shape": (-1,)}),
     Case("Reshape", (12,), {"target_shape": (2, -1, 3)}, sequence=False),

@@ -1,11 +1,21 @@
 """Layers: the parts that models are made of."""
 
+from typing import TYPE_CHECKING
+
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.layers.attention import AdditiveAttention, Attention
 from foliot.layers.base import Layer
 from foliot.layers.bidirectional import Bidirectional
 from foliot.layers.convolution import Conv1D
-from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
+from foliot.layers.core import (
+    Activation,
+    ActivityRegularization,
+    Dropout,
+    Identity,
+    Masking,
+    SpatialDropout1D,
+)
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
@@ -27,7 +37,7 @@ from foliot.layers.merging import (
     multiply,
     subtract,
 )
-from foliot.layers.multi_head_attention import MultiHeadAttention
+from foliot.layers.multi_head_attention import GroupedQueryAttention, GroupQueryAttention, MultiHeadAttention
 from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
@@ -44,16 +54,19 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
     "Average",
     "AveragePooling1D",
+    "AvgPool1D",
     "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
+    "Convolution1D",
     "Cropping1D",
     "Dense",
     "Dot",
@@ -64,7 +77,12 @@ __all__ = [
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
     "GlobalMaxPooling1D",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
+    "Identity",
     "Input",
     "InputLayer",
     "IntegerLookup",
@@ -73,6 +91,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxPool1D",
     "MaxPooling1D",
     "Maximum",
     "Minimum",
@@ -127,7 +146,10 @@ LAYERS: Registry[Layer] = Registry(
         AdditiveAttention,
         Attention,
         MultiHeadAttention,
+        GroupedQueryAttention,
         Activation,
+        ActivityRegularization,
+        Identity,
         AveragePooling1D,
         BatchNormalization,
         Conv1D,
@@ -172,3 +194,11 @@ LAYERS: Registry[Layer] = Registry(
         Subtract,
     ),
 )
+
+# Keras's other names.
+AvgPool1D, MaxPool1D = AveragePooling1D, MaxPooling1D
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+Convolution1D = Conv1D
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("layer", __name__, __all__)

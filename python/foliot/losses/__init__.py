@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from foliot import _serialization
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.losses.base import Loss
 from foliot.losses.circle import Circle, circle
@@ -312,3 +313,7 @@ def deserialize(config: object) -> Loss:
         ValueError: The class or a key is unknown.
     """
     return _REGISTRY.deserialize(config)
+
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("loss", __name__, __all__)

@@ -6,7 +6,8 @@ from typing import Any
 from foliot import _nest, optimizers
 from foliot._checks import check_flag, type_error, value_error
 from foliot._graph import Node, SymbolicTensor
-from foliot.layers import RNN, Bidirectional, InputLayer, Layer, MultiHeadAttention, StackedRNNCells
+from foliot.layers import RNN, Bidirectional, InputLayer, Layer, StackedRNNCells
+from foliot.layers.heads import ManyHeads
 from foliot.layers.recurrent_cells import Cell
 from foliot.models.configs import check_plain
 from foliot.models.functional import Functional
@@ -168,7 +169,7 @@ class _Cloner:
         elif node.options:
             roles = node.options["roles"]
             kwargs |= {name: value for name, value in node.options.items() if name != "roles"}
-            if isinstance(node.layer, MultiHeadAttention):
+            if isinstance(node.layer, ManyHeads):
                 args, kwargs = [], dict(zip(roles, tensors, strict=True)) | kwargs
                 args = [kwargs.pop("query"), kwargs.pop("value")]
         elif node.layer.is_traced():

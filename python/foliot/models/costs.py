@@ -9,7 +9,7 @@ from foliot._checks import check_integer, value_error
 from foliot._graph import Node, Shape, SymbolicTensor
 from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
 from foliot.layers.attention import BaseAttention
-from foliot.layers.multi_head_attention import Projection
+from foliot.layers.heads import Projection
 from foliot.layers.recurrent_cells import Cell
 
 if TYPE_CHECKING:

@@ -83,6 +83,7 @@ fn of_node(node: &Node, given: &[Pieces], input: Option<&Shape>) -> std::result:
         Layer::Embedding(_)
         | Layer::Dense(_)
         | Layer::Activation(_)
+        | Layer::RepeatParts(_)
         | Layer::Dropout(_)
         | Layer::Masking(_)
         | Layer::RowNormalization(_)

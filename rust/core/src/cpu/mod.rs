@@ -178,6 +178,7 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Reshape(layer) => layer,
         Layer::Permute(layer) => layer,
         Layer::RepeatVector(layer) => layer,
+        Layer::RepeatParts(layer) => layer,
         Layer::Cropping1d(layer) => layer,
         Layer::ZeroPadding1d(layer) => layer,
         Layer::Masking(layer) => layer,

@@ -33,8 +33,13 @@ pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
 pub use prelu::PRelu;
+<<<<<<< HEAD
 pub use recurrent::{CellKind, CellLayer, Recurrent, Vector};
 pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
+=======
+pub use recurrent::{CellKind, CellLayer, Recurrent};
+pub use shape::{Cropping1d, Flatten, Permute, RepeatParts, RepeatVector, Reshape, ZeroPadding1d};
+>>>>>>> details-2
 
 use crate::tensor::{DType, Shape};
 use crate::{Error, Result};
@@ -63,6 +68,8 @@ pub enum Layer {
     Permute(Permute),
     /// A new time axis.
     RepeatVector(RepeatVector),
+    /// Features several times.
+    RepeatParts(RepeatParts),
     /// Fewer time steps.
     Cropping1d(Cropping1d),
     /// More time steps.
@@ -192,6 +199,7 @@ impl Layer {
             Self::Reshape(layer) => Described::Plain(layer),
             Self::Permute(layer) => Described::Plain(layer),
             Self::RepeatVector(layer) => Described::Plain(layer),
+            Self::RepeatParts(layer) => Described::Plain(layer),
             Self::Cropping1d(layer) => Described::Plain(layer),
             Self::ZeroPadding1d(layer) => Described::Plain(layer),
             Self::Masking(layer) => Described::Plain(layer),
