@@ -9,6 +9,7 @@ from foliot.layers.core import Activation, Dropout, Masking, SpatialDropout1D
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.layer_norm_cells import LayerNormGRU, LayerNormGRUCell, LayerNormLSTM, LayerNormLSTMCell
 from foliot.layers.merging import (
     Add,
     Average,
@@ -27,6 +28,7 @@ from foliot.layers.merging import (
     multiply,
     subtract,
 )
+from foliot.layers.minimal_cells import MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
 from foliot.layers.multi_head_attention import MultiHeadAttention
 from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
@@ -70,11 +72,19 @@ __all__ = [
     "IntegerLookup",
     "LSTMCell",
     "Layer",
+    "LayerNormGRU",
+    "LayerNormGRUCell",
+    "LayerNormLSTM",
+    "LayerNormLSTMCell",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPooling1D",
     "Maximum",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
@@ -114,6 +124,10 @@ LAYERS: Registry[Layer] = Registry(
         SimpleRNNCell,
         LSTMCell,
         GRUCell,
+        LayerNormLSTMCell,
+        LayerNormGRUCell,
+        MinLSTMCell,
+        MinGRUCell,
         StackedRNNCells,
         AlphaDropout,
         GaussianDropout,
@@ -141,6 +155,10 @@ LAYERS: Registry[Layer] = Registry(
         GRU,
         InputLayer,
         LSTM,
+        LayerNormLSTM,
+        LayerNormGRU,
+        MinLSTM,
+        MinGRU,
         LayerNormalization,
         Masking,
         MaxPooling1D,
