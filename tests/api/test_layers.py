@@ -49,6 +49,7 @@ from foliot.layers import (
     UnitNormalization,
     ZeroPadding1D,
 )
+from foliot.layers.recurrent import Recurrent
 
 RECURRENT = (SimpleRNN, LSTM, GRU)
 SAMPLES = {
@@ -113,6 +114,14 @@ SAMPLES = {
         "use_peepholes": True,
         "zoneout_cell": 0.25,
     },
+    layers.LayerNormLSTM: {"units": 2, "norm_epsilon": 0.5, "zoneout_cell": 0.25, "unit_forget_bias": False},
+    layers.LayerNormGRU: {"units": 2, "norm_gamma_initializer": "zeros", "recurrent_dropout": 0.5},
+    layers.MinLSTM: {"units": 2, "activation": "tanh", "return_sequences": True},
+    layers.MinGRU: {"units": 2, "zoneout": 0.5, "use_bias": False},
+    layers.LayerNormLSTMCell: {"units": 2, "norm_epsilon": 0.5, "use_bias": False},
+    layers.LayerNormGRUCell: {"units": 2, "norm_beta_initializer": "ones", "zoneout": 0.25},
+    layers.MinLSTMCell: {"units": 2, "bias_initializer": "ones", "dropout": 0.5},
+    layers.MinGRUCell: {"units": 2, "activation": "relu", "seed": 3},
     SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25, "zoneout": 0.5},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
@@ -213,7 +222,7 @@ def test_config_holds_every_argument(cls: type) -> None:
     expected = {name for name in inspect.signature(cls).parameters if name != "kwargs"} | COMMON
     if cls in (Embedding, layers.Bidirectional):
         expected -= {"weights"}
-    if cls in RECURRENT:
+    if issubclass(cls, Recurrent):
         expected |= {"zero_output_for_mask"}
     if cls is InputLayer:
         expected = {"batch_shape", "dtype", "name"}

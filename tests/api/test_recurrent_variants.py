@@ -20,6 +20,11 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("SimpleRNN", {"zoneout": 0.3}),
     ("LSTM", {"zoneout": 0.2, "zoneout_cell": 0.4}),
     ("GRU", {"zoneout": 0.3}),
+    ("LayerNormLSTM", {}),
+    ("LayerNormLSTM", {"use_bias": False, "zoneout": 0.2, "zoneout_cell": 0.1}),
+    ("LayerNormGRU", {}),
+    ("MinLSTM", {}),
+    ("MinGRU", {"activation": "tanh"}),
     ("GRU", {"zoneout": 0.3, "reset_after": False, "activation": "silu"}),
 ]
 variants = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
@@ -143,15 +148,58 @@ def test_files_copies_and_configurations(name: str, options: dict[str, Any], tmp
 
 @variants
 def test_training_lowers_the_loss(name: str, options: dict[str, Any]) -> None:
-    """Which of two numbers came first: something that takes the state."""
+    """Whether there were more ones than minus ones: something that takes the state."""
     x = RANDOM.choice([-1.0, 1.0], size=(256, 5, 1))
-    y = (x[:, 0, 0] > 0).astype(float)
+    y = (x.sum(axis=(1, 2)) > 0).astype(float)
     model = Sequential([Input((5, 1)), layer_of(name, 8, options, seed=1), Dense(1, activation="sigmoid")])
     model.compile("adam", "binary_crossentropy")
     model.optimizer.learning_rate = 0.02
     before = model.evaluate(x, y, verbose=0)
     model.fit(x, y, epochs=15, verbose=0)
     assert model.evaluate(x, y, verbose=0) < 0.7 * before
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (
+            layers.LayerNormLSTM(2),
+            {
+                "kernel": (3, 8),
+                "recurrent_kernel": (2, 8),
+                "bias": (8,),
+                "kernel_gamma": (8,),
+                "kernel_beta": (8,),
+                "recurrent_gamma": (8,),
+                "recurrent_beta": (8,),
+                "state_gamma": (2,),
+                "state_beta": (2,),
+            },
+        ),
+        (
+            layers.LayerNormGRU(2),
+            {
+                "kernel": (3, 6),
+                "recurrent_kernel": (2, 6),
+                "kernel_gamma": (6,),
+                "kernel_beta": (6,),
+                "recurrent_gamma": (6,),
+                "recurrent_beta": (6,),
+            },
+        ),
+        (layers.MinLSTM(2), {"kernel": (3, 6), "bias": (6,)}),
+        (layers.MinGRU(2), {"kernel": (3, 4), "bias": (4,)}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_weights(layer: Any, shapes: dict[str, tuple[int, ...]]) -> None:
+    layer.build((None, None, 3))
+    assert {weight.name: weight.shape for weight in layer.weights} == shapes
+    for weight in layer.weights:
+        if weight.name.endswith(("gamma", "beta")):
+            assert (weight.numpy() == float(weight.name.endswith("gamma"))).all()
+    if isinstance(layer, layers.LayerNormLSTM):
+        assert layer.get_weights()[2].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
 
 
 def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
@@ -169,6 +217,10 @@ def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
         (lambda: layers.LSTM(3, zoneout=1.5), "`zoneout`"),
         (lambda: layers.LSTMCell(3, zoneout_cell=2), "`zoneout_cell`"),
         (lambda: layers.GRU(3, zoneout_cell=0.5), "zoneout_cell"),
+        (lambda: layers.LayerNormLSTM(3, norm_epsilon=0), "`norm_epsilon`"),
+        (lambda: layers.LayerNormGRU(3, use_bias=True), "use_bias"),
+        (lambda: layers.MinGRU(3, recurrent_dropout=0.5), "recurrent_dropout"),
+        (lambda: layers.MinLSTM(3)(X[0]), r"MinLSTM expects \(batch, time, features\)"),
     ],
 )
 def test_refusals(make: Callable[[], Any], message: str) -> None:

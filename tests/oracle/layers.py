@@ -135,7 +135,8 @@ class Recurrent(Layer):
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         spec = self.spec
         cell = CELLS[spec["kind"]](spec)
-        kernel, recurrent_kernel, *rest = self.weights
+        kernel, *rest = self.weights
+        recurrent_kernel = rest.pop(0) if cell.recurrent else np.zeros((cell.units, 0))
         bias = rest.pop(0) if spec["use_bias"] else None
         weights = Weights(kernel, recurrent_kernel, bias, rest)
         self.has_initial_state = len(inputs) > 1
@@ -165,7 +166,8 @@ class Recurrent(Layer):
             d_last = d_outputs[0]
         d_states = d_outputs[1:] or [np.zeros_like(state) for state in scan.states]
         dx, d_initial, grad = scan.backward(d_sequence, d_last, d_states)
-        gradients = [grad.kernel, grad.recurrent_kernel] + ([] if grad.bias is None else [grad.bias]) + grad.peepholes
+        gradients = [grad.kernel, *([grad.recurrent_kernel] if scan.cell.recurrent else [])]
+        gradients += ([] if grad.bias is None else [grad.bias]) + grad.vectors
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 
@@ -307,9 +309,7 @@ LAYERS: dict[str, type[Layer]] = {
     "concatenate": Concatenate,
     "dot": Dot,
     "reverse": Reverse,
-    "simple_rnn": Recurrent,
-    "lstm": Recurrent,
-    "gru": Recurrent,
+    **dict.fromkeys(CELLS, Recurrent),
     **attention.LAYERS,
     **shapes.LAYERS,
     **normalization.LAYERS,

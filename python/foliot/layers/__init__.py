@@ -19,6 +19,7 @@ from foliot.layers.core import (
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
 from foliot.layers.input import Input, InputLayer
+from foliot.layers.layer_norm_cells import LayerNormGRU, LayerNormGRUCell, LayerNormLSTM, LayerNormLSTMCell
 from foliot.layers.merging import (
     Add,
     Average,
@@ -37,6 +38,7 @@ from foliot.layers.merging import (
     multiply,
     subtract,
 )
+from foliot.layers.minimal_cells import MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
 from foliot.layers.multi_head_attention import GroupedQueryAttention, GroupQueryAttention, MultiHeadAttention
 from foliot.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
@@ -88,12 +90,20 @@ __all__ = [
     "IntegerLookup",
     "LSTMCell",
     "Layer",
+    "LayerNormGRU",
+    "LayerNormGRUCell",
+    "LayerNormLSTM",
+    "LayerNormLSTMCell",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPool1D",
     "MaxPooling1D",
     "Maximum",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
@@ -133,6 +143,10 @@ LAYERS: Registry[Layer] = Registry(
         SimpleRNNCell,
         LSTMCell,
         GRUCell,
+        LayerNormLSTMCell,
+        LayerNormGRUCell,
+        MinLSTMCell,
+        MinGRUCell,
         StackedRNNCells,
         AlphaDropout,
         GaussianDropout,
@@ -163,6 +177,10 @@ LAYERS: Registry[Layer] = Registry(
         GRU,
         InputLayer,
         LSTM,
+        LayerNormLSTM,
+        LayerNormGRU,
+        MinLSTM,
+        MinGRU,
         LayerNormalization,
         Masking,
         MaxPooling1D,

@@ -54,8 +54,8 @@ class RNN(Layer):
     stack: each reads the outputs of the one before, as layers on top of one another would.
 
     Args:
-        cell: A `SimpleRNNCell`, `LSTMCell`, `GRUCell` or `StackedRNNCells`, or a list of cells. Layers with the same
-            cell share its weights.
+        cell: A `SimpleRNNCell`, `LSTMCell`, `GRUCell`, another cell of `foliot.layers` or `StackedRNNCells`, or a list
+            of cells. Layers with the same cell share its weights.
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states too, of a stack a list for each cell.
         go_backwards: Run over the time axis from its end; outputs come in that order.

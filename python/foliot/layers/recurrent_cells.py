@@ -72,6 +72,8 @@ class Cell(Layer):
     gates: ClassVar[int]
     #: How many states are carried from step to step.
     state_count: ClassVar[int] = 1
+    #: Whether the state is multiplied with a matrix.
+    has_recurrent_kernel: ClassVar[bool] = True
 
     activation: Any
     use_bias: bool
@@ -91,10 +93,11 @@ class Cell(Layer):
         self.activation = activations.get(own["activation"], "activation")
         if self.gates > 1:
             self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
-        self.use_bias = check_flag("use_bias", own["use_bias"])
+        self.use_bias = check_flag("use_bias", own.get("use_bias", False))
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
         self.dropout = check_number("dropout", own["dropout"], minimum=0, below=1)
-        self.recurrent_dropout = check_number("recurrent_dropout", own["recurrent_dropout"], minimum=0, below=1)
+        dropped = own.get("recurrent_dropout", 0.0)
+        self.recurrent_dropout = check_number("recurrent_dropout", dropped, minimum=0, below=1)
         self.zoneout = check_number("zoneout", own["zoneout"], minimum=0, maximum=1)
         self.seed = own["seed"]
         self._seed = draw_seed(self.seed)
@@ -110,7 +113,8 @@ class Cell(Layer):
             raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
         columns = self.gates * self.units
         self.kernel = self._add_weight("kernel", (features, columns), "kernel")
-        self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
+        if self.has_recurrent_kernel:
+            self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
         if self.use_bias:
             self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
 
@@ -197,6 +201,13 @@ class Cell(Layer):
 
     def set_seeds(self, seeds: Mapping[str, int]) -> None:
         self._seed = seeds["dropout"]
+
+
+def with_forget_bias(cell: Cell) -> Any:
+    """The first bias of an LSTM as Keras makes it: the forget block is 1, the others follow `bias_initializer`."""
+    units = (cell.units,)
+    blocks = [cell.bias_initializer(units), initializers.Ones()(units), cell.bias_initializer((2 * cell.units,))]
+    return np.concatenate(blocks)
 
 
 #: The part of a cell's spec that turns dropout off, and replaces zoneout by its mean.
@@ -348,12 +359,7 @@ class LSTMCell(Cell):
             self._add_weight(f"{gate}_gate_peephole_weights", (self.units,), "peephole", self.kernel_initializer)
 
     def _initial_bias(self, shape: tuple[int, ...]) -> Any:
-        if not self.unit_forget_bias:
-            return super()._initial_bias(shape)
-        # As Keras does: only the forget block is 1, the others still follow bias_initializer.
-        units = (self.units,)
-        blocks = [self.bias_initializer(units), initializers.Ones()(units), self.bias_initializer((2 * self.units,))]
-        return np.concatenate(blocks)
+        return with_forget_bias(self) if self.unit_forget_bias else super()._initial_bias(shape)
 
     def cell_spec(self) -> dict[str, Any]:
         return super().cell_spec() | {"use_peepholes": self.use_peepholes, "zoneout_cell": self.zoneout_cell}
@@ -580,7 +586,7 @@ def check_state_count(argument: str, owner: str, cell: AnyCell, received: int) -
 
 def check_cell(argument: str, cell: Any) -> AnyCell:
     """The cell, if it is one that runs in Rust."""
-    expected = "a SimpleRNNCell, LSTMCell, GRUCell or StackedRNNCells"
+    expected = "a SimpleRNNCell, LSTMCell, GRUCell, another cell of foliot.layers, or StackedRNNCells"
     steps: Callable[..., Any] | None = getattr(cell, "call", None)
     if steps is not None and not (isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call):
         raise type_error(

@@ -197,7 +197,13 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Dot(layer) => layer,
         Layer::Reverse(layer) => layer,
         Layer::Attention(layer) => layer,
-        Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
+        Layer::SimpleRnn(options)
+        | Layer::Lstm(options)
+        | Layer::Gru(options)
+        | Layer::LayerNormLstm(options)
+        | Layer::LayerNormGru(options)
+        | Layer::MinGru(options)
+        | Layer::MinLstm(options) => options,
     }
 }
 

@@ -112,6 +112,14 @@ pub enum Layer {
     Lstm(Recurrent),
     /// See [`crate::cells::gru`].
     Gru(Recurrent),
+    /// See [`crate::cells::layer_norm_lstm`].
+    LayerNormLstm(Recurrent),
+    /// See [`crate::cells::layer_norm_gru`].
+    LayerNormGru(Recurrent),
+    /// See [`crate::cells::minimal`].
+    MinGru(Recurrent),
+    /// See [`crate::cells::minimal`].
+    MinLstm(Recurrent),
 }
 
 /// Where a layer's first output has its mask from.
@@ -221,6 +229,10 @@ impl Layer {
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
             Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
+            Self::LayerNormLstm(options) => Described::Cell(CellLayer { kind: CellKind::LayerNormLstm, options }),
+            Self::LayerNormGru(options) => Described::Cell(CellLayer { kind: CellKind::LayerNormGru, options }),
+            Self::MinGru(options) => Described::Cell(CellLayer { kind: CellKind::MinGru, options }),
+            Self::MinLstm(options) => Described::Cell(CellLayer { kind: CellKind::MinLstm, options }),
         }
     }
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::ops::RangeInclusive;
 
 /// The options of a recurrent layer. Weights, with as many column blocks as the cell has gates: kernel (in, gates·units),
-/// `recurrent_kernel` (units, gates·units), bias (gates·units); a GRU that resets after the product has a bias
-/// (2, gates·units). Peepholes are three more, (units) each, of the gates i, f and o.
+/// `recurrent_kernel` (units, gates·units) unless the cell is a minimal one, bias (gates·units); a GRU that resets after the
+/// product has a bias (2, gates·units). Then the [vectors](CellLayer::vectors) of the cell.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 // Each flag is one of Keras's constructor arguments.
@@ -51,6 +51,9 @@ pub struct Recurrent {
     /// LSTM only: whether the gates see c, too.
     #[serde(default)]
     pub use_peepholes: bool,
+    /// Cells with layer normalization only: what is added to the variance.
+    #[serde(default)]
+    pub norm_epsilon: Option<f32>,
     /// GRU only: whether the reset gate acts after the recurrent product.
     #[serde(default)]
     pub reset_after: Option<bool>,
@@ -63,19 +66,20 @@ pub type Vector = (&'static str, usize);
 const PEEPHOLES: &[Vector] =
     &[("input_gate_peephole_weights", 1), ("forget_gate_peephole_weights", 1), ("output_gate_peephole_weights", 1)];
 
+/// The bias is added behind the norms.
+const NORMS_OF_LSTM: &[Vector] = &[
+    ("bias", 4),
+    ("kernel_gamma", 4),
+    ("kernel_beta", 4),
+    ("recurrent_gamma", 4),
+    ("recurrent_beta", 4),
+    ("state_gamma", 1),
+    ("state_beta", 1),
+];
+const NORMS_OF_GRU: &[Vector] =
+    &[("kernel_gamma", 3), ("kernel_beta", 3), ("recurrent_gamma", 3), ("recurrent_beta", 3)];
+
 impl Recurrent {
-    /// Where the bias stands among the weights, if there is one that is added to the input's product.
-    #[must_use]
-    pub fn bias(&self) -> Option<usize> {
-        self.use_bias.then_some(2)
-    }
-
-    /// The weights that only the cell knows: the last ones.
-    #[must_use]
-    pub fn vectors(&self) -> &'static [Vector] {
-        if self.use_peepholes { PEEPHOLES } else { &[] }
-    }
-
     /// Whether training drops inputs. A rate of 1 is no dropout: Keras tests 0 < rate < 1.
     #[must_use]
     pub fn drops_inputs(&self) -> bool {
@@ -104,6 +108,14 @@ pub enum CellKind {
     Lstm,
     /// Gated recurrent unit.
     Gru,
+    /// The LSTM with layer normalization.
+    LayerNormLstm,
+    /// The GRU with layer normalization.
+    LayerNormGru,
+    /// A GRU whose gates do not see the state.
+    MinGru,
+    /// An LSTM whose gates do not see the state.
+    MinLstm,
 }
 
 impl CellKind {
@@ -112,15 +124,27 @@ impl CellKind {
     pub fn gates(self) -> usize {
         match self {
             Self::SimpleRnn => 1,
-            Self::Lstm => 4,
-            Self::Gru => 3,
+            Self::MinGru => 2,
+            Self::Gru | Self::LayerNormGru | Self::MinLstm => 3,
+            Self::Lstm | Self::LayerNormLstm => 4,
         }
+    }
+
+    /// Whether the state is multiplied with a matrix.
+    #[must_use]
+    pub fn has_recurrent_kernel(self) -> bool {
+        !matches!(self, Self::MinGru | Self::MinLstm)
+    }
+
+    /// Whether products and states are normalized.
+    fn has_norms(self) -> bool {
+        matches!(self, Self::LayerNormLstm | Self::LayerNormGru)
     }
 
     /// Arrays that are carried from step to step.
     #[must_use]
     pub fn states(self) -> usize {
-        if self == Self::Lstm { 2 } else { 1 }
+        if matches!(self, Self::Lstm | Self::LayerNormLstm) { 2 } else { 1 }
     }
 
     fn class_name(self) -> &'static str {
@@ -128,6 +152,10 @@ impl CellKind {
             Self::SimpleRnn => "SimpleRNN",
             Self::Lstm => "LSTM",
             Self::Gru => "GRU",
+            Self::LayerNormLstm => "LayerNormLSTM",
+            Self::LayerNormGru => "LayerNormGRU",
+            Self::MinGru => "MinGRU",
+            Self::MinLstm => "MinLSTM",
         }
     }
 }
@@ -139,6 +167,27 @@ pub struct CellLayer<'a> {
     pub kind: CellKind,
     /// The options.
     pub options: &'a Recurrent,
+}
+
+impl CellLayer<'_> {
+    /// Where the bias stands among the weights, if there is one that is added to the input's product.
+    #[must_use]
+    pub fn bias(&self) -> Option<usize> {
+        let before = 1 + usize::from(self.kind.has_recurrent_kernel());
+        (self.options.use_bias && !self.kind.has_norms()).then_some(before)
+    }
+
+    /// The weights that only the cell knows: the last ones.
+    #[must_use]
+    pub fn vectors(&self) -> &'static [Vector] {
+        match self.kind {
+            CellKind::LayerNormLstm if self.options.use_bias => NORMS_OF_LSTM,
+            CellKind::LayerNormLstm => &NORMS_OF_LSTM[1..],
+            CellKind::LayerNormGru => NORMS_OF_GRU,
+            _ if self.options.use_peepholes => PEEPHOLES,
+            _ => &[],
+        }
+    }
 }
 
 impl Describe for CellLayer<'_> {
@@ -153,7 +202,19 @@ impl Describe for CellLayer<'_> {
         positive(name, "units", options.units)?;
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
             let received = format!("{:?}", options.recurrent_activation);
-            return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));
+            return Err(Error::value(name, "recurrent_activation for all cells but SimpleRNN", received));
+        }
+        if options.norm_epsilon.is_some() != kind.has_norms() {
+            let received = format!("{:?}", options.norm_epsilon);
+            return Err(Error::value(name, "norm_epsilon for cells with layer normalization only", received));
+        }
+        finite(name, "norm_epsilon", options.norm_epsilon.unwrap_or_default())?;
+        if options.recurrent_dropout > 0.0 && !kind.has_recurrent_kernel() {
+            let received = options.recurrent_dropout.to_string();
+            return Err(Error::value(name, "recurrent_dropout for cells with a recurrent kernel only", received));
+        }
+        if options.use_bias && kind == CellKind::LayerNormGru {
+            return Err(Error::value(name, "no bias beside the norms'", "use_bias"));
         }
         if options.zoneout_cell > 0.0 && kind.states() < 2 {
             return Err(Error::value(name, "zoneout_cell for LSTM only", options.zoneout_cell.to_string()));
@@ -205,15 +266,15 @@ impl Describe for CellLayer<'_> {
     fn weight_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<WeightShape>> {
         let Self { kind, options } = *self;
         let columns = kind.gates() * options.units;
-        let mut shapes = vec![
-            ("kernel", vec![features(name, &inputs[0])?, columns]),
-            ("recurrent_kernel", vec![options.units, columns]),
-        ];
-        if options.use_bias {
+        let mut shapes = vec![("kernel", vec![features(name, &inputs[0])?, columns])];
+        if kind.has_recurrent_kernel() {
+            shapes.push(("recurrent_kernel", vec![options.units, columns]));
+        }
+        if self.bias().is_some() {
             let two = options.reset_after == Some(true);
             shapes.push(("bias", if two { vec![2, columns] } else { vec![columns] }));
         }
-        shapes.extend(options.vectors().iter().map(|&(name, blocks)| (name, vec![blocks * options.units])));
+        shapes.extend(self.vectors().iter().map(|&(name, blocks)| (name, vec![blocks * options.units])));
         Ok(shapes)
     }
 

@@ -8,7 +8,7 @@ pub mod gradients;
 pub mod layout;
 pub mod zoneout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Store, Weights, place};
+use crate::cells::{self, BackwardStep, Block, Cell, ForwardStep, Projected, Store, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
@@ -386,7 +386,7 @@ impl Scan<'_> {
     /// The step is valid.
     unsafe fn masked_products<C: Cell>(&self, dropout: &StateDropout, step: &ForwardStep) {
         let units = self.units;
-        let block = C::PRODUCTS[0].block;
+        let Some(block) = cells::state_product::<C>() else { return };
         for (index, kernel) in dropout.forward.iter().enumerate() {
             let slot = block.slot + index;
             // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies
@@ -489,7 +489,8 @@ impl Scan<'_> {
     /// # Safety
     /// The cell's backward step has run for these rows of `gates`.
     unsafe fn add_product<C: Cell>(&self, gates: *mut f32, rows: (usize, usize), carry: *mut f32, keeps: bool) {
-        let (units, slot) = (self.units, C::PRODUCTS[0].block.slot);
+        let Some(Block { slot, .. }) = cells::state_product::<C>() else { return };
+        let units = self.units;
         let epilogue = AddState { carry, units, keeps, mask: ptr::null() };
         // SAFETY: the slot lies inside the row record.
         let a = unsafe { gates.add(slot * units) }.cast_const();
@@ -502,7 +503,7 @@ impl Scan<'_> {
     /// The step is valid and has run.
     unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep) {
         let units = self.units;
-        let block = C::PRODUCTS[0].block;
+        let Some(block) = cells::state_product::<C>() else { return };
         for (index, b) in dropout.backward.iter().enumerate() {
             let mask = self.state_mask(block.gate + index);
             let epilogue = AddState { carry: step.carry, units, keeps: true, mask };

@@ -1,5 +1,5 @@
-//! Zoneout (Krueger et al. 2016, "Zoneout: regularizing RNNs by randomly preserving hidden activations", arXiv 1606.01305,
-//! equations 3 to 5), for every cell: each element of a state keeps its value of the step before with some probability.
+//! Zoneout (Krueger et al. 2016, "Zoneout: regularizing RNNs by randomly preserving hidden activations", arXiv 1606.01305),
+//! for every cell: each element of a state keeps its value of the step before with some probability.
 //!
 //! ```text
 //! h = s ∘ h̃ + (1 - s) ∘ h₋       dh̃ = s ∘ dh       dh₋ += (1 - s) ∘ dh

@@ -4,7 +4,7 @@ use super::forward::scan_of;
 use super::regions::{Cutter, Saved, Scratch, Sizes};
 use super::{State, rows_per_task};
 use crate::backend::Call;
-use crate::cells::{Cell, Operand, Visitor};
+use crate::cells::{self, Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
@@ -158,7 +158,7 @@ fn weight_gradients<C: Cell>(
             }
         }
     }
-    if let Some(target) = call.parameter_gradients[1] {
+    if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         recurrent_kernel_gradient::<C>(level, layout, memory, call, sizes, saved, scratch, target);
     }
     vector_gradients(memory, call, sizes, scratch);
@@ -173,8 +173,7 @@ fn weight_gradients<C: Cell>(
             };
             gradients::add_column_sums(dz, elements, target, block.gate * units, partials);
         }
-        if two {
-            let block = C::PRODUCTS[0].block;
+        if let (true, Some(block)) = (two, cells::state_product::<C>()) {
             let dz = slot_rows(gates, sizes, block.slot, block.count);
             gradients::add_column_sums(dz, layout.elements(), target, columns + block.gate * units, partials);
         }

@@ -2,7 +2,7 @@
 
 use crate::backend::{Call, Workspace};
 use crate::cells;
-use crate::layers::{CellKind, Recurrent, Vector};
+use crate::layers::{CellKind, CellLayer, Recurrent, Vector};
 use crate::scan::gradients;
 use crate::scan::{self, Kept};
 use crate::tensor::Span;
@@ -36,7 +36,8 @@ pub(super) struct Sizes {
     pub(super) zoneout: [bool; 2],
     pub(super) draws_zoneout: bool,
     pub(super) backward: bool,
-    /// Where the bias stands among the weights.
+    /// Where the recurrent kernel and the bias stand among the weights.
+    pub(super) recurrent_kernel: Option<usize>,
     pub(super) bias: Option<usize>,
     /// The weights that only the cell knows, the last ones, and how many values they have together.
     pub(super) vectors: &'static [Vector],
@@ -51,6 +52,7 @@ impl Sizes {
         let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
         let zoneout = [options.zoneout > 0.0, options.zoneout_cell > 0.0];
+        let layer = CellLayer { kind, options };
         let last = if zoneout[1] { Kept::Two } else { Kept::One };
         Self {
             batch,
@@ -59,7 +61,7 @@ impl Sizes {
             units: options.units,
             slots: cells::slots(kind, options),
             gates: kind.gates(),
-            has_cell_state: kind == CellKind::Lstm,
+            has_cell_state: kind.states() == 2,
             groups: if input_dropout && options.recurrent_dropout > 0.0 { kind.gates() } else { 1 },
             input_dropout,
             state_dropout,
@@ -71,9 +73,10 @@ impl Sizes {
             zoneout,
             draws_zoneout: call.training && !options.zoneout_mean,
             backward,
-            bias: options.bias(),
-            vectors: options.vectors(),
-            vector_values: options.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
+            recurrent_kernel: kind.has_recurrent_kernel().then_some(1),
+            bias: layer.bias(),
+            vectors: layer.vectors(),
+            vector_values: layer.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
     }
 }
