@@ -108,12 +108,13 @@ SAMPLES = {
         "unit_forget_bias": False,
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
+        "checkpoint_every": 20,
     },
     SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
     StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
-    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "go_backwards": True},
+    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "checkpoint_every": "auto"},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
 }
 COMMON = {"name", "trainable", "dtype", "activity_regularizer"}
@@ -165,7 +166,7 @@ SIGNATURES = {
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
-    "stateful unroll seed",
+    "stateful unroll seed checkpoint_every",
     SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
     "dropout recurrent_dropout seed",
@@ -176,15 +177,15 @@ SIGNATURES = {
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
     "bias_constraint dropout recurrent_dropout reset_after seed",
     StackedRNNCells: "cells",
-    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask",
+    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn use_peepholes",
+    "stateful unroll use_cudnn use_peepholes checkpoint_every",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll reset_after use_cudnn",
+    "stateful unroll reset_after use_cudnn checkpoint_every",
 }
 
 

@@ -33,7 +33,7 @@ pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
 pub use prelu::PRelu;
-pub use recurrent::{CellKind, CellLayer, Recurrent};
+pub use recurrent::{CellKind, CellLayer, Checkpoints, Recurrent};
 pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
 
 use crate::tensor::{DType, Shape};

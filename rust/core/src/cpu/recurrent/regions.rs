@@ -2,10 +2,12 @@
 
 use crate::backend::{Call, Workspace};
 use crate::cells;
+use crate::cells::lstm::PEEPHOLES;
 use crate::layers::{CellKind, Recurrent};
 use crate::scan;
-use crate::scan::gradients;
+use crate::scan::gradients::{ColumnSums, OuterProducts};
 use crate::tensor::Span;
+use std::ops::Range;
 
 /// The sizes of a call.
 #[derive(Clone, Copy)]
@@ -14,6 +16,11 @@ use crate::tensor::Span;
 pub(super) struct Sizes {
     pub(super) batch: usize,
     pub(super) elements: usize,
+    /// The steps that are run, and run back, at a time: all of them, unless checkpoints divide them.
+    pub(super) part: usize,
+    /// How many such parts there are at most, and the elements of the largest.
+    pub(super) parts: usize,
+    pub(super) part_elements: usize,
     pub(super) features: usize,
     pub(super) units: usize,
     pub(super) slots: usize,
@@ -44,9 +51,13 @@ impl Sizes {
         let state_dropout = call.training && options.drops_states();
         let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
+        let part = options.checkpoint_every.filter(|_| backward).map_or(time, |every| every.steps(time)).max(1);
         Self {
             batch,
             elements: batch * time,
+            part,
+            parts: time.div_ceil(part).max(1),
+            part_elements: batch * part.min(time),
             features,
             units: options.units,
             slots: cells::slots(kind, options),
@@ -63,6 +74,31 @@ impl Sizes {
             bias: options.bias(),
             peepholes: options.peepholes(),
         }
+    }
+}
+
+impl Sizes {
+    /// The parts into which the steps of a batch are cut: one at least.
+    pub(super) fn parts(self, steps: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        (0..steps.div_ceil(self.part).max(1)).map(move |part| part * self.part..((part + 1) * self.part).min(steps))
+    }
+
+    /// The sums that are the gradients of the kernels and of the bias, or one row of it.
+    pub(super) fn kernel_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.features, self.gates * self.units, rows)
+    }
+
+    pub(super) fn recurrent_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.units, self.gates * self.units, rows)
+    }
+
+    pub(super) fn bias_sum(&self, rows: usize) -> ColumnSums {
+        ColumnSums::new(self.gates * self.units, rows)
+    }
+
+    /// The sum that is the gradient of a peephole.
+    pub(super) fn peephole_sum(&self, rows: usize) -> ColumnSums {
+        ColumnSums::new(self.units, rows)
     }
 }
 
@@ -95,6 +131,9 @@ impl Cutter {
 pub(super) struct Saved {
     pub(super) initial_h: Span,
     pub(super) initial_c: Span,
+    /// The states before each part but the first, packed row order: the checkpoints.
+    pub(super) checkpoints_h: Span,
+    pub(super) checkpoints_c: Span,
     pub(super) x: Span,
     pub(super) input_masks: Span,
     pub(super) state_masks: Span,
@@ -107,13 +146,18 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
         let state = sizes.batch * sizes.units;
-        let all = sizes.elements * sizes.units;
+        let (all, earlier) = (sizes.part_elements * sizes.units, sizes.parts - 1);
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        let steps = if sizes.backward { sizes.elements } else { scan::projected_steps(sizes.batch) * sizes.batch };
+        // Behind a part's gates lie those of the step that follows it.
+        let following = if earlier > 0 { sizes.batch } else { 0 };
+        let projected = scan::projected_steps(sizes.batch) * sizes.batch;
+        let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
             initial_h: cutter.take(state),
             initial_c: cutter.take(when(sizes.has_cell_state, state)),
-            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.elements * sizes.features)),
+            checkpoints_h: cutter.take(when(!sizes.writes_output, earlier * state)),
+            checkpoints_c: cutter.take(when(sizes.has_cell_state, earlier * state)),
+            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.part_elements * sizes.features)),
             input_masks: cutter.take(when(sizes.input_dropout, sizes.groups * sizes.batch * sizes.features)),
             state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
             masked_state: cutter.take(when(sizes.state_dropout, state)),
@@ -133,31 +177,39 @@ pub(super) struct Scratch {
     pub(super) input_gradient: Span,
     pub(super) group_gradient: Span,
     pub(super) masked_states: Span,
-    pub(super) partials: Span,
+    /// The partial sums of the weights' gradients.
+    pub(super) kernel: Span,
+    pub(super) recurrent: Span,
+    pub(super) bias: Span,
+    pub(super) recurrent_bias: Span,
+    pub(super) peepholes: [Span; PEEPHOLES.len()],
 }
 
 impl Scratch {
-    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes, options: &Recurrent) -> Self {
+    pub(super) fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
         let state = sizes.batch * sizes.units;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        // Weight gradients are formed for one or more column blocks at a time.
-        let partials = (1..=sizes.gates).map(|count| {
-            let columns = count * sizes.units;
-            gradients::partials_len(sizes.features, columns, sizes.elements)
-                .max(gradients::partials_len(sizes.units, columns, sizes.elements))
-                .max(gradients::column_partials_len(columns))
-        });
+        let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
+        let rows = sizes.elements;
+        let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum(rows).partials()));
+        let peephole = |index: usize| {
+            sizes.peepholes.map_or(0, |first| wanted(first + index, sizes.peephole_sum(rows).partials()))
+        };
         let holds = sizes.masked && options.return_sequences;
-        let input = sizes.elements * sizes.features;
+        let input = sizes.part_elements * sizes.features;
         Self {
             carry: cutter.take(state),
             cell_carry: cutter.take(when(sizes.has_cell_state, state)),
-            output_gradient: cutter.take(when(holds, sizes.elements * sizes.units)),
+            output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.units)),
             leading_gradient: cutter.take(when(holds, state)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
-            masked_states: cutter.take(when(sizes.state_dropout, sizes.elements * sizes.units)),
-            partials: cutter.take(partials.max().unwrap_or(0)),
+            masked_states: cutter.take(when(sizes.state_dropout, sizes.part_elements * sizes.units)),
+            kernel: cutter.take(wanted(0, sizes.kernel_sum(rows).partials())),
+            recurrent: cutter.take(wanted(1, sizes.recurrent_sum(rows).partials())),
+            bias: cutter.take(bias),
+            recurrent_bias: cutter.take(when(options.reset_after == Some(true), bias)),
+            peepholes: std::array::from_fn(|index| cutter.take(peephole(index))),
         }
     }
 }
@@ -170,7 +222,7 @@ pub(super) fn workspace(call: &Call<'_>) -> Workspace {
     Saved::cut(&mut saved, &sizes);
     let mut scratch = Cutter::counting();
     if sizes.backward {
-        Scratch::cut(&mut scratch, &sizes, options);
+        Scratch::cut(&mut scratch, call, &sizes, options);
     }
     Workspace { saved: saved.used, scratch: scratch.used }
 }
