@@ -237,14 +237,14 @@ class CompiledNetwork(Network):
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
         data, resolved = self._convert(x, y, sample_weight, class_weight, prefix, lengths)
-        self._settle(resolved)
+        self._settle(resolved, data.masked)
         return data
 
-    def _settle(self, resolved: Resolved) -> None:
+    def _settle(self, resolved: Resolved, masked: tuple[bool, ...]) -> None:
         # At once: a thread that has taken the program by then must not have its means begin anew.
         with BUILDING:
             self._resolved = resolved
-            self._part(self._judged_positions()).set_training(resolved)
+            self._part(self._judged_positions(), masked).set_training(resolved)
 
     def _convert(
         self,
@@ -311,7 +311,7 @@ class CompiledNetwork(Network):
             data = self._masked_alike(data, masked, names[0])
             if not first:
                 first.append(resolved)
-                self._settle(resolved)
+                self._settle(resolved, data.masked)
             elif resolved.training != first[0].training:
                 raise ValueError(
                     f"`targets of {name}`: expected the form of those of the first batch; received shapes "

@@ -24,9 +24,17 @@ class Compiled:
 
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
-        self.program: _core.Program = assembly.program()
+        self._program: _core.Program | None = None
         self.training: str | None = None
         self._own: list[OwnMetric] = []
+
+    @property
+    def program(self) -> _core.Program:
+        """The native program, made at its first use: some parts are only asked what their inputs hold."""
+        if self._program is None:
+            with BUILDING:
+                self._program = self._program or self.assembly.program()
+        return self._program
 
     def set_training(self, resolved: Resolved) -> None:
         """Sets losses and metrics, unless they are the ones that the program has."""
@@ -39,7 +47,8 @@ class Compiled:
 
     def reset_metrics(self) -> None:
         """Lets the means of losses and metrics begin anew."""
-        self.program.reset_metrics()
+        if self._program is not None:
+            self._program.reset_metrics()
         for own in self._own:
             own.metric.reset_state()
 
