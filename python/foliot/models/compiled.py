@@ -232,7 +232,7 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any = None,
         class_weight: Any = None,
-        prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        prefix: tuple[str, str, str, str] = ("x", "y", "sample_weight", "lengths"),
         lengths: Any = None,
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
@@ -252,13 +252,13 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any,
         class_weight: Any,
-        prefix: tuple[str, str, str],
+        prefix: tuple[str, str, str, str],
         lengths: Any = None,
         always_masked: bool = False,
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked)
+        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -305,7 +305,7 @@ class CompiledNetwork(Network):
         masked: list[tuple[bool, ...]] = []
 
         def convert(name: str, parts: Parts) -> Data:
-            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}", "lengths"
             # Lists may differ from batch to batch in whether their rows have one length.
             data, resolved = self._convert(*parts, class_weight, names, always_masked=True)
             data = self._masked_alike(data, masked, names[0])
