@@ -113,6 +113,7 @@ SAMPLES = {
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
         "zoneout_cell": 0.25,
+        "checkpoint_every": 20,
     },
     layers.LayerNormLSTM: {"units": 2, "norm_epsilon": 0.5, "zoneout_cell": 0.25, "unit_forget_bias": False},
     layers.LayerNormGRU: {"units": 2, "norm_gamma_initializer": "zeros", "recurrent_dropout": 0.5},
@@ -126,7 +127,7 @@ SAMPLES = {
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
     StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
-    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "go_backwards": True},
+    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "checkpoint_every": "auto"},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
 }
 COMMON = {"name", "trainable", "dtype", "activity_regularizer"}
@@ -182,7 +183,7 @@ SIGNATURES = {
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
-    "stateful unroll seed zoneout",
+    "stateful unroll seed zoneout checkpoint_every",
     SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
     "dropout recurrent_dropout seed zoneout",
@@ -194,15 +195,15 @@ SIGNATURES = {
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
     "bias_constraint dropout recurrent_dropout reset_after seed zoneout",
     StackedRNNCells: "cells",
-    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask",
+    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn use_peepholes zoneout zoneout_cell",
+    "stateful unroll use_cudnn use_peepholes zoneout zoneout_cell checkpoint_every",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll reset_after use_cudnn zoneout",
+    "stateful unroll reset_after use_cudnn zoneout checkpoint_every",
 }
 
 

@@ -226,6 +226,40 @@ class TestForms:
         of_tokens("last", True).fit(x, Y, lengths=LENGTHS, verbose=0)
         np.testing.assert_array_equal(x, garbage(TOKENS))
 
+    @pytest.mark.parametrize("form", [LENGTHS, {"input_layer": LENGTHS}])
+    def test_lengths_of_validation_data(self, form: Any) -> None:
+        weight = RANDOM.uniform(0.5, 2, 7)
+        for data in ((Y,), (Y, weight)):
+            histories = []
+            for x, lengths in ((ROWS, None), (garbage(TOKENS), form), (garbage(TOKENS), None)):
+                model = begun(Sequential([Input((None,), name="input_layer"), Embedding(9, 3), *TAILS["last"]()]))
+                options: dict[str, Any] = {"validation_data": (x, *data), "validation_lengths": lengths, "epochs": 2}
+                histories.append(model.fit(TOKENS, Y, lengths=LENGTHS, verbose=0, **options).history)
+            assert histories[0] == histories[1]
+            assert histories[0]["loss"] == histories[2]["loss"]
+            assert histories[0]["val_loss"] != histories[2]["val_loss"]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"validation_data": (TOKENS, Y), "validation_lengths": LENGTHS[:3]}, r"expected shape \(7,\)"),
+            ({"validation_data": (TOKENS, Y), "validation_lengths": LENGTHS + 1}, "expected lengths from 0 to 5"),
+            ({"validation_data": (TOKENS, Y), "validation_lengths": {"speech": LENGTHS}}, "expected a dict with keys"),
+            ({"validation_data": (ROWS, Y), "validation_lengths": LENGTHS}, "expected None for rows of different"),
+            ({"validation_data": iter([(TOKENS, Y)]), "validation_lengths": LENGTHS}, "expected None, for"),
+            ({"validation_split": 0.5, "validation_lengths": LENGTHS}, "expected None without validation_data"),
+        ],
+    )
+    def test_bad_lengths_of_validation_data(self, options: Any, message: str) -> None:
+        with pytest.raises(ValueError, match=f"`validation_lengths`: {message}"):
+            of_tokens("last", False).fit(TOKENS, Y, verbose=0, **options)
+
+    def test_no_program_is_made_for_arrays_without_masks(self) -> None:
+        model = of_tokens("last", False)
+        model.fit(TOKENS, Y, lengths=LENGTHS, verbose=0)
+        made = [masks for (_, masks), part in model._compiled_parts.items() if part._program is not None]
+        assert made == [(True,)]
+
     def test_validation_data_of_their_own_kind(self) -> None:
         for validation in ((ROWS, Y), (TOKENS[:, :3], Y)):
             for x in (ROWS, TOKENS):

@@ -144,6 +144,8 @@ class MinGRU(Recurrent):
         stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -183,6 +185,8 @@ class MinGRU(Recurrent):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
+        *,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -216,6 +220,8 @@ class MinLSTM(Recurrent):
         stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -255,6 +261,8 @@ class MinLSTM(Recurrent):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
+        *,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))

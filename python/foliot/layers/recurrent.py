@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from foliot import _core, _nest
-from foliot._checks import check_choice, check_flag
+from foliot._checks import check_choice, check_flag, check_integer, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot.layers.base import Layer, base_name, has_symbolic
 from foliot.layers.recurrent_cells import (
@@ -36,6 +36,17 @@ def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in without_implementation(rest).items() if name != "time_major"}
 
 
+def _check_checkpoints(value: Any) -> int | str | None:
+    """How far apart checkpoints are: None, `'auto'` or a number of steps."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if value != "auto":
+            raise value_error("checkpoint_every", "None, 'auto' or an integer", value)
+        return value
+    return check_integer("checkpoint_every", value, minimum=1)
+
+
 class Reverse(Layer):
     """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards."""
 
@@ -63,6 +74,13 @@ class RNN(Layer):
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         zero_output_for_mask: Whether the output of a masked step is 0 instead of the output before it.
+        checkpoint_every: For sequences so long that training runs out of memory: keep the states of every so many
+            time steps only, and run the steps between them again in the backward pass (Chen et al. 2016, arXiv
+            1604.06174; Gruslys et al. 2016, arXiv 1606.03401). Backpropagation still goes through all of time, and
+            outputs, gradients and trained weights have the same bits, dropout included; a training step takes the time
+            of one more forward pass. `'auto'` is the root of the number of steps, with which what the layer keeps for
+            itself grows as that root; its input, and with `return_sequences` its outputs, stay as they are. None keeps
+            all that every step computed.
         **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -82,6 +100,14 @@ class RNN(Layer):
         >>> from foliot.layers import RNN, GRUCell, LSTMCell
         >>> RNN([LSTMCell(3), GRUCell(4)], return_sequences=True)(np.ones((2, 5, 6))).shape
         (2, 5, 4)
+
+        A long sequence, whose 2,500 steps are trained on with the states of 50:
+
+        >>> from foliot.layers import Dense, Input
+        >>> from foliot.models import Sequential
+        >>> model = Sequential([Input((None, 3)), RNN(GRUCell(4), checkpoint_every="auto"), Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.ones((1, 2500, 3)), np.ones((1, 1)), verbose=0)
     """
 
     axes = "(batch, time, features)"
@@ -93,6 +119,7 @@ class RNN(Layer):
     stateful: bool
     unroll: bool
     zero_output_for_mask: bool
+    checkpoint_every: int | str | None
 
     def __init__(
         self,
@@ -103,6 +130,8 @@ class RNN(Layer):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
+        *,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -110,6 +139,7 @@ class RNN(Layer):
         self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
         for name in _FLAGS:
             setattr(self, name, check_flag(name, given[name]))
+        self.checkpoint_every = _check_checkpoints(checkpoint_every)
         self.passes_mask = self.return_sequences
         self._states: list[_core.Parameter] | None = None
         # One layer for each cell of a stack; these are the nodes that run.
@@ -244,7 +274,7 @@ class RNN(Layer):
             last = layer is self._inner[-1]
             layer.return_sequences = layer.passes_mask = not last or self.return_sequences
             layer.return_state, layer.go_backwards = self.return_state, self.go_backwards
-            layer.stateful = self.stateful
+            layer.stateful, layer.checkpoint_every = self.stateful, self.checkpoint_every
             layer.zero_output_for_mask = last and self.zero_output_for_mask
             own, remaining = remaining[: layer.state_count], remaining[layer.state_count :]
             sequences, *after = _nest.flatten(layer(sequences, initial_state=own or None))
@@ -294,11 +324,13 @@ class RNN(Layer):
     def to_spec(self) -> dict[str, Any]:
         if not isinstance(self.cell, Cell):
             return super().to_spec()
+        every = self.checkpoint_every
         return self.cell.cell_spec() | {
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "zero_output_for_mask": self.zero_output_for_mask,
+            "checkpoint_every": {"steps": every} if isinstance(every, int) else every,
         }
 
     def to_inference_spec(self) -> dict[str, Any]:
@@ -404,6 +436,8 @@ class SimpleRNN(Recurrent):
         seed: Seed of dropout and zoneout; None draws one.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -447,6 +481,7 @@ class SimpleRNN(Recurrent):
         seed: int | None = None,
         *,
         zoneout: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -487,6 +522,8 @@ class LSTM(Recurrent):
         zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
             at every step in training and replaced by its mean otherwise. Not in Keras.
         zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -536,6 +573,7 @@ class LSTM(Recurrent):
         use_peepholes: bool = False,
         zoneout: float = 0.0,
         zoneout_cell: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -575,6 +613,8 @@ class GRU(Recurrent):
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -621,6 +661,7 @@ class GRU(Recurrent):
         use_cudnn: bool | str = "auto",
         *,
         zoneout: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))

@@ -245,19 +245,19 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any = None,
         class_weight: Any = None,
-        prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        prefix: tuple[str, str, str, str] = ("x", "y", "sample_weight", "lengths"),
         lengths: Any = None,
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
         data, resolved = self._convert(x, y, sample_weight, class_weight, prefix, lengths)
-        self._settle(resolved)
+        self._settle(resolved, data.masked)
         return data
 
-    def _settle(self, resolved: Resolved) -> None:
+    def _settle(self, resolved: Resolved, masked: tuple[bool, ...]) -> None:
         # At once: a thread that has taken the program by then must not have its means begin anew.
         with BUILDING:
             self._resolved = resolved
-            self._part(self._judged_positions()).set_training(resolved)
+            self._part(self._judged_positions(), masked).set_training(resolved)
 
     def _convert(
         self,
@@ -265,13 +265,13 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any,
         class_weight: Any,
-        prefix: tuple[str, str, str],
+        prefix: tuple[str, str, str, str],
         lengths: Any = None,
         always_masked: bool = False,
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked)
+        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -318,13 +318,13 @@ class CompiledNetwork(Network):
         masked: list[tuple[bool, ...]] = []
 
         def convert(name: str, parts: Parts) -> Data:
-            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}", "lengths"
             # Lists may differ from batch to batch in whether their rows have one length.
             data, resolved = self._convert(*parts, class_weight, names, always_masked=True)
             data = self._masked_alike(data, masked, names[0])
             if not first:
                 first.append(resolved)
-                self._settle(resolved)
+                self._settle(resolved, data.masked)
             elif resolved.training != first[0].training:
                 raise ValueError(
                     f"`targets of {name}`: expected the form of those of the first batch; received shapes "

@@ -24,9 +24,17 @@ class Compiled:
 
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
-        self.program: _core.Program = assembly.program()
+        self._program: _core.Program | None = None
         self.training: str | None = None
         self._own: list[OwnMetric] = []
+
+    @property
+    def program(self) -> _core.Program:
+        """The native program, made at its first use: some parts are only asked what their inputs hold."""
+        if self._program is None:
+            with BUILDING:
+                self._program = self._program or self.assembly.program()
+        return self._program
 
     def set_training(self, resolved: Resolved) -> None:
         """Sets losses and metrics, unless they are the ones that the program has."""
@@ -39,7 +47,8 @@ class Compiled:
 
     def reset_metrics(self) -> None:
         """Lets the means of losses and metrics begin anew."""
-        self.program.reset_metrics()
+        if self._program is not None:
+            self._program.reset_metrics()
         for own in self._own:
             own.metric.reset_state()
 
@@ -284,7 +293,7 @@ class Network(Layer):
         return Data([array for _, array in named], [], [], masks=masks), shapes
 
     def _input_arrays(
-        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
+        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False, called: str = "lengths"
     ) -> tuple[list[tuple[str, Array]], list[Array | None], list[Shape]]:
         """The converted inputs with their names for messages, their masks (see `Data`) and the shapes of the outputs.
 
@@ -293,6 +302,7 @@ class Network(Layer):
             x: What the user passed: arrays, or lists with rows of different lengths.
             lengths: Where the rows of arrays end.
             always_masked: Whether lists of rows have masks even if the rows are equally long.
+            called: What messages call the lengths.
         """
         self.check_begun()
         form = self._input_form if self.inputs else self._form_for(x)
@@ -338,7 +348,7 @@ class Network(Layer):
                 array.ndim >= (2 if dtype == "int32" else 3) for (_, array), dtype in zip(named, dtypes, strict=True)
             ]
             simple = _nest.simplify(self._input_form)
-            ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names)
+            ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names, called)
             padding = _padding(self._part().assembly, len(named))
             named, masks = sequences.mask_padding(named, ends, padding, always_masked)
         shapes: list[Shape] = [array.shape for _, array in named]

@@ -138,6 +138,14 @@ pub struct MemorySize {
     pub masks: usize,
 }
 
+impl MemorySize {
+    /// In bytes.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        self.floats * size_of::<f32>() + self.integers * size_of::<i32>() + self.masks
+    }
+}
+
 /// A device that runs layers.
 pub trait Backend {
     /// Whether it can run this layer.
@@ -151,6 +159,8 @@ pub trait Backend {
     /// # Errors
     /// When there is not so much memory.
     fn resize(&mut self, size: MemorySize) -> Result<()>;
+    /// The room that there is, which does not shrink.
+    fn size(&self) -> MemorySize;
     /// Lets `fill` write floats.
     ///
     /// # Errors

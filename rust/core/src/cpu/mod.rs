@@ -265,6 +265,11 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn size(&self) -> MemorySize {
+        let Memory { floats, integers, masks } = &self.memory;
+        MemorySize { floats: floats.capacity(), integers: integers.capacity(), masks: masks.capacity() }
+    }
+
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
         fill(self.memory.floats_mut(span))
     }

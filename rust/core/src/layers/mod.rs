@@ -33,13 +33,8 @@ pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
 pub use prelu::PRelu;
-<<<<<<< HEAD
-pub use recurrent::{CellKind, CellLayer, Recurrent, Vector};
-pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
-=======
-pub use recurrent::{CellKind, CellLayer, Recurrent};
+pub use recurrent::{CellKind, CellLayer, Checkpoints, Recurrent, Vector};
 pub use shape::{Cropping1d, Flatten, Permute, RepeatParts, RepeatVector, Reshape, ZeroPadding1d};
->>>>>>> details-2
 
 use crate::tensor::{DType, Shape};
 use crate::{Error, Result};

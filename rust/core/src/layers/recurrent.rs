@@ -57,6 +57,31 @@ pub struct Recurrent {
     /// GRU only: whether the reset gate acts after the recurrent product.
     #[serde(default)]
     pub reset_after: Option<bool>,
+    /// Which steps' states training keeps, to run the steps between them again in the backward pass; without it, training
+    /// keeps all that a step has computed.
+    #[serde(default)]
+    pub checkpoint_every: Option<Checkpoints>,
+}
+
+/// How far apart checkpoints are.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Checkpoints {
+    /// The root of the number of time steps, which keeps about as many states as steps between two of them.
+    Auto,
+    /// So many steps.
+    Steps(usize),
+}
+
+impl Checkpoints {
+    /// The steps from one checkpoint to the next in sequences of `time` steps.
+    #[must_use]
+    pub fn steps(self, time: usize) -> usize {
+        match self {
+            Self::Auto => time.isqrt() + usize::from(time.isqrt().pow(2) < time),
+            Self::Steps(steps) => steps.min(time),
+        }
+    }
 }
 
 /// A weight of one axis that only the cell itself knows: its name and how many blocks of `units` values it has.
@@ -200,6 +225,9 @@ impl Describe for CellLayer<'_> {
         share(name, "zoneout", options.zoneout)?;
         share(name, "zoneout_cell", options.zoneout_cell)?;
         positive(name, "units", options.units)?;
+        if let Some(Checkpoints::Steps(steps)) = options.checkpoint_every {
+            positive(name, "checkpoint_every", steps)?;
+        }
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
             let received = format!("{:?}", options.recurrent_activation);
             return Err(Error::value(name, "recurrent_activation for all cells but SimpleRNN", received));

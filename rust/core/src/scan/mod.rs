@@ -14,6 +14,7 @@ use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
+use std::ops::Range;
 use std::ptr;
 use zoneout::{Part, Zoneout};
 
@@ -28,9 +29,9 @@ unsafe impl<T> Sync for Shared<T> {}
 /// Where the values of a state lie over time.
 #[derive(Clone, Copy)]
 pub struct States {
-    /// Step 0, or the only step.
+    /// The first step that is kept, or the only one.
     pub base: *mut f32,
-    /// The state before step 0, packed row order.
+    /// The state before the scan's first step, packed row order.
     pub initial: *const f32,
     /// How much of it is kept.
     pub kept: Kept,
@@ -39,8 +40,8 @@ pub struct States {
 /// How many steps of a state memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Every step, in packed order.
-    All,
+    /// Every step from this one on, in packed order.
+    From(usize),
     /// The last two, taking turns.
     Two,
     /// One, which each step replaces.
@@ -52,7 +53,7 @@ impl Kept {
     #[must_use]
     pub fn row(self, layout: &TimeLayout, step: usize) -> usize {
         match self {
-            Self::All => layout.offset(step),
+            Self::From(first) => layout.offset(step) - layout.offset(first),
             Self::Two => (step % 2) * layout.batch(),
             Self::One => 0,
         }
@@ -70,14 +71,14 @@ impl States {
         unsafe { self.base.add(self.kept.row(layout, step) * units) }
     }
 
-    /// The first row of the step before.
+    /// The first row of the step before, in a scan that begins with step `first`.
     ///
     /// # Safety
     /// As [`States::at`].
     #[must_use]
-    pub unsafe fn before(&self, layout: &TimeLayout, step: usize, units: usize) -> *const f32 {
+    pub unsafe fn before(&self, layout: &TimeLayout, step: usize, first: usize, units: usize) -> *const f32 {
         // SAFETY: passed on.
-        if step == 0 { self.initial } else { unsafe { self.at(layout, step - 1, units) } }
+        if step == first { self.initial } else { unsafe { self.at(layout, step - 1, units) } }
     }
 }
 
@@ -106,7 +107,14 @@ pub struct StateDropout {
 #[derive(Clone, Copy)]
 pub enum Input<'a> {
     /// The input in packed order, once for each projection, which the scan makes in turn.
-    Rows(*const f32),
+    Rows {
+        /// The values.
+        values: *const f32,
+        /// The packed row with which they begin.
+        first: usize,
+        /// Rows from one projection's input to the next one's.
+        group: usize,
+    },
     /// The finished projection of each distinct token, and for each element in packed order the record of its token.
     Tokens {
         /// (records, columns of the kernel)
@@ -122,6 +130,8 @@ pub struct Scan<'a> {
     pub level: Level,
     /// The order of rows and steps.
     pub layout: &'a TimeLayout,
+    /// The steps to go through.
+    pub steps: Range<usize>,
     /// The size of the state.
     pub units: usize,
     /// The length of an input row.
@@ -140,7 +150,7 @@ pub struct Scan<'a> {
     pub masked_state: *mut f32,
     /// The gates buffer.
     pub gates: *mut f32,
-    /// How many steps' gates are kept: all of them for training, one block of steps otherwise.
+    /// How many steps' gates are kept: all of [`Scan::steps`] for training, one block of steps otherwise.
     pub gates_kept: GatesKept,
     /// h over time.
     pub h: States,
@@ -153,7 +163,7 @@ pub struct Scan<'a> {
 /// How many steps' gates memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatesKept {
-    /// Every step, in packed order.
+    /// Every step of the scan, in packed order. The step that follows them has room behind them, for the backward pass.
     All,
     /// As many steps as are projected at once.
     Block(usize),
@@ -162,9 +172,11 @@ pub enum GatesKept {
 /// Gradients that enter and leave a scan.
 #[derive(Clone, Copy)]
 pub struct Gradients {
-    /// dL/dh of every step in packed order, or null.
+    /// dL/dh of each step in packed order, or null.
     pub output: *const f32,
-    /// dL/dh of the final state, packed row order; becomes dL/dh of the initial state.
+    /// The packed row with which it begins.
+    pub first: usize,
+    /// dL/dh of the final state, packed row order; becomes dL/dh of the initial state once step 0 is done.
     pub carry: *mut f32,
     /// The same for c.
     pub cell_carry: *mut f32,
@@ -215,7 +227,8 @@ impl Scan<'_> {
     /// Runs the cell back through time: gates become the gradients of the pre-activations.
     ///
     /// # Safety
-    /// As [`Scan::forward`], which has run with all gates and states kept.
+    /// As [`Scan::forward`], which has run with all gates and states kept. Behind the gates lie the gradients of the step that
+    /// follows, where there is one.
     pub unsafe fn backward<C: Cell>(&self, cell: C, gradients: Gradients) {
         let shared = Shared((self, gradients));
         self.for_each_task(|rows| {
@@ -230,10 +243,11 @@ impl Scan<'_> {
     /// The rows of a block of steps are contiguous for a task that has them all. Tasks that share the rows are not at the
     /// same step at the same time, so a row has its own place, whatever the lengths of the others.
     unsafe fn gates_at(&self, step: usize, slots: usize, alone: bool) -> *mut f32 {
+        let place = step - self.steps.start;
         let row = match self.gates_kept {
-            GatesKept::All => self.layout.offset(step),
-            GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - step % steps),
-            GatesKept::Block(steps) => (step % steps) * self.layout.batch(),
+            GatesKept::All => self.layout.offset(step) - self.layout.offset(self.steps.start),
+            GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - place % steps),
+            GatesKept::Block(steps) => (place % steps) * self.layout.batch(),
         };
         // SAFETY: the caller allocated as many rows as `gates_kept` says.
         unsafe { self.gates.add(row * slots * self.units) }
@@ -272,7 +286,8 @@ impl Scan<'_> {
             GatesKept::All => projected_steps(layout.batch()),
         };
         let block = if alone { block } else { 1 };
-        for step in 0..layout.steps() {
+        let first = self.steps.start;
+        for step in self.steps.clone() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
                 break;
@@ -280,8 +295,8 @@ impl Scan<'_> {
             // SAFETY: the caller made all pointers valid for the layout; the rows of the steps of a block are contiguous in
             // packed order when one task has them all.
             unsafe {
-                if step % block == 0 {
-                    let last = (step + block).min(layout.steps());
+                if (step - first).is_multiple_of(block) {
+                    let last = (step + block).min(self.steps.end);
                     let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
                     let gates = self.gates_at(step, C::SLOTS, alone).add(rows.0 * C::SLOTS * self.units);
                     self.project(C::SLOTS, layout.offset(step) + rows.0, count, gates);
@@ -290,8 +305,12 @@ impl Scan<'_> {
                 let forward = ForwardStep {
                     rows: (rows.0, end),
                     units: self.units,
-                    h_previous: self.h.before(layout, step, self.units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { ptr::null() },
+                    h_previous: self.h.before(layout, step, first, self.units),
+                    c_previous: if C::HAS_CELL_STATE {
+                        self.c.before(layout, step, first, self.units)
+                    } else {
+                        ptr::null()
+                    },
                     h: self.made(0).at(layout, step, self.units),
                     c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, self.units) } else { ptr::null_mut() },
                     projected: self.projected(step, C::SLOTS, gates),
@@ -304,7 +323,8 @@ impl Scan<'_> {
                 }
                 dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
                 if let Some(zoneout) = &self.zoneout {
-                    zoneout.blend(Part { layout, step, rows: forward.rows, units: self.units }, [self.h, self.c]);
+                    let part = Part { layout, step, first, rows: forward.rows, units: self.units };
+                    zoneout.blend(part, [self.h, self.c]);
                 }
             }
         }
@@ -340,7 +360,9 @@ impl Scan<'_> {
     unsafe fn project(&self, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
         match self.input {
             // SAFETY: passed on.
-            Input::Rows(x) => unsafe { self.multiply_inputs(x, slots, first_row, rows, gates) },
+            Input::Rows { values, first, group } => unsafe {
+                self.multiply_inputs(values, group, slots, first_row - first, rows, gates);
+            },
             // The products with the masked states are added to the projections.
             Input::Tokens { projected, records } if self.state_dropout.is_some() => {
                 let columns = self.columns();
@@ -358,13 +380,21 @@ impl Scan<'_> {
     ///
     /// # Safety
     /// As [`Scan::project`].
-    unsafe fn multiply_inputs(&self, x: *const f32, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
+    unsafe fn multiply_inputs(
+        &self,
+        x: *const f32,
+        group: usize,
+        slots: usize,
+        first_row: usize,
+        rows: usize,
+        gates: *mut f32,
+    ) {
         for (index, projection) in self.projections.iter().enumerate() {
             // SAFETY: there is an input for each projection; its slots lie inside the row record.
             let product = unsafe {
                 Product {
                     rows: (0, rows),
-                    a: x.add((index * self.layout.capacity() + first_row) * self.features),
+                    a: x.add((index * group + first_row) * self.features),
                     stride: self.features,
                     b: &projection.kernel,
                     epilogue: Store {
@@ -421,7 +451,8 @@ impl Scan<'_> {
         let carries = [gradients.carry, gradients.cell_carry];
         // The whole gradient of h has to be there before zoneout splits it.
         let adds_product = self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
-        for step in (0..layout.steps()).rev() {
+        let first = self.steps.start;
+        for step in self.steps.clone().rev() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
                 continue;
@@ -429,14 +460,14 @@ impl Scan<'_> {
             // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
             unsafe {
                 let continuing = layout.active(step + 1);
-                let part = Part { layout, step, rows: (rows.0, end), units };
+                let part = Part { layout, step, first, rows: (rows.0, end), units };
                 let mut backward = BackwardStep {
                     rows: (rows.0, end),
                     continuing,
                     units,
-                    h_previous: self.h.before(layout, step, units),
+                    h_previous: self.h.before(layout, step, first, units),
                     h: self.made(0).at(layout, step, units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { ptr::null() },
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, first, units) } else { ptr::null() },
                     c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, units) } else { ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS, true),
                     gates_next: if continuing > rows.0 {
@@ -447,7 +478,7 @@ impl Scan<'_> {
                     output_gradient: if gradients.output.is_null() {
                         gradients.output
                     } else {
-                        gradients.output.add(layout.offset(step) * units)
+                        gradients.output.add((layout.offset(step) - gradients.first) * units)
                     },
                     carry: gradients.carry,
                     cell_carry: gradients.cell_carry,
@@ -473,7 +504,7 @@ impl Scan<'_> {
             }
         }
         let end = rows.1.min(layout.active(0));
-        if adds_product || self.state_dropout.is_some() || rows.0 >= end {
+        if first > 0 || adds_product || self.state_dropout.is_some() || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.

@@ -22,7 +22,7 @@ pub struct Zone {
     pub rate: f32,
     /// What the cell makes, for the backward pass; the place of the state itself without one.
     pub made: States,
-    /// s in packed order; null where it is its mean.
+    /// s of the scan's steps in packed order; null where it is its mean.
     pub shares: *mut f32,
 }
 
@@ -42,6 +42,8 @@ pub struct Zoneout {
 pub(super) struct Part<'a> {
     pub(super) layout: &'a TimeLayout,
     pub(super) step: usize,
+    /// The scan's first step.
+    pub(super) first: usize,
     pub(super) rows: (usize, usize),
     pub(super) units: usize,
 }
@@ -62,8 +64,9 @@ impl Zone {
         if self.shares.is_null() {
             return ptr::null_mut();
         }
-        // SAFETY: whoever made the zone allocated `units` shares for each element in packed order.
-        unsafe { self.shares.add(part.layout.offset(part.step) * part.units) }
+        let row = part.layout.offset(part.step) - part.layout.offset(part.first);
+        // SAFETY: whoever made the zone allocated `units` shares for each element of the scan's steps in packed order.
+        unsafe { self.shares.add(row * part.units) }
     }
 
     /// s of an element of the step.
@@ -84,7 +87,7 @@ impl Zoneout {
     /// # Safety
     /// The states and shares are valid for the layout, the cell has made the rows of the step, and nobody else works on them.
     pub(super) unsafe fn blend(&self, part: Part<'_>, states: [States; 2]) {
-        let Part { layout, step, rows, units } = part;
+        let Part { layout, step, first: start, rows, units } = part;
         for (index, (zone, state)) in self.zones.into_iter().zip(states).enumerate() {
             let Some(zone) = zone else { continue };
             // SAFETY: by the caller's promise.
@@ -99,7 +102,7 @@ impl Zoneout {
                     let drawn = std::slice::from_raw_parts_mut(shares.add(row * units), units);
                     random::fill_keep(drawn, first, self.seed, self.step, STREAMS[index], zone.rate);
                 }
-                let (before, made) = (state.before(layout, step, units), zone.made.at(layout, step, units));
+                let (before, made) = (state.before(layout, step, start, units), zone.made.at(layout, step, units));
                 let after = state.at(layout, step, units);
                 for element in part.elements() {
                     let share = zone.share(shares, element);

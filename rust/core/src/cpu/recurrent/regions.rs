@@ -3,9 +3,10 @@
 use crate::backend::{Call, Workspace};
 use crate::cells;
 use crate::layers::{CellKind, CellLayer, Recurrent, Vector};
-use crate::scan::gradients;
+use crate::scan::gradients::{ColumnSums, OuterProducts};
 use crate::scan::{self, Kept};
 use crate::tensor::Span;
+use std::ops::Range;
 
 /// The sizes of a call.
 #[derive(Clone, Copy)]
@@ -14,6 +15,11 @@ use crate::tensor::Span;
 pub(super) struct Sizes {
     pub(super) batch: usize,
     pub(super) elements: usize,
+    /// The steps that are run, and run back, at a time: all of them, unless checkpoints divide them.
+    pub(super) part: usize,
+    /// How many such parts there are at most, and the elements of the largest.
+    pub(super) parts: usize,
+    pub(super) part_elements: usize,
     pub(super) features: usize,
     pub(super) units: usize,
     pub(super) slots: usize,
@@ -29,9 +35,10 @@ pub(super) struct Sizes {
     pub(super) packs_input: bool,
     /// Whether the scan writes the layer's output itself.
     pub(super) writes_output: bool,
-    /// How many steps of h and of c are kept.
-    pub(super) h_kept: Kept,
-    pub(super) c_kept: Kept,
+    /// Whether h of every step is kept.
+    pub(super) keeps_h: bool,
+    /// How many steps of c are kept without a backward pass.
+    pub(super) c_without_backward: Kept,
     /// Whether h and c have zoneout, and whether it is random in this call.
     pub(super) zoneout: [bool; 2],
     pub(super) draws_zoneout: bool,
@@ -53,10 +60,13 @@ impl Sizes {
         let backward = call.outputs[0].gradient.is_some();
         let zoneout = [options.zoneout > 0.0, options.zoneout_cell > 0.0];
         let layer = CellLayer { kind, options };
-        let last = if zoneout[1] { Kept::Two } else { Kept::One };
+        let part = options.checkpoint_every.filter(|_| backward).map_or(time, |every| every.steps(time)).max(1);
         Self {
             batch,
             elements: batch * time,
+            part,
+            parts: time.div_ceil(part).max(1),
+            part_elements: batch * part.min(time),
             features,
             units: options.units,
             slots: cells::slots(kind, options),
@@ -68,8 +78,9 @@ impl Sizes {
             masked,
             packs_input: call.folded.is_none() && (masked || options.go_backwards || input_dropout),
             writes_output: options.return_sequences && !masked,
-            h_kept: if backward || options.return_sequences { Kept::All } else { Kept::Two },
-            c_kept: if backward { Kept::All } else { last },
+            keeps_h: backward || options.return_sequences,
+            // Zoneout needs the step before beside the new one.
+            c_without_backward: if zoneout[1] { Kept::Two } else { Kept::One },
             zoneout,
             draws_zoneout: call.training && !options.zoneout_mean,
             backward,
@@ -78,6 +89,31 @@ impl Sizes {
             vectors: layer.vectors(),
             vector_values: layer.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
+    }
+}
+
+impl Sizes {
+    /// The parts into which the steps of a batch are cut: one at least.
+    pub(super) fn parts(self, steps: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        (0..steps.div_ceil(self.part).max(1)).map(move |part| part * self.part..((part + 1) * self.part).min(steps))
+    }
+
+    /// The sums that are the gradients of the kernels and of the bias, or one row of it.
+    pub(super) fn kernel_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.features, self.gates * self.units, rows)
+    }
+
+    pub(super) fn recurrent_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.units, self.gates * self.units, rows)
+    }
+
+    pub(super) fn bias_sum(&self, rows: usize) -> ColumnSums {
+        ColumnSums::new(self.gates * self.units, rows)
+    }
+
+    /// The sum over the rows that is the gradient of one of the cell's own weights.
+    pub(super) fn vector_sum(&self, width: usize) -> ColumnSums {
+        ColumnSums::new(width, self.batch)
     }
 }
 
@@ -110,6 +146,9 @@ impl Cutter {
 pub(super) struct Saved {
     pub(super) initial_h: Span,
     pub(super) initial_c: Span,
+    /// The states before each part but the first, packed row order: the checkpoints.
+    pub(super) checkpoints_h: Span,
+    pub(super) checkpoints_c: Span,
     pub(super) x: Span,
     pub(super) input_masks: Span,
     pub(super) state_masks: Span,
@@ -126,24 +165,25 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
         let state = sizes.batch * sizes.units;
-        let all = sizes.elements * sizes.units;
+        let (all, earlier) = (sizes.part_elements * sizes.units, sizes.parts - 1);
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        let states = |kept| match kept {
-            Kept::All => all,
-            Kept::Two => 2 * state,
-            Kept::One => state,
-        };
-        let steps = if sizes.backward { sizes.elements } else { scan::projected_steps(sizes.batch) * sizes.batch };
+        // Behind a part's gates lie those of the step that follows it.
+        let following = if earlier > 0 { sizes.batch } else { 0 };
+        let projected = scan::projected_steps(sizes.batch) * sizes.batch;
+        let last_c = if sizes.c_without_backward == Kept::Two { 2 * state } else { state };
+        let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
             initial_h: cutter.take(state),
             initial_c: cutter.take(when(sizes.has_cell_state, state)),
-            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.elements * sizes.features)),
+            checkpoints_h: cutter.take(when(!sizes.writes_output, earlier * state)),
+            checkpoints_c: cutter.take(when(sizes.has_cell_state, earlier * state)),
+            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.part_elements * sizes.features)),
             input_masks: cutter.take(when(sizes.input_dropout, sizes.groups * sizes.batch * sizes.features)),
             state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
             masked_state: cutter.take(when(sizes.state_dropout, state)),
             gates: cutter.take(steps * sizes.slots * sizes.units),
-            h: cutter.take(when(!sizes.writes_output, states(sizes.h_kept))),
-            c: cutter.take(when(sizes.has_cell_state, states(sizes.c_kept))),
+            h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all } else { 2 * state })),
+            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { last_c })),
             made: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.backward, all))),
             shares: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.draws_zoneout, all))),
         }
@@ -163,33 +203,39 @@ pub(super) struct Scratch {
     pub(super) vectors: Span,
     /// Gradients of h and c that zoneout hands past the cell.
     pub(super) kept: [Span; 2],
-    pub(super) partials: Span,
+    /// The partial sums of the weights' gradients.
+    pub(super) kernel: Span,
+    pub(super) recurrent: Span,
+    pub(super) bias: Span,
+    pub(super) recurrent_bias: Span,
+    pub(super) vector: Span,
 }
 
 impl Scratch {
-    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes, options: &Recurrent) -> Self {
+    pub(super) fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
         let state = sizes.batch * sizes.units;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        // Weight gradients are formed for one or more column blocks at a time.
-        let partials = (1..=sizes.gates).map(|count| {
-            let columns = count * sizes.units;
-            gradients::partials_len(sizes.features, columns, sizes.elements)
-                .max(gradients::partials_len(sizes.units, columns, sizes.elements))
-                .max(gradients::column_partials_len(columns))
-        });
+        let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
+        let rows = sizes.elements;
+        let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum(rows).partials()));
+        let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum(rows).partials()));
         let holds = sizes.masked && options.return_sequences;
-        let input = sizes.elements * sizes.features;
+        let input = sizes.part_elements * sizes.features;
         Self {
             carry: cutter.take(state),
             cell_carry: cutter.take(when(sizes.has_cell_state, state)),
-            output_gradient: cutter.take(when(holds, sizes.elements * sizes.units)),
+            output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.units)),
             leading_gradient: cutter.take(when(holds, state)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
             vectors: cutter.take(sizes.batch * sizes.vector_values),
             kept: sizes.zoneout.map(|zoned| cutter.take(when(zoned, state))),
-            masked_states: cutter.take(when(sizes.state_dropout, sizes.elements * sizes.units)),
-            partials: cutter.take(partials.max().unwrap_or(0)),
+            masked_states: cutter.take(when(sizes.state_dropout, sizes.part_elements * sizes.units)),
+            kernel: cutter.take(wanted(0, sizes.kernel_sum(rows).partials())),
+            recurrent: cutter.take(recurrent),
+            bias: cutter.take(bias),
+            recurrent_bias: cutter.take(when(options.reset_after == Some(true), bias)),
+            vector: cutter.take(sizes.vector_sum(sizes.vector_values).partials()),
         }
     }
 }
@@ -202,7 +248,7 @@ pub(super) fn workspace(call: &Call<'_>) -> Workspace {
     Saved::cut(&mut saved, &sizes);
     let mut scratch = Cutter::counting();
     if sizes.backward {
-        Scratch::cut(&mut scratch, &sizes, options);
+        Scratch::cut(&mut scratch, call, &sizes, options);
     }
     Workspace { saved: saved.used, scratch: scratch.used }
 }
