@@ -73,6 +73,14 @@ impl Cell for MinGru {
     }
 }
 
+/// What the shares of i and f are divided by. Where both gates are closed as far as numbers go, both shares are 0 instead of
+/// a quotient of rounding errors.
+#[inline(always)]
+fn total(i: f32, f: f32) -> f32 {
+    let sum = i + f;
+    if sum.abs() < 1e-30 { 1.0 } else { sum }
+}
+
 /// minLSTM, in [steps by rows](super::rows). Slots 0 to 2: the pre-activations of i, f and g, later their gradients; 3 to 5:
 /// i, f, g; 6: room for a row.
 #[derive(Clone, Copy, Debug)]
@@ -101,9 +109,9 @@ impl Cell for MinLstm {
                 rows::bend::<I>(self.gate, zi, i);
                 rows::bend::<I>(self.gate, zf, f);
                 rows::bend::<I>(self.activation, zg, g);
-                rows::combine(room, i, f, |i, f| i / (i + f));
+                rows::combine(room, i, f, |i, f| i / total(i, f));
                 let h = rows::row_mut(step.h, row, units);
-                rows::combine(h, i, f, |i, f| f / (i + f));
+                rows::combine(h, i, f, |i, f| f / total(i, f));
                 let h_previous = rows::row(step.h_previous, row, units);
                 h.iter_mut().zip(h_previous).for_each(|(h, h_previous)| *h *= h_previous);
                 rows::add_products(h, room, g);
@@ -121,18 +129,16 @@ impl Cell for MinLstm {
                 let [zi, zf, zg, i, f, g, room] = rows::slots(step.gates, row, units);
                 let h_previous = rows::row(step.h_previous, row, units);
                 let dh = rows::row_mut(step.carry, row, units);
-                let share = |one: f32, other: f32| one / (one + other);
+                let share = |one: f32, other: f32| one / total(one, other);
                 let (input, forget) = (&*i, &*f);
-                let total = |unit: usize| input[unit] + forget[unit];
+                let sum = |unit: usize| total(input[unit], forget[unit]);
                 for unit in 0..units {
-                    room[unit] =
-                        dh[unit] * (g[unit] - h_previous[unit]) * share(forget[unit], input[unit]) / total(unit);
+                    room[unit] = dh[unit] * (g[unit] - h_previous[unit]) * share(forget[unit], input[unit]) / sum(unit);
                 }
                 rows::bend_back::<I>(self.gate, zi, input, room);
                 zi.copy_from_slice(room);
                 for unit in 0..units {
-                    room[unit] =
-                        dh[unit] * (h_previous[unit] - g[unit]) * share(input[unit], forget[unit]) / total(unit);
+                    room[unit] = dh[unit] * (h_previous[unit] - g[unit]) * share(input[unit], forget[unit]) / sum(unit);
                 }
                 rows::bend_back::<I>(self.gate, zf, forget, room);
                 zf.copy_from_slice(room);
