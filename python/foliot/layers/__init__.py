@@ -45,8 +45,9 @@ from foliot.layers.normalization import BatchNormalization, LayerNormalization, 
 from foliot.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from foliot.layers.preprocessing import IntegerLookup, Normalization, StringLookup, TextVectorization
 from foliot.layers.rectifiers import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from foliot.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
+from foliot.layers.recurrent import GRU, LSTM, SimpleRNN
 from foliot.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from foliot.layers.rnn import RNN
 from foliot.layers.shapes import Cropping1D, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1D
 from foliot.layers.wrappers import TimeDistributed
 

@@ -11,7 +11,7 @@ from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
-from foliot.layers.recurrent import RNN
+from foliot.layers.rnn import RNN
 from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
 from foliot.models import sequences
