@@ -11,6 +11,8 @@ from typing import NoReturn
 
 # The largest finite float32: larger numbers would reach the core as infinity.
 FLOAT32_MAX = 3.4028234663852886e38
+# The smallest normal float32.
+FLOAT32_MIN = 2.0**-126
 
 
 def shorten(value: object) -> str:
@@ -106,6 +108,8 @@ def check_number(
 ) -> float:
     """`value` as a float, checked to be a finite float32 within the bounds (`above` and `below` exclude their end).
 
+    What is above 0 must be so in float32 too, where numbers below 2^-126 are flushed to 0.
+
     Example:
 
     >>> check_number("rate", 1, minimum=0, below=1)
@@ -127,7 +131,7 @@ def check_number(
         and abs(number) <= FLOAT32_MAX
         and (minimum is None or number >= minimum)
         and (maximum is None or number <= maximum)
-        and (above is None or number > above)
+        and (above is None or (number > above and not 0 < number < FLOAT32_MIN))
         and (below is None or number < below)
     )
     if not inside:

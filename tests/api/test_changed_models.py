@@ -242,3 +242,23 @@ def test_averages_are_taken_over_only_by_a_training() -> None:
     model.fit(ROWS, np.ones((6, 1)), epochs=0, verbose=0)
     for weight, expected in zip(model.get_weights(), given, strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize("layer", [LSTM(3, seed=1), GRU(3, seed=1)])
+def test_a_layer_that_becomes_stateful_carries_states(layer) -> None:
+    model = Sequential([Input(batch_shape=(6, 4, 3)), layer])
+    x = np.random.default_rng(2).normal(size=(6, 4, 3)).astype(np.float32)
+    layer.stateful = True
+    model.compile("sgd", "mse")
+    first, second = model.predict(x, verbose=0), model.predict(x, verbose=0)
+    assert np.abs(first - second).max() > 1e-3
+    layer.reset_states()
+    np.testing.assert_array_equal(model.predict(x, verbose=0), first)
+
+
+def test_a_layer_without_a_fixed_batch_cannot_become_stateful() -> None:
+    model = Sequential([Input((4, 3)), LSTM(3)])
+    model.layers[0].stateful = True
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="`stateful`: expected an input with a fixed batch size"):
+        model.predict(np.zeros((6, 4, 3), np.float32), verbose=0)

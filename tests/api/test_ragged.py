@@ -289,6 +289,11 @@ class TestForms:
 @pytest.mark.parametrize(
     ("x", "lengths", "message"),
     [
+        (
+            TOKENS,
+            np.array(LENGTHS) > 2,
+            r"`lengths`: expected whole numbers.*; received booleans",
+        ),
         (TOKENS, LENGTHS[:3], r"`lengths`: expected shape \(7,\), a length for each row; received shape \(3,\)"),
         (TOKENS, MASK, r"`lengths`: expected shape \(7,\)"),
         (TOKENS, LENGTHS + 0.5, "`lengths`: expected whole numbers"),

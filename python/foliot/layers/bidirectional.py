@@ -81,9 +81,9 @@ class Bidirectional(Layer):
         **kwargs: Any,
     ) -> None:
         if not isinstance(layer, RNN):
-            raise type_error("layer", "an RNN, SimpleRNN, LSTM or GRU", layer)
+            raise type_error("layer", "a recurrent layer: RNN, LSTM, GRU or another", layer)
         if backward_layer is not None and not isinstance(backward_layer, RNN):
-            raise type_error("backward_layer", "None, an RNN, SimpleRNN, LSTM or GRU", backward_layer)
+            raise type_error("backward_layer", "None or a recurrent layer: RNN, LSTM, GRU or another", backward_layer)
         super().__init__(weights=weights, **kwargs)
         if self.activity_regularizer is not None:
             raise value_error(

@@ -40,7 +40,7 @@ def _check_checkpoints(value: Any) -> int | str | None:
         if value != "auto":
             raise value_error("checkpoint_every", "None, 'auto' or an integer", value)
         return value
-    return check_integer("checkpoint_every", value, minimum=1)
+    return check_integer("checkpoint_every", value, minimum=1, maximum=2**31 - 1)
 
 
 class Reverse(Layer):
@@ -295,6 +295,9 @@ class RNN(Layer):
         return None if None in parts else [state for part in parts for state in part or ()]
 
     def carried_states(self) -> Sequence[_core.Parameter]:
+        if self.stateful and self._states is None and self.built and self.inbound_nodes and not self.is_traced():
+            # It became stateful in a model that was there already.
+            self._begin(_static_batch(self.label, self.inbound_nodes[0].inputs[0].shape))
         return (self._states or ()) if self.stateful else ()
 
     def reset_state(self) -> None:

@@ -68,6 +68,8 @@ def check_lengths(argument: str, value: Any, name: str, shape: tuple[int, ...]) 
     rows, time = shape[:2]
     if array.shape != (rows,):
         raise ValueError(f"`{argument}`: expected shape {(rows,)}, a length for each row; received shape {array.shape}")
+    if np.asarray(value).dtype == np.bool_:
+        raise TypeError(f"`{argument}`: expected whole numbers, the lengths of the rows; received booleans")
     _arrays.check_whole(argument, array, "whole numbers, the lengths of the rows")
     bad = (array < 0) | (array > time)
     if bad.any():

@@ -390,7 +390,7 @@ class ScheduleFreeAdamW(Optimizer):
         self.beta_1 = check_number("beta_1", beta_1, above=0, below=1)
         self.beta_2 = check_number("beta_2", beta_2, minimum=0, below=1)
         self.epsilon = check_epsilon(epsilon)
-        self.warmup_steps = check_integer("warmup_steps", warmup_steps, minimum=0)
+        self.warmup_steps = check_integer("warmup_steps", warmup_steps, minimum=0, maximum=2**31 - 1)
 
     def _numbers(self) -> dict[str, Any]:
         return {

@@ -236,7 +236,9 @@ impl Describe for CellLayer<'_> {
             let received = format!("{:?}", options.norm_epsilon);
             return Err(Error::value(name, "norm_epsilon for cells with layer normalization only", received));
         }
-        finite(name, "norm_epsilon", options.norm_epsilon.unwrap_or_default())?;
+        if let Some(epsilon) = options.norm_epsilon.filter(|epsilon| !(epsilon.is_normal() && *epsilon > 0.0)) {
+            return Err(Error::value(name, "norm_epsilon above 0", epsilon.to_string()));
+        }
         if options.recurrent_dropout > 0.0 && !kind.has_recurrent_kernel() {
             let received = options.recurrent_dropout.to_string();
             return Err(Error::value(name, "recurrent_dropout for cells with a recurrent kernel only", received));

@@ -282,7 +282,9 @@ mod tests {
             let run = |parts: &[(usize, Vec<Segment>)]| {
                 let mut partials = vec![0.0; sum.partials()];
                 let mut result = vec![1.0; m * (n + 3)];
-                parts.iter().for_each(|(first, part)| sum.add(level, *first, part, a, b, 3, &mut partials));
+                for (first, part) in parts {
+                    sum.add(level, *first, part, a, b, 3, &mut partials);
+                }
                 sum.finish(&partials, &mut result);
                 result
             };

@@ -169,7 +169,7 @@ impl Saved {
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         // Behind a part's gates lie those of the step that follows it.
         let following = if earlier > 0 { sizes.batch } else { 0 };
-        let projected = scan::projected_steps(sizes.batch) * sizes.batch;
+        let projected = (scan::projected_steps(sizes.batch) * sizes.batch).min(sizes.elements);
         let last_c = if sizes.c_without_backward == Kept::Two { 2 * state } else { state };
         let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
