@@ -1,10 +1,10 @@
 //! Sums over rows and time: gradients of weights and biases.
 //!
-//! The work is cut into blocks of the result and, where these are few, into pieces of the rows, each with a partial sum of its
-//! own. Where the cuts lie depends on shapes only, so the bits do not depend on the number of threads.
+//! The work is cut into blocks of the result and, where these are few, into pieces of the rows, which take turns at some
+//! partial sums. Where the cuts lie depends on shapes only, so the bits do not depend on the number of threads.
 //!
-//! The backward pass meets the last steps first, and with checkpoints has a part of them at a time. So rows are added from
-//! the last to the first, wherever a part ends: the bits do not depend on the parts either.
+//! The backward pass meets the last steps first and adds some of them at a time, while they are in the cache. So rows are
+//! added from the last to the first, wherever an addition ends: the bits do not depend on that either.
 
 use crate::threads;
 use foliot_simd::dispatch::Level;
@@ -55,7 +55,7 @@ const PIECES: usize = 16;
 /// The fewest rows that a piece should sum.
 const PIECE: usize = 512;
 
-/// How all rows of a sum are cut into pieces.
+/// How the rows of a sum are cut into pieces: each has `rows` rows, and every `count`-th goes to the same partial sum.
 #[derive(Clone, Copy)]
 struct Pieces {
     count: usize,
@@ -63,9 +63,9 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(most: usize, rows: usize) -> Self {
-        let count = most.min(rows.div_ceil(PIECE)).max(1);
-        Self { count, rows: rows.div_ceil(count).max(1) }
+    fn new(most: usize, at_once: usize) -> Self {
+        let count = most.min(at_once.div_ceil(PIECE)).max(1);
+        Self { count, rows: at_once.div_ceil(count).max(1) }
     }
 
     /// The pieces that some rows belong to.
@@ -73,10 +73,20 @@ impl Pieces {
         rows.start / self.rows..rows.end.div_ceil(self.rows)
     }
 
-    /// The part of some rows that belongs to a piece, counted from the first of the rows.
-    fn part(self, piece: usize, rows: &Range<usize>) -> Range<usize> {
-        let (start, end) = (rows.start.max(piece * self.rows), rows.end.min((piece + 1) * self.rows));
-        start - rows.start..end - rows.start
+    /// How many partial sums some pieces go to.
+    fn sums(self, held: &Range<usize>) -> usize {
+        held.len().min(self.count)
+    }
+
+    /// The partial sum that the `index`-th of the held pieces goes to, and all that go there: from the last to the first, the
+    /// part of `rows` that belongs to each, counted from the first of the rows.
+    fn of(self, index: usize, held: &Range<usize>, rows: &Range<usize>) -> (usize, impl Iterator<Item = Range<usize>>) {
+        let (first, rows) = (held.start + index, rows.clone());
+        let parts = (first..held.end).step_by(self.count).rev().map(move |piece| {
+            let (start, end) = (rows.start.max(piece * self.rows), rows.end.min((piece + 1) * self.rows));
+            start - rows.start..end - rows.start
+        });
+        (first % self.count, parts)
     }
 }
 
@@ -105,11 +115,11 @@ pub struct OuterProducts {
 }
 
 impl OuterProducts {
-    /// A sum over `rows` rows, which are added in parts, the last ones first.
+    /// A sum over rows of which about `at_once` are added at a time, the last ones first.
     #[must_use]
-    pub fn new(m: usize, n: usize, rows: usize) -> Self {
+    pub fn new(m: usize, n: usize, at_once: usize) -> Self {
         let blocks = m.div_ceil(BLOCK_ROWS) * n.div_ceil(BLOCK_COLUMNS);
-        Self { m, n, pieces: Pieces::new(PIECES.div_ceil(blocks.max(1)), rows) }
+        Self { m, n, pieces: Pieces::new(PIECES.div_ceil(blocks.max(1)), at_once) }
     }
 
     /// The length of the partial sums, which are zero before the first part.
@@ -139,13 +149,13 @@ impl OuterProducts {
         let target = Target(partials.as_mut_ptr(), partials.len());
         let (across, held) = (width.div_ceil(BLOCK_COLUMNS), pieces.holding(&rows));
         let blocks = m.div_ceil(BLOCK_ROWS) * across;
-        threads::for_each(held.len() * blocks, |task| {
-            let (piece, block) = (held.start + task / blocks, task % blocks);
+        threads::for_each(pieces.sums(&held) * blocks, |task| {
+            let (block, (sum, parts)) = (task % blocks, pieces.of(task / blocks, &held, &rows));
             let (row, col) = (block / across * BLOCK_ROWS, block % across * BLOCK_COLUMNS);
             let (height, columns) = (BLOCK_ROWS.min(m - row), BLOCK_COLUMNS.min(width - col));
-            for part in clip(segments, pieces.part(piece, &rows)) {
-                // SAFETY: each task writes its own block of its own piece of `partials`, which outlives the tasks.
-                let c = unsafe { target.block(piece * m * n + row * n + column + col, n) };
+            for part in parts.flat_map(|part| clip(segments, part)) {
+                // SAFETY: each task writes its own block of one partial sum of `partials`, which outlives the tasks.
+                let c = unsafe { target.block(sum * m * n + row * n + column + col, n) };
                 let a = MatrixRef::new(left.matrix(part.left, row), 1, left.stride).reversed_columns(part.rows);
                 let b = MatrixRef::new(right.matrix(part.right, col), right.stride, 1).reversed_rows(part.rows);
                 gemm(level, height, columns, part.rows, a, Operand::Matrix(b), Init::Accumulate, c);
@@ -159,7 +169,7 @@ impl OuterProducts {
     }
 }
 
-/// Adds the partial sums of all pieces, in order.
+/// Adds the partial sums, in order.
 fn add_up(len: usize, pieces: Pieces, partials: &[f32], result: &mut [f32]) {
     for part in partials[..pieces.count * len].chunks_exact(len.max(1)) {
         result[..len].iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
@@ -174,10 +184,10 @@ pub struct ColumnSums {
 }
 
 impl ColumnSums {
-    /// Sums over `rows` rows, which are added in parts, the last ones first.
+    /// Sums over rows of which about `at_once` are added at a time, the last ones first.
     #[must_use]
-    pub fn new(n: usize, rows: usize) -> Self {
-        Self { n, pieces: Pieces::new(PIECES, rows) }
+    pub fn new(n: usize, at_once: usize) -> Self {
+        Self { n, pieces: Pieces::new(PIECES, at_once) }
     }
 
     /// The length of the partial sums, which are zero before the first part.
@@ -213,11 +223,11 @@ impl ColumnSums {
         }
         let partials = &mut partials[..pieces.count * n];
         let (target, held) = (Target(partials.as_mut_ptr(), partials.len()), pieces.holding(&rows));
-        threads::for_each(held.len(), |task| {
-            let piece = held.start + task;
+        threads::for_each(pieces.sums(&held), |task| {
+            let (sum, parts) = pieces.of(task, &held, &rows);
             // SAFETY: each task has its own row of `partials`, which outlives the tasks.
-            let sums = unsafe { target.row(piece * n + columns.start, columns.len()) };
-            clip(segments, pieces.part(piece, &rows)).for_each(|part| add(part, sums));
+            let sums = unsafe { target.row(sum * n + columns.start, columns.len()) };
+            parts.flat_map(|part| clip(segments, part)).for_each(|part| add(part, sums));
         });
     }
 
@@ -265,7 +275,8 @@ mod tests {
     proptest! {
         #[test]
         fn sums_equal_the_definition_and_do_not_depend_on_the_parts(
-            m in 0_usize..40, n in 0_usize..150, rows in 0_usize..1500, gap in 0_usize..5, cut in 0.0_f64..1.0
+            m in 0_usize..40, n in 0_usize..150, rows in 0_usize..1500, gap in 0_usize..5, cut in 0.0_f64..1.0,
+            at_once in 1_usize..1600
         ) {
             let third = rows / 3;
             let segments = [
@@ -278,7 +289,7 @@ mod tests {
             let a = Rows { values: &left, stride: m + 1, start: 1, width: m };
             let b = Rows { values: &right, stride: n + 2, start: 2, width: n };
             let level = *foliot_simd::available().last().unwrap();
-            let sum = OuterProducts::new(m, n + 3, rows);
+            let sum = OuterProducts::new(m, n + 3, at_once);
             let run = |parts: &[(usize, Vec<Segment>)]| {
                 let mut partials = vec![0.0; sum.partials()];
                 let mut result = vec![1.0; m * (n + 3)];
@@ -313,10 +324,10 @@ mod tests {
 
         #[test]
         fn column_sums_equal_the_definition_and_do_not_depend_on_the_parts(
-            n in 1_usize..40, rows in 0_usize..1500, cut in 0.0_f64..1.0
+            n in 1_usize..40, rows in 0_usize..1500, cut in 0.0_f64..1.0, at_once in 1_usize..1600
         ) {
             let values: Vec<f32> = (0..rows * n).map(|index| ((index * 7919) % 1013) as f32 / 1013.0 - 0.5).collect();
-            let sums = ColumnSums::new(n, rows);
+            let sums = ColumnSums::new(n, at_once);
             let cut = (cut * rows as f64) as usize;
             let run = |cut: usize| {
                 let mut partials = vec![0.0; sums.partials()];

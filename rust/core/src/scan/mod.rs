@@ -77,7 +77,9 @@ pub struct Scan<'a> {
     pub level: Level,
     /// The order of rows and steps.
     pub layout: &'a TimeLayout,
-    /// The steps to go through.
+    /// The step with which gates, states and packed inputs begin in memory.
+    pub first: usize,
+    /// The steps to go through: forward from `first` on, backward any that have been run.
     pub steps: Range<usize>,
     /// The size of the state.
     pub units: usize,
@@ -97,7 +99,7 @@ pub struct Scan<'a> {
     pub masked_state: *mut f32,
     /// The gates buffer.
     pub gates: *mut f32,
-    /// How many steps' gates are kept: all of [`Scan::steps`] for training, one block of steps otherwise.
+    /// How many steps' gates are kept: all from [`Scan::first`] on for training, one block of steps otherwise.
     pub gates_kept: GatesKept,
     /// h over time.
     pub h: States,
@@ -110,7 +112,7 @@ pub struct Scan<'a> {
 /// How many steps' gates memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatesKept {
-    /// Every step of the scan, in packed order. The step that follows them has room behind them, for the backward pass.
+    /// Every step, in packed order. The step that follows them has room behind them, for the backward pass.
     All,
     /// As many steps as are projected at once.
     Block(usize),
@@ -190,9 +192,9 @@ impl Scan<'_> {
     /// The rows of a block of steps are contiguous for a task that has them all. Tasks that share the rows are not at the
     /// same step at the same time, so a row has its own place, whatever the lengths of the others.
     unsafe fn gates_at(&self, step: usize, slots: usize, alone: bool) -> *mut f32 {
-        let place = step - self.steps.start;
+        let place = step - self.first;
         let row = match self.gates_kept {
-            GatesKept::All => self.layout.offset(step) - self.layout.offset(self.steps.start),
+            GatesKept::All => self.layout.offset(step) - self.layout.offset(self.first),
             GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - place % steps),
             GatesKept::Block(steps) => (place % steps) * self.layout.batch(),
         };
@@ -233,7 +235,7 @@ impl Scan<'_> {
             GatesKept::All => projected_steps(layout.batch()),
         };
         let block = if alone { block } else { 1 };
-        let first = self.steps.start;
+        let first = self.first;
         for step in self.steps.clone() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
@@ -398,7 +400,7 @@ impl Scan<'_> {
         let carries = [gradients.carry, gradients.cell_carry];
         // The whole gradient of h has to be there before zoneout splits it.
         let adds_product = self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
-        let first = self.steps.start;
+        let first = self.first;
         for step in self.steps.clone().rev() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
@@ -451,7 +453,7 @@ impl Scan<'_> {
             }
         }
         let end = rows.1.min(layout.active(0));
-        if first > 0 || adds_product || self.state_dropout.is_some() || rows.0 >= end {
+        if self.steps.start > 0 || adds_product || self.state_dropout.is_some() || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.

@@ -49,21 +49,33 @@ impl Visitor for Backward<'_> {
             state.tokens.clear_gradients();
         }
         let count = state.layout.steps();
-        for steps in sizes.parts(count).rev() {
-            if steps.end < count {
+        for part in sizes.parts(count).rev() {
+            if part.end < count {
                 // The forward pass has left the last part as it was; the others run again.
-                keep_following(&state.layout, memory, &sizes, &saved, &steps);
-                run(cell, state, level, memory, call, &sizes, &saved, options, &steps);
+                keep_following(&state.layout, memory, &sizes, &saved, &part);
+                run(cell, state, level, memory, call, &sizes, &saved, options, &part);
             }
-            scan_back(cell, state, level, memory, call, &sizes, &saved, &scratch, options, &steps);
-            if sums_tokens {
-                let elements = state.layout.offset(steps.start)..state.layout.offset(steps.end);
-                state.tokens.add_gradients(level, memory.floats(saved.gates), C::SLOTS * sizes.units, elements);
-            }
-            Part { level, state, call, sizes: &sizes, saved: &saved, scratch: &scratch, steps: &steps }
-                .add_weight_gradients::<C>(memory);
-            if let Some(target) = call.inputs[0].gradient {
-                input_gradient::<C>(level, state, memory, &sizes, &saved, &scratch, &steps, target);
+            for steps in sizes.pieces(part.clone()).rev() {
+                scan_back(cell, state, level, memory, call, &sizes, &saved, &scratch, options, &part, &steps);
+                if sums_tokens {
+                    let elements = state.layout.offset(steps.start)..state.layout.offset(steps.end);
+                    let gates = &memory.floats(saved.gates)[gates_start(&state.layout, &sizes, &part, &steps)..];
+                    state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, elements);
+                }
+                let piece = Piece {
+                    level,
+                    state,
+                    call,
+                    sizes: &sizes,
+                    saved: &saved,
+                    scratch: &scratch,
+                    part: &part,
+                    steps: &steps,
+                };
+                piece.add_weight_gradients::<C>(memory);
+                if let Some(target) = call.inputs[0].gradient {
+                    input_gradient::<C>(level, state, memory, &sizes, &saved, &scratch, &part, &steps, target);
+                }
             }
         }
         for (index, source) in [scratch.carry, scratch.cell_carry].into_iter().enumerate().take(kind.states()) {
@@ -126,7 +138,12 @@ fn keep_following(layout: &TimeLayout, memory: &mut Memory, sizes: &Sizes, saved
     memory.floats_mut(saved.gates).copy_within(..layout.active(steps.end) * record, rows * record);
 }
 
-/// Takes a part of the steps back: its gates become gradients.
+/// Where the gates of some steps of a part begin among the part's.
+fn gates_start(layout: &TimeLayout, sizes: &Sizes, part: &Range<usize>, steps: &Range<usize>) -> usize {
+    (layout.offset(steps.start) - layout.offset(part.start)) * sizes.slots * sizes.units
+}
+
+/// Takes some steps of a part back: their gates become gradients.
 fn scan_back<C: Cell>(
     cell: C,
     state: &State,
@@ -137,6 +154,7 @@ fn scan_back<C: Cell>(
     saved: &Saved,
     scratch: &Scratch,
     options: &Recurrent,
+    part: &Range<usize>,
     steps: &Range<usize>,
 ) {
     let gradient = call.outputs[0].gradient.filter(|_| options.return_sequences);
@@ -159,7 +177,7 @@ fn scan_back<C: Cell>(
         vectors: memory.pointer(scratch.vectors),
         kept: scratch.kept.map(|span| memory.pointer(span)),
     };
-    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, steps.clone()) {
+    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, part, steps.clone()) {
         // SAFETY: the forward pass of this part has filled the regions, and the gradients of the step that follows have been
         // kept.
         unsafe { scan.backward(cell, gradients) };
@@ -176,18 +194,24 @@ fn slot_rows<'a>(values: &'a [f32], sizes: &Sizes, slot: usize, count: usize) ->
     Rows { values, stride: sizes.slots * sizes.units, start: slot * sizes.units, width: count * sizes.units }
 }
 
-/// A part of the steps, which has been taken back.
-struct Part<'a> {
+/// Some steps of a part, which have been taken back.
+struct Piece<'a> {
     level: Level,
     state: &'a State,
     call: &'a Call<'a>,
     sizes: &'a Sizes,
     saved: &'a Saved,
     scratch: &'a Scratch,
+    part: &'a Range<usize>,
     steps: &'a Range<usize>,
 }
 
-impl Part<'_> {
+impl Piece<'_> {
+    /// The gates of its elements.
+    fn gates<'m>(&self, gates: &'m [f32]) -> &'m [f32] {
+        &gates[gates_start(&self.state.layout, self.sizes, self.part, self.steps)..]
+    }
+
     /// The number of the first element among all.
     fn first(&self) -> usize {
         self.state.layout.offset(self.steps.start)
@@ -197,25 +221,27 @@ impl Part<'_> {
         self.state.layout.offset(self.steps.end) - self.first()
     }
 
-    /// Adds the part's share to the sums that are the gradients of the weights.
+    /// Adds its share to the sums that are the gradients of the weights.
     fn add_weight_gradients<C: Cell>(&self, memory: &mut Memory) {
         let Self { level, state, call, sizes, saved, scratch, .. } = *self;
-        let (units, features, rows) = (sizes.units, sizes.features, state.layout.elements());
+        let (units, features) = (sizes.units, sizes.features);
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let folded = call.folded.is_some();
         if call.parameter_gradients[0].is_some() && !folded {
             let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
             let [x, gates, partials] = memory.many([x, saved.gates, scratch.kernel]);
+            let gates = self.gates(gates);
+            let place = self.first() - state.layout.offset(self.part.start);
             for block in C::INPUTS {
                 // With a mask for each gate, each slot has its own input.
                 let pieces = if sizes.groups > 1 { block.count } else { 1 };
                 for piece in 0..pieces {
                     let (slot, gate, count) = (block.slot + piece, block.gate + piece, block.count / pieces);
                     let group = if sizes.groups > 1 { slot } else { 0 };
-                    let start = if sizes.packs_input { group * sizes.part_elements } else { self.first() };
+                    let start = if sizes.packs_input { group * sizes.part_elements + place } else { self.first() };
                     let x = Rows::whole(&x[start * features..], features);
                     let dz = slot_rows(gates, sizes, slot, count);
-                    sizes.kernel_sum(rows).add(level, self.first(), &everything, x, dz, gate * units, partials);
+                    sizes.kernel_sum().add(level, self.first(), &everything, x, dz, gate * units, partials);
                 }
             }
         }
@@ -224,9 +250,10 @@ impl Part<'_> {
         }
         if sizes.bias.is_some_and(|at| call.parameter_gradients[at].is_some()) {
             let [gates, input, recurrent] = memory.many([saved.gates, scratch.bias, scratch.recurrent_bias]);
+            let gates = self.gates(gates);
             let add = |block: &Block, partials: &mut [f32]| {
                 let dz = slot_rows(gates, sizes, block.slot, block.count);
-                sizes.bias_sum(rows).add(self.first(), self.elements(), dz, block.gate * units, partials);
+                sizes.bias_sum().add(self.first(), self.elements(), dz, block.gate * units, partials);
             };
             if !folded {
                 for block in C::INPUTS {
@@ -239,12 +266,13 @@ impl Part<'_> {
         }
     }
 
-    /// The rows of a state and of the part's gates that belong together: first those of the part's first step, which follows
-    /// an array of its own, then the others. `kept` is the step with which the state's array begins.
-    fn following(&self, kept: usize) -> ([Segment; 1], Vec<Segment>) {
+    /// The rows of a state and of the gates that belong together: first those of the part's first step, which follows an
+    /// array of its own, then the others. `kept` is the step with which the state's array begins.
+    fn following(&self, kept: usize) -> (Segment, Vec<Segment>) {
         let (layout, steps) = (&self.state.layout, self.steps);
+        let begins = usize::from(steps.start == self.part.start);
         let mut segments: Vec<Segment> = Vec::new();
-        for step in steps.clone().skip(1) {
+        for step in steps.clone().skip(begins) {
             let (left, right) = (layout.offset(step - 1) - layout.offset(kept), layout.offset(step) - self.first());
             let next = Segment { left, right, rows: layout.active(step) };
             match segments.last_mut() {
@@ -254,7 +282,7 @@ impl Part<'_> {
                 _ => segments.push(next),
             }
         }
-        ([Segment { left: 0, right: 0, rows: layout.active(steps.start) }], segments)
+        (Segment { left: 0, right: 0, rows: begins * layout.active(steps.start) }, segments)
     }
 
     /// Whether the states before the part are more than zeros.
@@ -263,16 +291,17 @@ impl Part<'_> {
     }
 
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
-        let Self { level, state, call, sizes, saved, scratch, steps } = *self;
+        let Self { level, state, call, sizes, saved, scratch, part, steps } = *self;
         let (layout, units) = (&state.layout, sizes.units);
-        let sum = sizes.recurrent_sum(layout.elements());
+        let sum = sizes.recurrent_sum();
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
-        let (h, kept) = if sizes.writes_output { (call.outputs[0].value, 0) } else { (saved.h, steps.start) };
-        let [before, _] = states_before(layout, call, sizes, saved, steps);
+        let (h, kept) = if sizes.writes_output { (call.outputs[0].value, 0) } else { (saved.h, part.start) };
+        let [before, _] = states_before(layout, call, sizes, saved, part);
         for product in C::PRODUCTS {
             let block = product.block;
             if let Operand::Slot(slot) = product.operand {
                 let [gates, partials] = memory.many([saved.gates, scratch.recurrent]);
+                let gates = self.gates(gates);
                 let (left, right) =
                     (slot_rows(gates, sizes, slot, 1), slot_rows(gates, sizes, block.slot, block.count));
                 sum.add(level, self.first(), &everything, left, right, block.gate * units, partials);
@@ -280,6 +309,7 @@ impl Part<'_> {
             }
             if !sizes.state_dropout {
                 let (beginning, following) = self.following(kept);
+                let beginning = [beginning];
                 let parts = [
                     (h, self.first() + beginning[0].rows, &following[..]),
                     (before, self.first(), if self.follows_states() { &beginning[..] } else { &[] }),
@@ -287,7 +317,7 @@ impl Part<'_> {
                 // One after the other, for the layer's output has both.
                 for (left, first, segments) in parts {
                     let [left, gates, partials] = memory.many([left, saved.gates, scratch.recurrent]);
-                    let right = slot_rows(gates, sizes, block.slot, block.count);
+                    let right = slot_rows(self.gates(gates), sizes, block.slot, block.count);
                     sum.add(level, first, segments, Rows::whole(left, units), right, block.gate * units, partials);
                 }
                 continue;
@@ -295,7 +325,7 @@ impl Part<'_> {
             for index in 0..block.count {
                 for step in steps.clone() {
                     let (place, len) = (layout.offset(step) - self.first(), layout.active(step) * units);
-                    let source = if step == steps.start {
+                    let source = if step == part.start {
                         before
                     } else {
                         h.part((layout.offset(step - 1) - layout.offset(kept)) * units, len)
@@ -306,7 +336,7 @@ impl Part<'_> {
                     values.iter_mut().zip(source).zip(mask).for_each(|((value, h), mask)| *value = *h * mask);
                 }
                 let [gates, masked, partials] = memory.many([saved.gates, scratch.masked_states, scratch.recurrent]);
-                let right = slot_rows(gates, sizes, block.slot + index, 1);
+                let right = slot_rows(self.gates(gates), sizes, block.slot + index, 1);
                 let left = Rows::whole(masked, units);
                 sum.add(level, self.first(), &everything, left, right, (block.gate + index) * units, partials);
             }
@@ -331,7 +361,7 @@ fn finish_weight_gradients<C: Cell>(
     let everything = [Segment { left: 0, right: 0, rows: inputs }];
     if let Some(target) = call.parameter_gradients[0] {
         let [partials, target] = memory.many([scratch.kernel, target]);
-        let sum = sizes.kernel_sum(inputs);
+        let sum = sizes.kernel_sum();
         for block in C::INPUTS.iter().filter(|_| folded) {
             let dz = tokens.gradient(block.slot * units, block.count * units);
             sum.add(level, 0, &everything, tokens.embedded(), dz, block.gate * units, partials);
@@ -340,19 +370,19 @@ fn finish_weight_gradients<C: Cell>(
     }
     if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.recurrent, target]);
-        sizes.recurrent_sum(layout.elements()).finish(partials, target);
+        sizes.recurrent_sum().finish(partials, target);
     }
     vector_gradients(memory, call, sizes, scratch);
     if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {
         let [input, recurrent, target] = memory.many([scratch.bias, scratch.recurrent_bias, target]);
-        let sum = sizes.bias_sum(inputs);
+        let sum = sizes.bias_sum();
         for block in C::INPUTS.iter().filter(|_| folded) {
             let dz = tokens.gradient(block.slot * units, block.count * units);
             sum.add(0, inputs, dz, block.gate * units, input);
         }
         sum.finish(input, target);
         if !recurrent.is_empty() {
-            sizes.bias_sum(layout.elements()).finish(recurrent, &mut target[columns..]);
+            sizes.bias_sum().finish(recurrent, &mut target[columns..]);
         }
     }
 }
@@ -383,6 +413,7 @@ fn input_gradient<C: Cell>(
     sizes: &Sizes,
     saved: &Saved,
     scratch: &Scratch,
+    part: &Range<usize>,
     steps: &Range<usize>,
     target: Span,
 ) {
@@ -395,7 +426,8 @@ fn input_gradient<C: Cell>(
     for (index, (projection, transposed)) in packed.projections.iter().zip(&packed.transposed).enumerate() {
         let into = if index == 0 { sum } else { scratch.group_gradient };
         let [gates, into] = memory.many([saved.gates, into]);
-        let (gates, into) = (&*gates, Parts(into.as_mut_ptr()));
+        let gates = &gates[gates_start(layout, sizes, part, steps)..];
+        let into = Parts(into.as_mut_ptr());
         let (slot, k) = (projection.slot, projection.count * units);
         for_each_rows(elements, rows_per_task(features, k), |start, count| {
             let a = MatrixRef::new(&gates[start * record + slot * units..], record, 1);

@@ -104,7 +104,7 @@ pub(super) fn states_before(
     [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c) } else { Span::default() }]
 }
 
-/// The scan of a call over its regions.
+/// The scan of some steps of a part over a call's regions, which begin with the part's first step.
 ///
 /// The pointers lead into `memory`; the scan must not outlive the call.
 pub(super) fn scan_of<'a>(
@@ -115,12 +115,13 @@ pub(super) fn scan_of<'a>(
     sizes: &Sizes,
     saved: &Saved,
     options: &Recurrent,
+    part: &Range<usize>,
     steps: Range<usize>,
 ) -> Option<Scan<'a>> {
     let State { layout, packed, tokens } = state;
     let packed = packed.as_ref()?;
     let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
-    let (before, kept) = (states_before(layout, call, sizes, saved, &steps), kept(sizes, &steps));
+    let (before, kept) = (states_before(layout, call, sizes, saved, part), kept(sizes, part));
     let mut states = |values: Span, index: usize| States {
         initial: memory.pointer(before[index]),
         base: memory.pointer(values),
@@ -130,7 +131,7 @@ pub(super) fn scan_of<'a>(
     let rates = [options.zoneout, options.zoneout_cell];
     let zone = |index: usize| {
         let state = [h, c][index];
-        let made = States { base: memory.pointer(saved.made[index]), kept: Kept::From(steps.start), ..state };
+        let made = States { base: memory.pointer(saved.made[index]), kept: Kept::From(part.start), ..state };
         let shares = saved.shares[index];
         let shares = if shares.len > 0 { memory.pointer(shares) } else { std::ptr::null_mut() };
         let made = if sizes.backward { made } else { state };
@@ -143,12 +144,13 @@ pub(super) fn scan_of<'a>(
         tokens.input()
     } else {
         let (x, first) =
-            if sizes.packs_input { (saved.x, layout.offset(steps.start)) } else { (call.inputs[0].value, 0) };
+            if sizes.packs_input { (saved.x, layout.offset(part.start)) } else { (call.inputs[0].value, 0) };
         Input::Rows { values: memory.pointer(x), first, group: sizes.part_elements }
     };
     Some(Scan {
         level,
         layout,
+        first: part.start,
         steps,
         units: sizes.units,
         features: sizes.features,
@@ -182,7 +184,7 @@ pub(super) fn run<C: Cell>(
         let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
         pack_input(&state.layout, steps, sizes, source, masks, packed);
     }
-    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, steps.clone()) {
+    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, steps, steps.clone()) {
         // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
         unsafe { scan.forward(cell) };
     }
