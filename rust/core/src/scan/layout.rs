@@ -12,6 +12,8 @@ use std::ops::Range;
 pub struct TimeLayout {
     batch: usize,
     time: usize,
+    /// Whether every row has every step.
+    full: bool,
     /// Whether packed order is the order in memory.
     identity: bool,
     /// For each packed row its row in the batch.
@@ -28,10 +30,13 @@ pub struct TimeLayout {
 impl TimeLayout {
     /// Lays out a batch; `mask` is (batch, time), non-zero where there is data.
     pub fn update(&mut self, batch: usize, time: usize, mask: Option<&[u8]>, backwards: bool) {
+        // A mask that masks nothing is none, and costs no more.
+        let mask = mask.filter(|mask| mask.contains(&0));
         self.batch = batch;
         self.time = time;
         self.backwards = backwards;
-        self.identity = mask.is_none() && !backwards;
+        self.full = mask.is_none();
+        self.identity = self.full && !backwards;
         self.rows.clear();
         self.rows.extend(0..batch);
         self.lengths.clear();
@@ -46,10 +51,12 @@ impl TimeLayout {
             }
             return;
         };
-        let length = |row: usize| mask[row * time..(row + 1) * time].iter().filter(|&&flag| flag != 0).count();
+        let length = |row: &[u8]| row.iter().filter(|&&flag| flag != 0).count();
+        self.lengths.extend(mask.chunks_exact(time).map(length));
         // Rows of one length stay in order, so that it depends on the lengths only; a stable sort would ask for memory.
-        self.rows.sort_unstable_by_key(|&row| (std::cmp::Reverse(length(row)), row));
-        self.lengths.extend(self.rows.iter().map(|&row| length(row)));
+        let lengths = &self.lengths;
+        self.rows.sort_unstable_by_key(|&row| (std::cmp::Reverse(lengths[row]), row));
+        self.lengths.sort_unstable_by(|a, b| b.cmp(a));
         let steps = self.lengths.first().copied().unwrap_or(0);
         let mut active = batch;
         for step in 0..steps {
@@ -80,6 +87,12 @@ impl TimeLayout {
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.identity
+    }
+
+    /// Whether every row has every step.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Rows of the batch.

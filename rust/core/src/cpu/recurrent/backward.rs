@@ -4,42 +4,40 @@
 //! run forward once more from the states before it. All sums over time go from the last row to the first wherever a part
 //! ends, so every bit is the same as without checkpoints.
 
-use super::forward::{run, scan_of, states_before};
-use super::regions::{Cutter, Saved, Scratch, Sizes};
-use super::{State, rows_per_task};
+use super::forward::run;
+use super::regions::{Cutter, Scratch, Sizes, cut_saved, cut_scratch};
+use super::rows_per_task;
+use super::tokens::Tokens;
+use super::track::{Setting, State, Track};
 use crate::backend::Call;
 use crate::cells::{self, Block, Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
-use crate::layers::{CellKind, Recurrent};
+use crate::layers::CellKind;
 use crate::scan::Gradients;
 use crate::scan::gradients::{Rows, Segment};
-use crate::scan::layout::TimeLayout;
 use crate::tensor::Span;
-use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, gemm};
 use std::ops::Range;
 
 pub(super) struct Backward<'a> {
     pub(super) state: &'a mut State,
-    pub(super) level: Level,
     pub(super) memory: &'a mut Memory,
-    pub(super) call: &'a Call<'a>,
     pub(super) kind: CellKind,
-    pub(super) options: &'a Recurrent,
+    pub(super) setting: Setting<'a>,
 }
 
 impl Visitor for Backward<'_> {
     type Output = ();
 
     fn visit<C: Cell>(self, cell: C) {
-        let Self { state, level, memory, call, kind, options } = self;
-        let sizes = Sizes::new(call, kind, options);
+        let Self { state, memory, kind, setting } = self;
+        let Setting { level, call, options } = setting;
+        let sizes = Sizes::of_batch(call, kind, options, &state.layout);
         if !sizes.backward {
             return;
         }
-        let saved = Saved::cut(&mut Cutter::of(call.saved), &sizes);
-        let scratch = Scratch::cut(&mut Cutter::of(call.scratch), call, &sizes, options);
-        start_gradients(&state.layout, memory, call, &sizes, &scratch, options);
+        let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
+        let (scratch, shared_scratch) = cut_scratch(&mut Cutter::of(call.scratch), call, &sizes, options);
         let wanted = |at: Option<usize>| at.is_some_and(|at| call.parameter_gradients[at].is_some());
         let sums_tokens = call
             .folded
@@ -48,33 +46,28 @@ impl Visitor for Backward<'_> {
         if sums_tokens {
             state.tokens.clear_gradients();
         }
+        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
+        clear(memory, &scratch);
+        start_gradients(&track, memory, &scratch);
         let count = state.layout.steps();
         for part in sizes.parts(count).rev() {
+            let Some(track) = setting.batch(state, &sizes, &saved) else { return };
             if part.end < count {
                 // The forward pass has left the last part as it was; the others run again.
-                keep_following(&state.layout, memory, &sizes, &saved, &part);
-                run(cell, state, level, memory, call, &sizes, &saved, options, &part);
+                keep_following(&track, memory, &part);
+                run(cell, &track, memory, &part);
             }
             for steps in sizes.pieces(part.clone()).rev() {
-                scan_back(cell, state, level, memory, call, &sizes, &saved, &scratch, options, &part, &steps);
-                if sums_tokens {
-                    let elements = state.layout.offset(steps.start)..state.layout.offset(steps.end);
-                    let gates = &memory.floats(saved.gates)[gates_start(&state.layout, &sizes, &part, &steps)..];
-                    state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, elements);
-                }
-                let piece = Piece {
-                    level,
-                    state,
-                    call,
-                    sizes: &sizes,
-                    saved: &saved,
-                    scratch: &scratch,
-                    part: &part,
-                    steps: &steps,
-                };
+                let Some(track) = setting.batch(state, &sizes, &saved) else { return };
+                let piece = Piece { track, scratch: &scratch, part: &part, steps: &steps };
+                piece.scan_back(cell, memory);
                 piece.add_weight_gradients::<C>(memory);
                 if let Some(target) = call.inputs[0].gradient {
-                    input_gradient::<C>(level, state, memory, &sizes, &saved, &scratch, &part, &steps, target);
+                    piece.input_gradient::<C>(memory, target);
+                }
+                if sums_tokens {
+                    let (gates, records) = (piece.gates(memory.floats(saved.gates)), piece.records());
+                    state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, records);
                 }
             }
         }
@@ -84,29 +77,51 @@ impl Visitor for Backward<'_> {
                 state.layout.unpack_rows(sizes.units, source, target);
             }
         }
+        let shared = shared.as_ref().zip(shared_scratch).filter(|_| state.prefix.steps() > 0);
+        if let Some(((sizes, saved), shared_scratch)) = shared {
+            let Some(track) = setting.prefix(state, sizes, saved) else { return };
+            let (whole, into) = (0..state.prefix.steps(), &shared_scratch);
+            clear(memory, into);
+            state.prefix.join(&state.layout, memory, sizes.units, scratch.carry, into.output_gradient);
+            for (steps, rows) in state.prefix.segments(&state.layout, sizes.has_cell_state) {
+                if sizes.has_cell_state {
+                    let [source, target] = memory.many([scratch.cell_carry, into.cell_carry]);
+                    for values in source[rows.start * sizes.units..rows.end * sizes.units].chunks_exact(sizes.units) {
+                        target.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                    }
+                }
+                Piece { track, scratch: into, part: &whole, steps: &steps }.scan_back(cell, memory);
+            }
+            let piece = Piece { track, scratch: into, part: &whole, steps: &whole };
+            piece.add_weight_gradients::<C>(memory);
+            finish_state_gradients(&track, memory, into);
+            if sums_tokens {
+                let (gates, records) = (piece.gates(memory.floats(saved.gates)), piece.records());
+                state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, records);
+            }
+        }
         if let (Some(target), Some(packed)) = (call.folded.and_then(|folded| folded.table_gradient), &state.packed) {
             state.tokens.add_table_gradient(level, &packed.transposed[0], memory.floats_mut(target));
         }
-        finish_weight_gradients::<C>(level, state, memory, call, &sizes, &scratch);
+        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
+        finish_state_gradients(&track, memory, &scratch);
+        finish_input_gradients::<C>(&track, &state.tokens, memory, &scratch);
     }
 }
 
-/// Brings the gradients of the layer's last output and final states to where the scan takes them, and zeroes what is added
-/// to.
-fn start_gradients(
-    layout: &TimeLayout,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    scratch: &Scratch,
-    options: &Recurrent,
-) {
-    let units = sizes.units;
+/// Zeroes what is added to.
+fn clear(memory: &mut Memory, scratch: &Scratch) {
     let Scratch { carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias, .. } =
         *scratch;
     for span in [carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias] {
         memory.floats_mut(span).fill(0.0);
     }
+}
+
+/// Brings the gradients of the layer's last output and final states to where the scan takes them.
+fn start_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scratch) {
+    let Track { call, options, sizes, layout, .. } = *track;
+    let (units, carry, cell_carry) = (sizes.units, scratch.carry, scratch.cell_carry);
     if let Some(target) = call.inputs[0].gradient.filter(|_| sizes.packs_input) {
         // Masked steps have no part in it.
         memory.floats_mut(target).fill(0.0);
@@ -123,7 +138,7 @@ fn start_gradients(
         }
     };
     if !options.return_sequences {
-        add(carry, call.outputs[0].gradient, options.zero_output_for_mask);
+        add(carry, call.outputs[0].gradient, sizes.masked && options.zero_output_for_mask);
     }
     for (target, output) in [carry, cell_carry].into_iter().zip(call.outputs.iter().skip(1)) {
         add(target, output.gradient, false);
@@ -132,61 +147,11 @@ fn start_gradients(
 
 /// Brings the gradients of the step that follows a part, which begin the gates buffer, to where its scan looks for them:
 /// behind the part's own.
-fn keep_following(layout: &TimeLayout, memory: &mut Memory, sizes: &Sizes, saved: &Saved, steps: &Range<usize>) {
+fn keep_following(track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
+    let Track { sizes, saved, layout, .. } = *track;
     let record = sizes.slots * sizes.units;
     let rows = layout.offset(steps.end) - layout.offset(steps.start);
     memory.floats_mut(saved.gates).copy_within(..layout.active(steps.end) * record, rows * record);
-}
-
-/// Where the gates of some steps of a part begin among the part's.
-fn gates_start(layout: &TimeLayout, sizes: &Sizes, part: &Range<usize>, steps: &Range<usize>) -> usize {
-    (layout.offset(steps.start) - layout.offset(part.start)) * sizes.slots * sizes.units
-}
-
-/// Takes some steps of a part back: their gates become gradients.
-fn scan_back<C: Cell>(
-    cell: C,
-    state: &State,
-    level: Level,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    scratch: &Scratch,
-    options: &Recurrent,
-    part: &Range<usize>,
-    steps: &Range<usize>,
-) {
-    let gradient = call.outputs[0].gradient.filter(|_| options.return_sequences);
-    let (output, first) = match gradient {
-        Some(gradient) if sizes.writes_output => (memory.pointer(gradient).cast_const(), 0),
-        Some(gradient) => {
-            let spans = [gradient, scratch.output_gradient, scratch.leading_gradient];
-            let [gradient, packed, leading] = memory.many(spans);
-            let zero_masked = options.zero_output_for_mask;
-            state.layout.hold_gradient(steps.clone(), sizes.units, gradient, zero_masked, packed, leading);
-            (memory.pointer(scratch.output_gradient).cast_const(), state.layout.offset(steps.start))
-        }
-        None => (std::ptr::null(), 0),
-    };
-    let gradients = Gradients {
-        output,
-        first,
-        carry: memory.pointer(scratch.carry),
-        cell_carry: memory.pointer(scratch.cell_carry),
-        vectors: memory.pointer(scratch.vectors),
-        kept: scratch.kept.map(|span| memory.pointer(span)),
-    };
-    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, part, steps.clone()) {
-        // SAFETY: the forward pass of this part has filled the regions, and the gradients of the step that follows have been
-        // kept.
-        unsafe { scan.backward(cell, gradients) };
-    }
-    if steps.start == 0 && scratch.leading_gradient.len > 0 {
-        // Masked steps before a row's first one show the initial state.
-        let [leading, carry] = memory.many([scratch.leading_gradient, scratch.carry]);
-        carry.iter_mut().zip(leading).for_each(|(sum, value)| *sum += *value);
-    }
 }
 
 /// Column blocks of the gates buffer.
@@ -194,36 +159,75 @@ fn slot_rows<'a>(values: &'a [f32], sizes: &Sizes, slot: usize, count: usize) ->
     Rows { values, stride: sizes.slots * sizes.units, start: slot * sizes.units, width: count * sizes.units }
 }
 
-/// Some steps of a part, which have been taken back.
+/// Some steps of a part, which are taken back.
 struct Piece<'a> {
-    level: Level,
-    state: &'a State,
-    call: &'a Call<'a>,
-    sizes: &'a Sizes,
-    saved: &'a Saved,
+    track: Track<'a>,
     scratch: &'a Scratch,
     part: &'a Range<usize>,
     steps: &'a Range<usize>,
 }
 
 impl Piece<'_> {
+    /// Runs the cell back: the gates become gradients.
+    fn scan_back<C: Cell>(&self, cell: C, memory: &mut Memory) {
+        let Self { track, scratch, part, steps } = *self;
+        let Track { call, options, sizes, layout, .. } = track;
+        let gradient = call.outputs[0].gradient.filter(|_| options.return_sequences);
+        let (output, first) = match gradient {
+            None if sizes.is_prefix => (memory.pointer(scratch.output_gradient).cast_const(), 0),
+            None => (std::ptr::null(), 0),
+            Some(gradient) if sizes.writes_output => (memory.pointer(gradient).cast_const(), 0),
+            Some(gradient) => {
+                let spans = [gradient, scratch.output_gradient, scratch.leading_gradient];
+                let [gradient, packed, leading] = memory.many(spans);
+                let zero_masked = options.zero_output_for_mask;
+                layout.hold_gradient(steps.clone(), sizes.units, gradient, zero_masked, packed, leading);
+                (memory.pointer(scratch.output_gradient).cast_const(), layout.offset(steps.start))
+            }
+        };
+        let gradients = Gradients {
+            output,
+            first,
+            carry: memory.pointer(scratch.carry),
+            cell_carry: memory.pointer(scratch.cell_carry),
+            vectors: memory.pointer(scratch.vectors),
+            kept: scratch.kept.map(|span| memory.pointer(span)),
+        };
+        let scan = track.scan(memory, part, steps.clone());
+        // SAFETY: the forward pass of this part has filled the regions, and the gradients of the step that follows have been
+        // kept.
+        unsafe { scan.backward(cell, gradients) };
+        if steps.start == 0 && scratch.leading_gradient.len > 0 {
+            // Masked steps before a row's first one show the initial state.
+            let [leading, carry] = memory.many([scratch.leading_gradient, scratch.carry]);
+            carry.iter_mut().zip(leading).for_each(|(sum, value)| *sum += *value);
+        }
+    }
+
     /// The gates of its elements.
     fn gates<'m>(&self, gates: &'m [f32]) -> &'m [f32] {
-        &gates[gates_start(&self.state.layout, self.sizes, self.part, self.steps)..]
+        &gates[self.track.gates_start(self.part, self.steps)..]
+    }
+
+    /// The records of its elements among those of the tokens.
+    fn records(&self) -> Range<usize> {
+        let first = self.track.records + self.first();
+        first..first + self.elements()
     }
 
     /// The number of the first element among all.
     fn first(&self) -> usize {
-        self.state.layout.offset(self.steps.start)
+        self.track.layout.offset(self.steps.start)
     }
 
     fn elements(&self) -> usize {
-        self.state.layout.offset(self.steps.end) - self.first()
+        self.track.layout.offset(self.steps.end) - self.first()
     }
 
     /// Adds its share to the sums that are the gradients of the weights.
     fn add_weight_gradients<C: Cell>(&self, memory: &mut Memory) {
-        let Self { level, state, call, sizes, saved, scratch, .. } = *self;
+        let Self { track, scratch, .. } = *self;
+        let Track { level, call, sizes, saved, layout, .. } = track;
         let (units, features) = (sizes.units, sizes.features);
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let folded = call.folded.is_some();
@@ -231,7 +235,7 @@ impl Piece<'_> {
             let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
             let [x, gates, partials] = memory.many([x, saved.gates, scratch.kernel]);
             let gates = self.gates(gates);
-            let place = self.first() - state.layout.offset(self.part.start);
+            let place = self.first() - layout.offset(self.part.start);
             for block in C::INPUTS {
                 // With a mask for each gate, each slot has its own input.
                 let pieces = if sizes.groups > 1 { block.count } else { 1 };
@@ -269,7 +273,7 @@ impl Piece<'_> {
     /// The rows of a state and of the gates that belong together: first those of the part's first step, which follows an
     /// array of its own, then the others. `kept` is the step with which the state's array begins.
     fn following(&self, kept: usize) -> (Segment, Vec<Segment>) {
-        let (layout, steps) = (&self.state.layout, self.steps);
+        let (layout, steps) = (self.track.layout, self.steps);
         let begins = usize::from(steps.start == self.part.start);
         let mut segments: Vec<Segment> = Vec::new();
         for step in steps.clone().skip(begins) {
@@ -287,16 +291,17 @@ impl Piece<'_> {
 
     /// Whether the states before the part are more than zeros.
     fn follows_states(&self) -> bool {
-        self.steps.start > 0 || self.call.inputs.len() > 1 || !self.call.states.is_empty()
+        self.steps.start > 0 || self.track.begins_with_states
     }
 
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
-        let Self { level, state, call, sizes, saved, scratch, part, steps } = *self;
-        let (layout, units) = (&state.layout, sizes.units);
+        let Self { track, scratch, part, steps } = *self;
+        let Track { level, sizes, saved, layout, .. } = track;
+        let units = sizes.units;
         let sum = sizes.recurrent_sum();
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
-        let (h, kept) = if sizes.writes_output { (call.outputs[0].value, 0) } else { (saved.h, part.start) };
-        let [before, _] = states_before(layout, call, sizes, saved, part);
+        let (h, kept) = (track.h(), if sizes.writes_output { 0 } else { part.start });
+        let [before, _] = track.states_before(part);
         for product in C::PRODUCTS {
             let block = product.block;
             if let Operand::Slot(slot) = product.operand {
@@ -342,48 +347,90 @@ impl Piece<'_> {
             }
         }
     }
+
+    /// dX = dZ·Wᵀ, through the masks of dropout, back in the order of memory.
+    fn input_gradient<C: Cell>(&self, memory: &mut Memory, target: Span) {
+        let Self { track, scratch, steps, .. } = *self;
+        let Track { level, sizes, saved, layout, packed, .. } = track;
+        let (units, features) = (sizes.units, sizes.features);
+        let (record, first) = (C::SLOTS * units, layout.offset(steps.start));
+        let elements = layout.offset(steps.end) - first;
+        let sum =
+            if sizes.packs_input { scratch.input_gradient } else { target.part(first * features, elements * features) };
+        for (index, (projection, transposed)) in packed.projections.iter().zip(&packed.transposed).enumerate() {
+            let into = if index == 0 { sum } else { scratch.group_gradient };
+            let [gates, into] = memory.many([saved.gates, into]);
+            let gates = self.gates(gates);
+            let into = Parts(into.as_mut_ptr());
+            let (slot, k) = (projection.slot, projection.count * units);
+            for_each_rows(elements, rows_per_task(features, k), |start, count| {
+                let a = MatrixRef::new(&gates[start * record + slot * units..], record, 1);
+                // SAFETY: tasks have disjoint rows.
+                let c = unsafe { into.part(start * features, count * features) };
+                let b = foliot_simd::gemm::Operand::Packed(transposed);
+                gemm(level, count, features, k, a, b, Init::Zero, MatrixMut::new(c, features));
+            });
+            if sizes.input_dropout {
+                let into = if index == 0 { sum } else { scratch.group_gradient };
+                let [masks, into] = memory.many([saved.input_masks, into]);
+                let masks = &masks[index * sizes.batch * features..];
+                for step in steps.clone() {
+                    let rows = layout.active(step) * features;
+                    let values = &mut into[(layout.offset(step) - first) * features..][..rows];
+                    values.iter_mut().zip(masks).for_each(|(value, mask)| *value *= mask);
+                }
+            }
+            if index > 0 {
+                let [sum, group] = memory.many([sum, scratch.group_gradient]);
+                sum.iter_mut().zip(group).for_each(|(sum, group)| *sum += *group);
+            }
+        }
+        if sizes.packs_input {
+            let [packed, target] = memory.many([sum, target]);
+            layout.unpack(steps.clone(), features, packed, target);
+        }
+    }
 }
 
-/// Adds the finished sums to the gradients of the weights. Those of an embedding's tokens are made here: each sum over the
-/// elements is a sum over the distinct tokens, too.
-fn finish_weight_gradients<C: Cell>(
-    level: Level,
-    state: &State,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    scratch: &Scratch,
-) {
-    let State { layout, tokens, .. } = state;
-    let (units, columns) = (sizes.units, sizes.gates * sizes.units);
+/// Adds the finished sums over the states to the gradients of the weights.
+fn finish_state_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scratch) {
+    let Track { call, sizes, .. } = *track;
+    if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
+        let [partials, target] = memory.many([scratch.recurrent, target]);
+        sizes.recurrent_sum().finish(partials, target);
+    }
+    if let (Some(target), true) =
+        (sizes.bias.and_then(|at| call.parameter_gradients[at]), scratch.recurrent_bias.len > 0)
+    {
+        let [partials, target] = memory.many([scratch.recurrent_bias, target]);
+        sizes.bias_sum().finish(partials, &mut target[sizes.gates * sizes.units..]);
+    }
+    vector_gradients(memory, call, sizes, scratch);
+}
+
+/// Adds the finished sums over the inputs to the gradients of the weights. Those of an embedding's tokens are made here: each
+/// sum over the elements is a sum over the distinct tokens, too.
+fn finish_input_gradients<C: Cell>(track: &Track<'_>, tokens: &Tokens, memory: &mut Memory, scratch: &Scratch) {
+    let Track { level, call, sizes, .. } = *track;
+    let units = sizes.units;
     let folded = call.folded.is_some();
-    let inputs = if folded { tokens.count() } else { layout.elements() };
-    let everything = [Segment { left: 0, right: 0, rows: inputs }];
     if let Some(target) = call.parameter_gradients[0] {
         let [partials, target] = memory.many([scratch.kernel, target]);
-        let sum = sizes.kernel_sum();
+        let (sum, everything) = (sizes.kernel_sum(), [Segment { left: 0, right: 0, rows: tokens.count() }]);
         for block in C::INPUTS.iter().filter(|_| folded) {
             let dz = tokens.gradient(block.slot * units, block.count * units);
             sum.add(level, 0, &everything, tokens.embedded(), dz, block.gate * units, partials);
         }
         sum.finish(partials, target);
     }
-    if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
-        let [partials, target] = memory.many([scratch.recurrent, target]);
-        sizes.recurrent_sum().finish(partials, target);
-    }
-    vector_gradients(memory, call, sizes, scratch);
     if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {
-        let [input, recurrent, target] = memory.many([scratch.bias, scratch.recurrent_bias, target]);
+        let [partials, target] = memory.many([scratch.bias, target]);
         let sum = sizes.bias_sum();
         for block in C::INPUTS.iter().filter(|_| folded) {
             let dz = tokens.gradient(block.slot * units, block.count * units);
-            sum.add(0, inputs, dz, block.gate * units, input);
+            sum.add(0, tokens.count(), dz, block.gate * units, partials);
         }
-        sum.finish(input, target);
-        if !recurrent.is_empty() {
-            sizes.bias_sum().finish(recurrent, &mut target[columns..]);
-        }
+        sum.finish(partials, target);
     }
 }
 
@@ -402,57 +449,5 @@ fn vector_gradients(memory: &mut Memory, call: &Call<'_>, sizes: &Sizes, scratch
             sum.finish(partials, target);
         }
         start += width;
-    }
-}
-
-/// dX = dZ·Wᵀ of some steps, through the masks of dropout, back in the order of memory.
-fn input_gradient<C: Cell>(
-    level: Level,
-    state: &State,
-    memory: &mut Memory,
-    sizes: &Sizes,
-    saved: &Saved,
-    scratch: &Scratch,
-    part: &Range<usize>,
-    steps: &Range<usize>,
-    target: Span,
-) {
-    let State { layout, packed: Some(packed), .. } = state else { return };
-    let (units, features) = (sizes.units, sizes.features);
-    let (record, first) = (C::SLOTS * units, layout.offset(steps.start));
-    let elements = layout.offset(steps.end) - first;
-    let sum =
-        if sizes.packs_input { scratch.input_gradient } else { target.part(first * features, elements * features) };
-    for (index, (projection, transposed)) in packed.projections.iter().zip(&packed.transposed).enumerate() {
-        let into = if index == 0 { sum } else { scratch.group_gradient };
-        let [gates, into] = memory.many([saved.gates, into]);
-        let gates = &gates[gates_start(layout, sizes, part, steps)..];
-        let into = Parts(into.as_mut_ptr());
-        let (slot, k) = (projection.slot, projection.count * units);
-        for_each_rows(elements, rows_per_task(features, k), |start, count| {
-            let a = MatrixRef::new(&gates[start * record + slot * units..], record, 1);
-            // SAFETY: tasks have disjoint rows.
-            let c = unsafe { into.part(start * features, count * features) };
-            let b = foliot_simd::gemm::Operand::Packed(transposed);
-            gemm(level, count, features, k, a, b, Init::Zero, MatrixMut::new(c, features));
-        });
-        if sizes.input_dropout {
-            let into = if index == 0 { sum } else { scratch.group_gradient };
-            let [masks, into] = memory.many([saved.input_masks, into]);
-            let masks = &masks[index * sizes.batch * features..];
-            for step in steps.clone() {
-                let rows = layout.active(step) * features;
-                let values = &mut into[(layout.offset(step) - first) * features..][..rows];
-                values.iter_mut().zip(masks).for_each(|(value, mask)| *value *= mask);
-            }
-        }
-        if index > 0 {
-            let [sum, group] = memory.many([sum, scratch.group_gradient]);
-            sum.iter_mut().zip(group).for_each(|(sum, group)| *sum += *group);
-        }
-    }
-    if sizes.packs_input {
-        let [packed, target] = memory.many([sum, target]);
-        layout.unpack(steps.clone(), features, packed, target);
     }
 }

@@ -1,19 +1,16 @@
 //! Forward: masks of dropout are drawn, inputs are brought into packed order, the scan runs, outputs are handed out, for each
 //! part of the steps in turn. There is one part, unless checkpoints divide the steps.
 
-use super::State;
-use super::regions::{Cutter, Saved, Sizes};
+use super::prefix;
+use super::regions::{Cutter, Sizes, cut_saved, shares_prefixes};
+use super::track::{Setting, State, Track};
 use super::weights::{PackedWeights, gate_of_slot};
-use crate::backend::Call;
 use crate::cells::{Cell, Visitor};
 use crate::cpu::Memory;
 use crate::layers::{CellKind, Recurrent};
 use crate::random;
+use crate::scan::Kept;
 use crate::scan::layout::TimeLayout;
-use crate::scan::zoneout::{Zone, Zoneout};
-use crate::scan::{self, GatesKept, Input, Kept, Scan, States};
-use crate::tensor::Span;
-use foliot_simd::dispatch::Level;
 use std::ops::Range;
 
 /// Which random numbers each kind of dropout draws, so that the two never share any.
@@ -66,132 +63,26 @@ fn pack_input(
 
 pub(super) struct Forward<'a> {
     pub(super) state: &'a mut State,
-    pub(super) level: Level,
     pub(super) memory: &'a mut Memory,
-    pub(super) call: &'a Call<'a>,
     pub(super) kind: CellKind,
-    pub(super) options: &'a Recurrent,
-}
-
-/// How much of h, and of c, lies in memory while a part of the steps is run.
-fn kept(sizes: &Sizes, steps: &Range<usize>) -> [Kept; 2] {
-    let h = match (sizes.writes_output, sizes.keeps_h) {
-        (true, _) => Kept::From(0),
-        (false, true) => Kept::From(steps.start),
-        (false, false) => Kept::Two,
-    };
-    [h, if sizes.backward { Kept::From(steps.start) } else { sizes.c_without_backward }]
-}
-
-/// Where h and c before a part of the steps lie, in packed row order.
-pub(super) fn states_before(
-    layout: &TimeLayout,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    steps: &Range<usize>,
-) -> [Span; 2] {
-    if steps.start == 0 {
-        return [saved.initial_h, saved.initial_c];
-    }
-    let (part, rows) = (steps.start / sizes.part - 1, layout.active(steps.start - 1));
-    let checkpoint = |checkpoints: Span| checkpoints.part(part * sizes.batch * sizes.units, rows * sizes.units);
-    let h = if sizes.writes_output {
-        call.outputs[0].value.part(layout.offset(steps.start - 1) * sizes.units, rows * sizes.units)
-    } else {
-        checkpoint(saved.checkpoints_h)
-    };
-    [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c) } else { Span::default() }]
-}
-
-/// The scan of some steps of a part over a call's regions, which begin with the part's first step.
-///
-/// The pointers lead into `memory`; the scan must not outlive the call.
-pub(super) fn scan_of<'a>(
-    state: &'a State,
-    level: Level,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    options: &Recurrent,
-    part: &Range<usize>,
-    steps: Range<usize>,
-) -> Option<Scan<'a>> {
-    let State { layout, packed, tokens } = state;
-    let packed = packed.as_ref()?;
-    let h = if sizes.writes_output { call.outputs[0].value } else { saved.h };
-    let (before, kept) = (states_before(layout, call, sizes, saved, part), kept(sizes, part));
-    let mut states = |values: Span, index: usize| States {
-        initial: memory.pointer(before[index]),
-        base: memory.pointer(values),
-        kept: kept[index],
-    };
-    let (h, c) = (states(h, 0), states(saved.c, 1));
-    let rates = [options.zoneout, options.zoneout_cell];
-    let zone = |index: usize| {
-        let state = [h, c][index];
-        let made = States { base: memory.pointer(saved.made[index]), kept: Kept::From(part.start), ..state };
-        let shares = saved.shares[index];
-        let shares = if shares.len > 0 { memory.pointer(shares) } else { std::ptr::null_mut() };
-        let made = if sizes.backward { made } else { state };
-        sizes.zoneout[index].then_some(Zone { rate: rates[index], made, shares })
-    };
-    let zones = [0, 1].map(zone);
-    let zoneout = Zoneout { zones, seed: options.seed, step: call.step };
-    let gates_kept = if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
-    let input = if call.folded.is_some() {
-        tokens.input()
-    } else {
-        let (x, first) =
-            if sizes.packs_input { (saved.x, layout.offset(part.start)) } else { (call.inputs[0].value, 0) };
-        Input::Rows { values: memory.pointer(x), first, group: sizes.part_elements }
-    };
-    Some(Scan {
-        level,
-        layout,
-        first: part.start,
-        steps,
-        units: sizes.units,
-        features: sizes.features,
-        weights: &packed.recurrent,
-        projections: &packed.projections,
-        input,
-        state_dropout: packed.state_dropout.as_ref(),
-        state_masks: memory.pointer(saved.state_masks),
-        masked_state: memory.pointer(saved.masked_state),
-        gates: memory.pointer(saved.gates),
-        gates_kept,
-        h,
-        c,
-        zoneout: sizes.zoneout.contains(&true).then_some(zoneout),
-    })
+    pub(super) setting: Setting<'a>,
 }
 
 /// Runs a part of the steps forward.
-pub(super) fn run<C: Cell>(
-    cell: C,
-    state: &State,
-    level: Level,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    options: &Recurrent,
-    steps: &Range<usize>,
-) {
+pub(super) fn run<C: Cell>(cell: C, track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
+    let Track { call, sizes, saved, layout, .. } = *track;
     if sizes.packs_input {
         let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
-        pack_input(&state.layout, steps, sizes, source, masks, packed);
+        pack_input(layout, steps, sizes, source, masks, packed);
     }
-    if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, steps, steps.clone()) {
-        // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
-        unsafe { scan.forward(cell) };
-    }
+    let scan = track.scan(memory, steps, steps.clone());
+    // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
+    unsafe { scan.forward(cell) };
 }
 
 /// Keeps the states at the end of a part, from which the next one starts.
-fn keep_states(layout: &TimeLayout, memory: &mut Memory, sizes: &Sizes, saved: &Saved, steps: &Range<usize>) {
+fn keep_states(track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
+    let Track { sizes, saved, layout, .. } = *track;
     let last = steps.end - 1;
     let from = (layout.offset(last) - layout.offset(steps.start)) * sizes.units;
     let to = steps.start / sizes.part * sizes.batch * sizes.units;
@@ -208,12 +99,19 @@ impl Visitor for Forward<'_> {
     type Output = ();
 
     fn visit<C: Cell>(self, cell: C) {
-        let Self { state, level, memory, call, kind, options } = self;
-        let sizes = Sizes::new(call, kind, options);
-        let saved = Saved::cut(&mut Cutter::of(call.saved), &sizes);
+        let Self { state, memory, kind, setting } = self;
+        let Setting { level, call, options } = setting;
         let [batch, time, _] = options.input_sizes(&call.inputs[0].shape);
-        let mask = call.inputs[0].mask.filter(|_| sizes.masked).map(|span| memory.mask(span));
-        state.layout.update(batch, time, mask, options.go_backwards);
+        match call.folded.as_ref().filter(|_| shares_prefixes(call, options)) {
+            Some(folded) => {
+                state.prefix.find(memory.integers(folded.ids.value), batch, time, options.go_backwards);
+            }
+            None => state.prefix.clear(),
+        }
+        let mask = call.inputs[0].mask.filter(|_| !options.single_step).map(|span| memory.mask(span));
+        state.layout.update(batch, time, mask.or(state.prefix.mask()), options.go_backwards);
+        let sizes = Sizes::of_batch(call, kind, options, &state.layout);
+        let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
 
         for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
             match (call.inputs.get(1 + index), call.states.get(index)) {
@@ -247,15 +145,26 @@ impl Visitor for Forward<'_> {
             );
         }
         PackedWeights::update::<C>(&mut state.packed, level, call, &sizes);
-        if let (Some(folded), State { layout, packed: Some(packed), tokens }) = (&call.folded, &mut *state) {
-            tokens.project(level, layout, memory.integers(folded.ids.value), folded.table, packed, sizes.backward);
+        if let (Some(folded), State { layout, packed: Some(packed), tokens, prefix }) = (&call.folded, &mut *state) {
+            let ids = memory.integers(folded.ids.value);
+            tokens.project(level, layout, prefix, ids, folded.table, packed, sizes.backward);
         }
+        if let Some((sizes, prefix)) = shared.as_ref().filter(|_| state.prefix.steps() > 0)
+            && let Some(track) = setting.prefix(state, sizes, prefix)
+        {
+            for span in [prefix.initial_h, prefix.initial_c] {
+                memory.floats_mut(span).fill(0.0);
+            }
+            run(cell, &track, memory, &(0..state.prefix.steps()));
+            prefix::branch(state, memory, &track, &saved);
+        }
+        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
         let count = state.layout.steps();
         for steps in sizes.parts(count) {
-            run(cell, state, level, memory, call, &sizes, &saved, options, &steps);
-            hand_out(&state.layout, memory, call, &sizes, &saved, options, &steps);
+            run(cell, &track, memory, &steps);
+            hand_out(&track, memory, &steps);
             if steps.end < count {
-                keep_states(&state.layout, memory, &sizes, &saved, &steps);
+                keep_states(&track, memory, &steps);
             }
         }
     }
@@ -295,26 +204,19 @@ impl Finals<'_> {
 
 /// Writes what some steps have of the layer's outputs, the sequence where the scan has not, the last output, the final
 /// states; and of the states that it carries to the next call.
-fn hand_out(
-    layout: &TimeLayout,
-    memory: &mut Memory,
-    call: &Call<'_>,
-    sizes: &Sizes,
-    saved: &Saved,
-    options: &Recurrent,
-    steps: &Range<usize>,
-) {
+fn hand_out(track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
+    let Track { call, options, sizes, saved, layout, .. } = *track;
     let units = sizes.units;
     if options.return_sequences && sizes.masked {
         let [h, initial, output] = memory.many([saved.h, saved.initial_h, call.outputs[0].value]);
         layout.hold(steps.clone(), units, h, initial, options.zero_output_for_mask, output);
     }
-    let [h_kept, c_kept] = kept(sizes, steps);
-    let h = (if sizes.writes_output { call.outputs[0].value } else { saved.h }, saved.initial_h, h_kept);
+    let [h_kept, c_kept] = track.kept(steps);
+    let h = (track.h(), saved.initial_h, h_kept);
     let c = (saved.c, saved.initial_c, c_kept);
     for (index, (values, initial, kept)) in [h, c].into_iter().enumerate() {
         let last = call.outputs.first().filter(|_| index == 0 && !options.return_sequences);
-        let last = last.map(|output| (output.value, options.zero_output_for_mask));
+        let last = last.map(|output| (output.value, sizes.masked && options.zero_output_for_mask));
         let returned = call.outputs.get(1 + index).map(|output| (output.value, false));
         for (target, zero_masked) in [last, returned].into_iter().flatten() {
             let [values, initial, target] = memory.many([values, initial, target]);

@@ -2,8 +2,10 @@
 
 mod backward;
 mod forward;
+mod prefix;
 mod regions;
 mod tokens;
+mod track;
 mod weights;
 
 use super::{Compute, Context, ELEMENTS_PER_TASK};
@@ -11,20 +13,11 @@ use crate::Result;
 use crate::backend::{Call, Workspace};
 use crate::cells;
 use crate::layers::Recurrent;
-use crate::scan::layout::TimeLayout;
 use backward::Backward;
 use forward::Forward;
-use tokens::Tokens;
-use weights::PackedWeights;
+use track::Setting;
 
-/// What a recurrent layer keeps between steps.
-#[derive(Default)]
-pub(super) struct State {
-    layout: TimeLayout,
-    packed: Option<PackedWeights>,
-    /// The distinct tokens, where an embedding is folded into this layer.
-    tokens: Tokens,
-}
+pub(super) use track::State;
 
 impl Compute for Recurrent {
     fn workspace(&self, call: &Call<'_>) -> Workspace {
@@ -35,7 +28,7 @@ impl Compute for Recurrent {
         let Context { level, memory, kept } = context;
         let Some((kind, options)) = call.layer.recurrent() else { return Ok(0.0) };
         let state = &mut kept.recurrent;
-        cells::with_cell(kind, options, Forward { state, level, memory, call, kind, options });
+        cells::with_cell(kind, options, Forward { state, memory, kind, setting: Setting { level, call, options } });
         Ok(0.0)
     }
 
@@ -43,7 +36,7 @@ impl Compute for Recurrent {
         let Context { level, memory, kept } = context;
         let Some((kind, options)) = call.layer.recurrent() else { return };
         let state = &mut kept.recurrent;
-        cells::with_cell(kind, options, Backward { state, level, memory, call, kind, options });
+        cells::with_cell(kind, options, Backward { state, memory, kind, setting: Setting { level, call, options } });
     }
 }
 

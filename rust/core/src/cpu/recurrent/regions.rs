@@ -1,9 +1,11 @@
 //! The sizes of a call and the regions of memory that it works in.
 
+use super::prefix;
 use crate::backend::{Call, Workspace};
 use crate::cells;
 use crate::layers::{CellKind, CellLayer, Recurrent, Vector};
 use crate::scan::gradients::{ColumnSums, OuterProducts};
+use crate::scan::layout::TimeLayout;
 use crate::scan::{self, Kept};
 use crate::tensor::Span;
 use std::ops::Range;
@@ -46,17 +48,33 @@ pub(super) struct Sizes {
     /// Where the recurrent kernel and the bias stand among the weights.
     pub(super) recurrent_kernel: Option<usize>,
     pub(super) bias: Option<usize>,
+    /// Whether rows may share the steps that begin them.
+    pub(super) may_share: bool,
+    /// Whether these are the sizes of the row that stands for the shared steps.
+    pub(super) is_prefix: bool,
     /// The weights that only the cell knows, the last ones, and how many values they have together.
     pub(super) vectors: &'static [Vector],
     pub(super) vector_values: usize,
 }
 
 impl Sizes {
-    pub(super) fn new(call: &Call<'_>, kind: CellKind, options: &Recurrent) -> Self {
+    /// The sizes for any mask; [`Sizes::of_batch`] knows the batch's.
+    fn new(call: &Call<'_>, kind: CellKind, options: &Recurrent) -> Self {
+        let masked = call.inputs[0].mask.is_some() && !options.single_step;
+        Self::with_mask(call, kind, options, masked)
+    }
+
+    /// The sizes for a batch that has been laid out: a mask that masks nothing changes nothing. They take no more memory than
+    /// those for any mask.
+    pub(super) fn of_batch(call: &Call<'_>, kind: CellKind, options: &Recurrent, layout: &TimeLayout) -> Self {
+        let masked = call.inputs[0].mask.is_some() && !options.single_step && !layout.is_full();
+        Self::with_mask(call, kind, options, masked)
+    }
+
+    fn with_mask(call: &Call<'_>, kind: CellKind, options: &Recurrent, masked: bool) -> Self {
         let [batch, time, features] = options.input_sizes(&call.inputs[0].shape);
         let input_dropout = call.training && options.drops_inputs();
         let state_dropout = call.training && options.drops_states();
-        let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
         let zoneout = [options.zoneout > 0.0, options.zoneout_cell > 0.0];
         let layer = CellLayer { kind, options };
@@ -86,6 +104,8 @@ impl Sizes {
             backward,
             recurrent_kernel: kind.has_recurrent_kernel().then_some(1),
             bias: layer.bias(),
+            may_share: batch >= prefix::ROWS && shares_prefixes(call, options),
+            is_prefix: false,
             vectors: layer.vectors(),
             vector_values: layer.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
@@ -93,6 +113,21 @@ impl Sizes {
 }
 
 impl Sizes {
+    /// The sizes of the row that stands for the steps which rows may share; it is kept whole for them to branch off.
+    pub(super) fn prefix(self) -> Option<Self> {
+        let time = self.elements / self.batch.max(1);
+        let row = Self {
+            batch: 1,
+            elements: time,
+            part_elements: time,
+            keeps_h: true,
+            c_without_backward: Kept::From(0),
+            is_prefix: true,
+            ..self
+        };
+        self.may_share.then_some(row)
+    }
+
     /// The parts into which the steps of a batch are cut: one at least.
     pub(super) fn parts(self, steps: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
         (0..steps.div_ceil(self.part).max(1)).map(move |part| part * self.part..((part + 1) * self.part).min(steps))
@@ -142,6 +177,16 @@ impl Sizes {
     }
 }
 
+/// Whether rows may share the steps that begin them: the same tokens lead to the same states in every row, and the output does
+/// not show the steps.
+pub(super) fn shares_prefixes(call: &Call<'_>, options: &Recurrent) -> bool {
+    let dropout = call.training && (options.drops_inputs() || options.drops_states());
+    let random = dropout || options.zoneout > 0.0 || options.zoneout_cell > 0.0;
+    let begins_anew = call.inputs.len() == 1 && call.states.is_empty() && !options.single_step;
+    let plain = call.inputs[0].mask.is_none() && options.checkpoint_every.is_none() && !options.return_sequences;
+    call.folded.is_some() && begins_anew && plain && !random
+}
+
 /// Cuts a span into regions, or only counts them.
 pub(super) struct Cutter {
     span: Option<Span>,
@@ -188,14 +233,18 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
+    fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
         let state = sizes.batch * sizes.units;
         let (all, earlier) = (sizes.part_elements * sizes.units, sizes.parts - 1);
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         // Behind a part's gates lie those of the step that follows it.
         let following = if earlier > 0 { sizes.batch } else { 0 };
         let projected = (scan::projected_steps(sizes.batch) * sizes.batch).min(sizes.elements);
-        let last_c = if sizes.c_without_backward == Kept::Two { 2 * state } else { state };
+        let last_c = match sizes.c_without_backward {
+            Kept::From(_) => all,
+            Kept::Two => 2 * state,
+            Kept::One => state,
+        };
         let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
             initial_h: cutter.take(state),
@@ -237,19 +286,19 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
+    fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
         let state = sizes.batch * sizes.units;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
         let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum().partials()));
         let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum().partials()));
-        let holds = sizes.masked && options.return_sequences;
+        let holds = sizes.is_prefix || sizes.masked && options.return_sequences;
         let input = sizes.part_elements * sizes.features;
         Self {
             carry: cutter.take(state),
             cell_carry: cutter.take(when(sizes.has_cell_state, state)),
             output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.units)),
-            leading_gradient: cutter.take(when(holds, state)),
+            leading_gradient: cutter.take(when(holds && !sizes.is_prefix, state)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
             vectors: cutter.take(sizes.batch * sizes.vector_values),
@@ -264,15 +313,31 @@ impl Scratch {
     }
 }
 
+/// The regions of the forward pass: the batch's, and those of the row that stands for a prefix.
+pub(super) fn cut_saved(cutter: &mut Cutter, sizes: &Sizes) -> (Saved, Option<(Sizes, Saved)>) {
+    let batch = Saved::cut(cutter, sizes);
+    (batch, sizes.prefix().map(|sizes| (sizes, Saved::cut(cutter, &sizes))))
+}
+
+/// The same for the backward pass.
+pub(super) fn cut_scratch(
+    cutter: &mut Cutter,
+    call: &Call<'_>,
+    sizes: &Sizes,
+    options: &Recurrent,
+) -> (Scratch, Option<Scratch>) {
+    let batch = Scratch::cut(cutter, call, sizes, options);
+    (batch, sizes.prefix().map(|sizes| Scratch::cut(cutter, call, &sizes, options)))
+}
+
 /// The memory that a call needs.
 pub(super) fn workspace(call: &Call<'_>) -> Workspace {
     let Some((kind, options)) = call.layer.recurrent() else { return Workspace::default() };
     let sizes = Sizes::new(call, kind, options);
-    let mut saved = Cutter::counting();
-    Saved::cut(&mut saved, &sizes);
-    let mut scratch = Cutter::counting();
+    let (mut saved, mut scratch) = (Cutter::counting(), Cutter::counting());
+    cut_saved(&mut saved, &sizes);
     if sizes.backward {
-        Scratch::cut(&mut scratch, call, &sizes, options);
+        cut_scratch(&mut scratch, call, &sizes, options);
     }
     Workspace { saved: saved.used, scratch: scratch.used }
 }

@@ -4,6 +4,7 @@
 //! element of the batch refers to its token's record. The gradient of the projections is summed for each record first; the
 //! gradients of kernel, bias and table then are sums over records. Only the order of the sums differs from the plain way.
 
+use super::prefix::Prefix;
 use super::rows_per_task;
 use super::weights::PackedWeights;
 use crate::cpu::{Parts, for_each_rows};
@@ -30,7 +31,7 @@ pub(super) struct Tokens {
     record_of: Vec<u32>,
     /// The token of each record, in the order of first appearance.
     distinct: Vec<usize>,
-    /// The record of each element in packed order.
+    /// The record of each element in packed order, then those of the prefix that rows share.
     records: Vec<u32>,
     features: usize,
     columns: usize,
@@ -55,6 +56,7 @@ impl Tokens {
         &mut self,
         level: Level,
         layout: &TimeLayout,
+        prefix: &Prefix,
         ids: &[i32],
         table: &Parameter,
         weights: &PackedWeights,
@@ -75,19 +77,22 @@ impl Tokens {
         let known = self.distinct.len();
         self.records.clear();
         let time = ids.len() / layout.batch().max(1);
+        let mut refer = |token: usize| {
+            let record = &mut self.record_of[token];
+            if *record == NONE {
+                // Each record takes an int32 id at least.
+                *record = self.distinct.len() as u32;
+                self.distinct.push(token);
+            }
+            self.records.push(*record);
+        };
         for step in 0..layout.steps() {
             for row in 0..layout.active(step) {
                 let (origin, moment) = layout.origin(row, step);
-                let token = ids[origin * time + moment] as usize;
-                let record = &mut self.record_of[token];
-                if *record == NONE {
-                    // Each record takes an int32 id at least.
-                    *record = self.distinct.len() as u32;
-                    self.distinct.push(token);
-                }
-                self.records.push(*record);
+                refer(ids[origin * time + moment] as usize);
             }
         }
+        (0..prefix.steps()).for_each(|_| refer(prefix.token()));
         self.embedded.resize(self.distinct.len() * features, 0.0);
         self.projected.resize(self.distinct.len() * self.columns, 0.0);
         let (embedded, projected) = (Parts(self.embedded.as_mut_ptr()), Parts(self.projected.as_mut_ptr()));
@@ -107,9 +112,9 @@ impl Tokens {
         });
     }
 
-    /// What the scan reads.
-    pub(super) fn input(&self) -> Input<'_> {
-        Input::Tokens { projected: &self.projected, records: &self.records }
+    /// What a scan reads whose elements' records begin with the record `first`.
+    pub(super) fn input(&self, first: usize) -> Input<'_> {
+        Input::Tokens { projected: &self.projected, records: &self.records[first..] }
     }
 
     /// The number of records.
@@ -134,13 +139,13 @@ impl Tokens {
     }
 
     /// Adds up the gradients of the projections, which fill the first columns of the elements' `gates`, for each record;
-    /// `elements` are those whose gates these are, the last of all first.
-    pub(super) fn add_gradients(&mut self, level: Level, gates: &[f32], stride: usize, elements: Range<usize>) {
+    /// `records` are those whose elements' gates these are, the last of all first.
+    pub(super) fn add_gradients(&mut self, level: Level, gates: &[f32], stride: usize, records: Range<usize>) {
         // Threads share the columns, not the records: the order of each sum is that of the elements, and every thread has
         // the same work, whatever the tokens.
         let share = self.columns.div_ceil(threads::count()).next_multiple_of(16);
         let target = Parts(self.gradient.as_mut_ptr());
-        let (columns, records) = (self.columns, &self.records[elements]);
+        let (columns, records) = (self.columns, &self.records[records]);
         threads::for_each(columns.div_ceil(share), |task| {
             let start = task * share;
             let width = share.min(columns - start);
