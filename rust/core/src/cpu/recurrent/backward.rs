@@ -66,10 +66,11 @@ impl Visitor for Backward<'_> {
                 input_gradient::<C>(level, state, memory, &sizes, &saved, &scratch, &steps, target);
             }
         }
-        for (index, source) in [scratch.carry, scratch.cell_carry].into_iter().enumerate().take(kind.states()) {
+        let carries = [scratch.carry, scratch.cell_carry].into_iter().zip(sizes.states());
+        for (index, (source, size)) in carries.enumerate().take(kind.states()) {
             if let Some(target) = call.inputs.get(1 + index).and_then(|input| input.gradient) {
                 let [source, target] = memory.many([source, target]);
-                state.layout.unpack_rows(sizes.units, source, target);
+                state.layout.unpack_rows(size, source, target);
             }
         }
         if let (Some(target), Some(packed)) = (call.folded.and_then(|folded| folded.table_gradient), &state.packed) {
@@ -89,32 +90,32 @@ fn start_gradients(
     scratch: &Scratch,
     options: &Recurrent,
 ) {
-    let units = sizes.units;
-    let Scratch { carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias, .. } =
-        *scratch;
-    for span in [carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias] {
+    let Scratch { carry, cell_carry, leading_gradient, vectors, kernel, recurrent, .. } = *scratch;
+    let Scratch { bias, recurrent_bias, narrow, .. } = *scratch;
+    for span in [carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias, narrow] {
         memory.floats_mut(span).fill(0.0);
     }
     if let Some(target) = call.inputs[0].gradient.filter(|_| sizes.packs_input) {
         // Masked steps have no part in it.
         memory.floats_mut(target).fill(0.0);
     }
-    let mut add = |target: Span, source: Option<Span>, zero_masked: bool| {
+    let mut add = |target: Span, size: usize, source: Option<Span>, zero_masked: bool| {
         let Some(source) = source else { return };
         let [source, target] = memory.many([source, target]);
-        for (row, sums) in target.chunks_exact_mut(units).enumerate() {
+        for (row, sums) in target.chunks_exact_mut(size).enumerate() {
             if zero_masked && layout.ends_masked(row) {
                 continue;
             }
-            let values = &source[layout.row(row) * units..][..units];
+            let values = &source[layout.row(row) * size..][..size];
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
     };
     if !options.return_sequences {
-        add(carry, call.outputs[0].gradient, options.zero_output_for_mask);
+        add(carry, sizes.width, call.outputs[0].gradient, options.zero_output_for_mask);
     }
-    for (target, output) in [carry, cell_carry].into_iter().zip(call.outputs.iter().skip(1)) {
-        add(target, output.gradient, false);
+    for ((target, size), output) in [carry, cell_carry].into_iter().zip(sizes.states()).zip(call.outputs.iter().skip(1))
+    {
+        add(target, size, output.gradient, false);
     }
 }
 
@@ -146,7 +147,7 @@ fn scan_back<C: Cell>(
             let spans = [gradient, scratch.output_gradient, scratch.leading_gradient];
             let [gradient, packed, leading] = memory.many(spans);
             let zero_masked = options.zero_output_for_mask;
-            state.layout.hold_gradient(steps.clone(), sizes.units, gradient, zero_masked, packed, leading);
+            state.layout.hold_gradient(steps.clone(), sizes.width, gradient, zero_masked, packed, leading);
             (memory.pointer(scratch.output_gradient).cast_const(), state.layout.offset(steps.start))
         }
         None => (std::ptr::null(), 0),
@@ -158,6 +159,8 @@ fn scan_back<C: Cell>(
         cell_carry: memory.pointer(scratch.cell_carry),
         vectors: memory.pointer(scratch.vectors),
         kept: scratch.kept.map(|span| memory.pointer(span)),
+        made: memory.pointer(scratch.made),
+        narrow: memory.pointer(scratch.narrow_gradient),
     };
     if let Some(scan) = scan_of(state, level, memory, call, sizes, saved, options, steps.clone()) {
         // SAFETY: the forward pass of this part has filled the regions, and the gradients of the step that follows have been
@@ -222,6 +225,11 @@ impl Part<'_> {
         if sizes.recurrent_kernel.is_some_and(|at| call.parameter_gradients[at].is_some()) {
             self.add_recurrent_kernel::<C>(memory);
         }
+        if sizes.narrow.is_some_and(|at| call.parameter_gradients[at].is_some()) {
+            let [made, dh, partials] = memory.many([saved.output, scratch.narrow_gradient, scratch.narrow]);
+            let (made, dh) = (Rows::whole(made, units), Rows::whole(dh, sizes.width));
+            sizes.narrow_sum(rows).add(level, self.first(), &everything, made, dh, 0, partials);
+        }
         if sizes.bias.is_some_and(|at| call.parameter_gradients[at].is_some()) {
             let [gates, input, recurrent] = memory.many([saved.gates, scratch.bias, scratch.recurrent_bias]);
             let add = |block: &Block, partials: &mut [f32]| {
@@ -264,7 +272,7 @@ impl Part<'_> {
 
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
         let Self { level, state, call, sizes, saved, scratch, steps } = *self;
-        let (layout, units) = (&state.layout, sizes.units);
+        let (layout, units, width) = (&state.layout, sizes.units, sizes.width);
         let sum = sizes.recurrent_sum(layout.elements());
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let (h, kept) = if sizes.writes_output { (call.outputs[0].value, 0) } else { (saved.h, steps.start) };
@@ -288,26 +296,26 @@ impl Part<'_> {
                 for (left, first, segments) in parts {
                     let [left, gates, partials] = memory.many([left, saved.gates, scratch.recurrent]);
                     let right = slot_rows(gates, sizes, block.slot, block.count);
-                    sum.add(level, first, segments, Rows::whole(left, units), right, block.gate * units, partials);
+                    sum.add(level, first, segments, Rows::whole(left, width), right, block.gate * units, partials);
                 }
                 continue;
             }
             for index in 0..block.count {
                 for step in steps.clone() {
-                    let (place, len) = (layout.offset(step) - self.first(), layout.active(step) * units);
+                    let (place, len) = (layout.offset(step) - self.first(), layout.active(step) * width);
                     let source = if step == steps.start {
                         before
                     } else {
-                        h.part((layout.offset(step - 1) - layout.offset(kept)) * units, len)
+                        h.part((layout.offset(step - 1) - layout.offset(kept)) * width, len)
                     };
                     let [source, masks, masked] = memory.many([source, saved.state_masks, scratch.masked_states]);
-                    let mask = &masks[(block.gate + index) * sizes.batch * units..];
-                    let values = &mut masked[place * units..][..len];
+                    let mask = &masks[(block.gate + index) * sizes.batch * width..];
+                    let values = &mut masked[place * width..][..len];
                     values.iter_mut().zip(source).zip(mask).for_each(|((value, h), mask)| *value = *h * mask);
                 }
                 let [gates, masked, partials] = memory.many([saved.gates, scratch.masked_states, scratch.recurrent]);
                 let right = slot_rows(gates, sizes, block.slot + index, 1);
-                let left = Rows::whole(masked, units);
+                let left = Rows::whole(masked, width);
                 sum.add(level, self.first(), &everything, left, right, (block.gate + index) * units, partials);
             }
         }
@@ -341,6 +349,10 @@ fn finish_weight_gradients<C: Cell>(
     if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.recurrent, target]);
         sizes.recurrent_sum(layout.elements()).finish(partials, target);
+    }
+    if let Some(target) = sizes.narrow.and_then(|at| call.parameter_gradients[at]) {
+        let [partials, target] = memory.many([scratch.narrow, target]);
+        sizes.narrow_sum(layout.elements()).finish(partials, target);
     }
     vector_gradients(memory, call, sizes, scratch);
     if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {

@@ -10,6 +10,7 @@ use crate::cpu::Memory;
 use crate::layers::{CellKind, Recurrent};
 use crate::random;
 use crate::scan::layout::TimeLayout;
+use crate::scan::narrow::Narrow;
 use crate::scan::zoneout::{Zone, Zoneout};
 use crate::scan::{self, GatesKept, Input, Kept, Scan, States};
 use crate::tensor::Span;
@@ -95,13 +96,13 @@ pub(super) fn states_before(
         return [saved.initial_h, saved.initial_c];
     }
     let (part, rows) = (steps.start / sizes.part - 1, layout.active(steps.start - 1));
-    let checkpoint = |checkpoints: Span| checkpoints.part(part * sizes.batch * sizes.units, rows * sizes.units);
+    let checkpoint = |checkpoints: Span, size: usize| checkpoints.part(part * sizes.batch * size, rows * size);
     let h = if sizes.writes_output {
-        call.outputs[0].value.part(layout.offset(steps.start - 1) * sizes.units, rows * sizes.units)
+        call.outputs[0].value.part(layout.offset(steps.start - 1) * sizes.width, rows * sizes.width)
     } else {
-        checkpoint(saved.checkpoints_h)
+        checkpoint(saved.checkpoints_h, sizes.width)
     };
-    [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c) } else { Span::default() }]
+    [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c, sizes.units) } else { Span::default() }]
 }
 
 /// The scan of a call over its regions.
@@ -138,6 +139,10 @@ pub(super) fn scan_of<'a>(
     };
     let zones = [0, 1].map(zone);
     let zoneout = Zoneout { zones, seed: options.seed, step: call.step };
+    let made = if sizes.backward { Kept::From(steps.start) } else { Kept::One };
+    let output = memory.pointer(saved.output);
+    let narrow = packed.narrow.as_ref();
+    let narrow = narrow.map(|weights| Narrow { weights, made: States { base: output, initial: output, kept: made } });
     let gates_kept = if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
     let input = if call.folded.is_some() {
         tokens.input()
@@ -151,6 +156,7 @@ pub(super) fn scan_of<'a>(
         layout,
         steps,
         units: sizes.units,
+        width: sizes.width,
         features: sizes.features,
         weights: &packed.recurrent,
         projections: &packed.projections,
@@ -162,6 +168,7 @@ pub(super) fn scan_of<'a>(
         gates_kept,
         h,
         c,
+        narrow,
         zoneout: sizes.zoneout.contains(&true).then_some(zoneout),
     })
 }
@@ -191,13 +198,14 @@ pub(super) fn run<C: Cell>(
 /// Keeps the states at the end of a part, from which the next one starts.
 fn keep_states(layout: &TimeLayout, memory: &mut Memory, sizes: &Sizes, saved: &Saved, steps: &Range<usize>) {
     let last = steps.end - 1;
-    let from = (layout.offset(last) - layout.offset(steps.start)) * sizes.units;
-    let to = steps.start / sizes.part * sizes.batch * sizes.units;
-    let len = layout.active(last) * sizes.units;
-    for (values, checkpoints) in [(saved.h, saved.checkpoints_h), (saved.c, saved.checkpoints_c)] {
+    let from = layout.offset(last) - layout.offset(steps.start);
+    let to = steps.start / sizes.part * sizes.batch;
+    let spans = [(saved.h, saved.checkpoints_h), (saved.c, saved.checkpoints_c)];
+    for ((values, checkpoints), size) in spans.into_iter().zip(sizes.states()) {
         if checkpoints.len > 0 {
             let [values, checkpoints] = memory.many([values, checkpoints]);
-            checkpoints[to..to + len].copy_from_slice(&values[from..from + len]);
+            let rows = &values[from * size..][..layout.active(last) * size];
+            checkpoints[to * size..][..rows.len()].copy_from_slice(rows);
         }
     }
 }
@@ -213,14 +221,15 @@ impl Visitor for Forward<'_> {
         let mask = call.inputs[0].mask.filter(|_| sizes.masked).map(|span| memory.mask(span));
         state.layout.update(batch, time, mask, options.go_backwards);
 
-        for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
+        let initial = [saved.initial_h, saved.initial_c].into_iter().zip(sizes.states());
+        for (index, (target, size)) in initial.enumerate().take(kind.states()) {
             match (call.inputs.get(1 + index), call.states.get(index)) {
                 (Some(given), _) => {
                     let [source, target] = memory.many([given.value, target]);
-                    state.layout.pack_rows(sizes.units, source, target);
+                    state.layout.pack_rows(size, source, target);
                 }
                 (None, Some(carried)) => {
-                    state.layout.pack_rows(sizes.units, &carried.read(), memory.floats_mut(target));
+                    state.layout.pack_rows(size, &carried.read(), memory.floats_mut(target));
                 }
                 (None, None) => memory.floats_mut(target).fill(0.0),
             }
@@ -236,7 +245,7 @@ impl Visitor for Forward<'_> {
             draw_masks(
                 &state.layout,
                 masks,
-                sizes.units,
+                sizes.width,
                 |gate| gate,
                 STATE_STREAM,
                 recurrent_dropout,
@@ -302,15 +311,14 @@ fn hand_out(
     options: &Recurrent,
     steps: &Range<usize>,
 ) {
-    let units = sizes.units;
     if options.return_sequences && sizes.masked {
         let [h, initial, output] = memory.many([saved.h, saved.initial_h, call.outputs[0].value]);
-        layout.hold(steps.clone(), units, h, initial, options.zero_output_for_mask, output);
+        layout.hold(steps.clone(), sizes.width, h, initial, options.zero_output_for_mask, output);
     }
     let [h_kept, c_kept] = kept(sizes, steps);
     let h = (if sizes.writes_output { call.outputs[0].value } else { saved.h }, saved.initial_h, h_kept);
     let c = (saved.c, saved.initial_c, c_kept);
-    for (index, (values, initial, kept)) in [h, c].into_iter().enumerate() {
+    for (index, ((values, initial, kept), units)) in [h, c].into_iter().zip(sizes.states()).enumerate() {
         let last = call.outputs.first().filter(|_| index == 0 && !options.return_sequences);
         let last = last.map(|output| (output.value, options.zero_output_for_mask));
         let returned = call.outputs.get(1 + index).map(|output| (output.value, false));
