@@ -112,6 +112,10 @@ SAMPLES = {
         "unit_forget_bias": False,
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
+        "proj_size": 3,
+        "projection_initializer": "ones",
+        "projection_regularizer": regularizers.L2(0.5),
+        "projection_constraint": constraints.NonNeg(),
         "zoneout_cell": 0.25,
         "checkpoint_every": 20,
     },
@@ -190,7 +194,7 @@ SIGNATURES = {
     LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes "
-    "zoneout zoneout_cell",
+    "proj_size projection_initializer projection_regularizer projection_constraint zoneout zoneout_cell",
     GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
     "bias_constraint dropout recurrent_dropout reset_after seed zoneout",
@@ -199,7 +203,8 @@ SIGNATURES = {
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn use_peepholes zoneout zoneout_cell checkpoint_every",
+    "stateful unroll use_cudnn use_peepholes proj_size projection_initializer projection_regularizer "
+    "projection_constraint zoneout zoneout_cell checkpoint_every",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "

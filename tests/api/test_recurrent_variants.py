@@ -20,6 +20,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("SimpleRNN", {"zoneout": 0.3}),
     ("LSTM", {"zoneout": 0.2, "zoneout_cell": 0.4}),
     ("GRU", {"zoneout": 0.3}),
+    ("LSTM", {"proj_size": 3}),
+    ("LSTM", {"proj_size": 7, "use_peepholes": True, "zoneout": 0.2, "zoneout_cell": 0.1, "activation": "silu"}),
     ("LayerNormLSTM", {}),
     ("LayerNormLSTM", {"use_bias": False, "zoneout": 0.2, "zoneout_cell": 0.1}),
     ("LayerNormGRU", {}),
@@ -40,6 +42,11 @@ def cell_of(name: str, units: int, options: dict[str, Any]) -> Any:
 
 def randomize(layer: Layer | Model) -> None:
     layer.set_weights([RANDOM.normal(size=weight.shape, scale=0.5) for weight in layer.weights])
+
+
+def width_of(options: dict[str, Any]) -> int:
+    """How many columns the output of five units has."""
+    return int(options.get("proj_size", 5))
 
 
 def leaves(nest: Any) -> list[Any]:
@@ -85,8 +92,9 @@ def test_bidirectional_runs_both_ways(name: str, options: dict[str, Any]) -> Non
     randomize(both)
     outputs = both(X, mask=MASK)
     assert not outputs[~MASK].any()
-    np.testing.assert_array_equal(outputs[:, :, :5], both.forward_layer(X, mask=MASK))
-    np.testing.assert_array_equal(outputs[:, :, 5:], both.backward_layer(X, mask=MASK)[:, ::-1])
+    width = width_of(options)
+    np.testing.assert_array_equal(outputs[:, :, :width], both.forward_layer(X, mask=MASK))
+    np.testing.assert_array_equal(outputs[:, :, width:], both.backward_layer(X, mask=MASK)[:, ::-1])
 
 
 @variants
@@ -108,7 +116,7 @@ def test_streams_and_stateful_layers_go_on(name: str, options: dict[str, Any]) -
 @variants
 def test_pieces_of_sequences_train_as_stateful_batches_do(name: str, options: dict[str, Any]) -> None:
     """Truncated backpropagation through time beside a stateful layer that gets the pieces one by one."""
-    y = RANDOM.normal(size=(4, 6, 5))
+    y = RANDOM.normal(size=(4, 6, width_of(options)))
 
     def network(**more: Any) -> Any:
         layer = layer_of(name, 5, options, return_sequences=True, seed=3, **more)
@@ -187,6 +195,17 @@ def test_training_lowers_the_loss(name: str, options: dict[str, Any]) -> None:
                 "recurrent_beta": (6,),
             },
         ),
+        (
+            layers.LSTM(5, proj_size=2, use_peepholes=True),
+            {
+                "kernel": (3, 20),
+                "recurrent_kernel": (2, 20),
+                "bias": (20,),
+                "projection_kernel": (5, 2),
+                **{f"{gate}_gate_peephole_weights": (5,) for gate in ("input", "forget", "output")},
+            },
+        ),
+        (layers.LSTM(5, proj_size=0), {"kernel": (3, 20), "recurrent_kernel": (5, 20), "bias": (20,)}),
         (layers.MinLSTM(2), {"kernel": (3, 6), "bias": (6,)}),
         (layers.MinGRU(2), {"kernel": (3, 4), "bias": (4,)}),
     ],
@@ -200,6 +219,20 @@ def test_weights(layer: Any, shapes: dict[str, tuple[int, ...]]) -> None:
             assert (weight.numpy() == float(weight.name.endswith("gamma"))).all()
     if isinstance(layer, layers.LayerNormLSTM):
         assert layer.get_weights()[2].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+def test_states_of_a_projected_lstm_have_sizes_of_their_own() -> None:
+    stack = RNN([layers.LSTMCell(5, proj_size=2), layers.GRUCell(4)], return_state=True, return_sequences=True)
+    assert stack.state_size == [[2, 5], 4]
+    assert stack.compute_output_shape((2, 6, 3)) == [(2, 6, 4), [(2, 2), (2, 5)], [(2, 4)]]
+    cell = layers.LSTMCell(5, proj_size=2)
+    assert [state.shape for state in cell.get_initial_state(3)] == [(3, 2), (3, 5)]
+    output, [h, c] = cell(X[:, 0], cell.get_initial_state(4))
+    assert output.shape == h.shape == (4, 2)
+    assert c.shape == (4, 5)
+    model = Sequential([Input((6, 3)), layers.LSTM(5, proj_size=2, name="projected")])
+    session = model.stream(2)
+    assert [state.shape for state in session.state["projected"]] == [(2, 2), (2, 5)]
 
 
 def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
@@ -220,6 +253,20 @@ def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
         (lambda: layers.LayerNormLSTM(3, norm_epsilon=0), "`norm_epsilon`"),
         (lambda: layers.LayerNormLSTM(3, norm_epsilon=1e-60), "`norm_epsilon`: expected a number, above 0"),
         (lambda: layers.LSTM(3, checkpoint_every=2**70), "`checkpoint_every`"),
+        (lambda: layers.LSTM(3, proj_size=-1), "`proj_size`: expected an integer, at least 0"),
+        (lambda: layers.GRU(3, proj_size=2), "proj_size"),
+        (
+            lambda: layers.LSTM(3, proj_size=2)(X, [np.zeros((4, 3)), np.zeros((4, 3))]),
+            r"`initial_state\[0\]`: expected shape \(4, 2\)",
+        ),
+        (
+            lambda: layers.LSTM(3, proj_size=2)(X, [np.zeros((4, 2)), np.zeros((4, 2))]),
+            r"`initial_state\[1\]`: expected shape \(4, 3\)",
+        ),
+        (
+            lambda: layers.LSTMCell(3, proj_size=2)(X[:, 0], [np.zeros((4, 3)), np.zeros((4, 3))]),
+            r"`states\[0\]`: expected shape \(4, 2\)",
+        ),
         (lambda: layers.MinGRU(3, use_cudnn=True), "use_cudnn"),
         (lambda: layers.LayerNormGRU(3, use_bias=True), "use_bias"),
         (lambda: layers.MinGRU(3, recurrent_dropout=0.5), "recurrent_dropout"),

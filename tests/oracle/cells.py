@@ -20,12 +20,14 @@ States = list[Array]
 
 @dataclass
 class Weights:
-    """Kernel, recurrent kernel, bias and further vectors of a cell, or the gradients with respect to them."""
+    """Kernel, recurrent kernel, bias, further vectors and projection of a cell, or the gradients with respect to
+    them."""
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array | None
     vectors: list[Array] = field(default_factory=list)
+    projection: Array | None = None
 
     def zeros(self) -> "Weights":
         """Gradients to add to."""
@@ -34,6 +36,7 @@ class Weights:
             np.zeros_like(self.recurrent_kernel),
             None if self.bias is None else np.zeros_like(self.bias),
             [np.zeros_like(vector) for vector in self.vectors],
+            None if self.projection is None else np.zeros_like(self.projection),
         )
 
 
@@ -61,6 +64,13 @@ class Cell:
         self.units: int = spec["units"]
         self.activation: Spec = spec["activation"]
         self.recurrent_activation: Spec = spec.get("recurrent_activation", {"kind": "linear"})
+        # The length of the output, h.
+        self.width: int = spec.get("proj_size") or self.units
+
+    @property
+    def sizes(self) -> list[int]:
+        """The lengths of the states."""
+        return [self.width, self.units][: self.states]
 
     def columns(self, gate: int) -> slice:
         """Where a gate lies in the columns of a kernel."""
@@ -119,7 +129,8 @@ class SimpleRNN(Cell):
 class LSTM(Cell):
     """i, f, g, o = s, s, a, s of the four gates of (x K + h R + b); c' = f * c + i * g; h' = o * a(c').
 
-    With peepholes p_i * c, p_f * c and p_o * c' are added to what i, f and o are made of.
+    With peepholes p_i * c, p_f * c and p_o * c' are added to what i, f and o are made of. With a projection P (Sak et
+    al. 2014) h' = (o * a(c')) P.
     """
 
     gates = 4
@@ -144,13 +155,17 @@ class LSTM(Cell):
             z[self.OUTPUT] = z[self.OUTPUT] + w.vectors[2] * new_c
         o = activations.forward(self.recurrent_activation, z[self.OUTPUT])
         squashed = activations.forward(self.activation, new_c)
-        return [o * squashed, new_c], (x, h, c, z, i, f, g, o, new_c, squashed)
+        new_h = o * squashed if w.projection is None else (o * squashed) @ w.projection
+        return [new_h, new_c], (x, h, c, z, i, f, g, o, new_c, squashed)
 
     def step_back(
         self, w: Weights, grad: Weights, saved: Any, d_states: States, dropout: Dropout
     ) -> tuple[Array, States]:
         x, h, c, z, i, f, g, o, new_c, squashed = saved
         d_new_h, d_new_c = d_states
+        if w.projection is not None and grad.projection is not None:
+            grad.projection += (o * squashed).T @ d_new_h
+            d_new_h = d_new_h @ w.projection.T
         d_new_c = d_new_c + activations.backward(self.activation, new_c, squashed, d_new_h * o)
         dz_output = activations.backward(self.recurrent_activation, z[self.OUTPUT], o, d_new_h * squashed)
         if w.vectors:
@@ -512,10 +527,10 @@ class Scan:
         batch, time, _ = x.shape
         dropout = dropout or Dropout()
         if initial_state is None:
-            initial_state = [np.zeros((batch, cell.units))] * cell.states
+            initial_state = [np.zeros((batch, size)) for size in cell.sizes]
         states = list(initial_state)
         zoneout = zoneout or [None] * cell.states
-        outputs = np.zeros((batch, time, cell.units))
+        outputs = np.zeros((batch, time, cell.width))
         kept = []
         for step, t in enumerate(reversed(range(time)) if go_backwards else range(time)):
             valid = np.ones((batch, 1), bool) if mask is None else mask[:, t, None].astype(bool)

@@ -115,20 +115,21 @@ class Recurrent(Layer):
             drawn = factors(spec["seed"], self.step, 0, (sets, batch, features), spec["dropout"])
             result.inputs = np.broadcast_to(drawn, (gates, batch, features))
         if 0 < spec["recurrent_dropout"] < 1:
-            shape = (gates, batch, spec["units"])
+            shape = (gates, batch, CELLS[spec["kind"]](spec).width)
             result.recurrent = factors(spec["seed"], self.step, 1, shape, spec["recurrent_dropout"])
         return result
 
     def _zoneout(self, batch: int, time: int) -> Shares:
-        """In training a number for each element and step, drawn in the order (time, batch, units) with stream 2 for h
+        """In training a number for each element and step, drawn in the order (time, batch, size) with stream 2 for h
         and 3 for c; the mean otherwise."""
         spec = self.spec
         shares: Shares = []
-        for stream, name in zip((2, 3), ("zoneout", "zoneout_cell")[: CELLS[spec["kind"]].states], strict=False):
+        sizes = CELLS[spec["kind"]](spec).sizes
+        for stream, name, size in zip((2, 3), ("zoneout", "zoneout_cell"), sizes, strict=False):
             rate = float(np.float32(spec.get(name, 0.0)))
             drawn = None
             if rate > 0 and self.step is not None and not spec.get("zoneout_mean"):
-                drawn = factors(spec["seed"], self.step, stream, (time, batch, spec["units"]), rate) > 0
+                drawn = factors(spec["seed"], self.step, stream, (time, batch, size), rate) > 0
             shares.append(None if rate == 0 else 1 - rate if drawn is None else drawn.astype(float))
         return shares
 
@@ -138,7 +139,8 @@ class Recurrent(Layer):
         kernel, *rest = self.weights
         recurrent_kernel = rest.pop(0) if cell.recurrent else np.zeros((cell.units, 0))
         bias = rest.pop(0) if spec["use_bias"] else None
-        weights = Weights(kernel, recurrent_kernel, bias, rest)
+        projection = rest.pop(0) if spec.get("proj_size") else None
+        weights = Weights(kernel, recurrent_kernel, bias, rest, projection)
         self.has_initial_state = len(inputs) > 1
         self.scan = Scan.run(
             cell,
@@ -167,7 +169,7 @@ class Recurrent(Layer):
         d_states = d_outputs[1:] or [np.zeros_like(state) for state in scan.states]
         dx, d_initial, grad = scan.backward(d_sequence, d_last, d_states)
         gradients = [grad.kernel, *([grad.recurrent_kernel] if scan.cell.recurrent else [])]
-        gradients += ([] if grad.bias is None else [grad.bias]) + grad.vectors
+        gradients += [array for array in (grad.bias, grad.projection) if array is not None] + grad.vectors
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 

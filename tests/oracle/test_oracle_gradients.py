@@ -25,7 +25,7 @@ from parity.graphs import (
     embedding,
     recurrent,
     sparse_categorical_crossentropy,
-    states_of,
+    state_sizes,
     training,
     zoneout,
 )
@@ -88,10 +88,10 @@ def check_cell(cell: str, mask: np.ndarray | None, step: int | None = None, **op
     graph = Graph()
     x = graph.input("x", (None, features), masked=mask is not None)
     spec = recurrent(cell, units, return_state=True, **options)
-    states = [graph.input(f"s{i}", (units,)) for i in range(states_of(spec))]
+    states = [graph.input(f"s{i}", (size,)) for i, size in enumerate(state_sizes(spec))]
     graph.outputs = graph.add(spec, x, *states, name="cell")
     inputs = [RANDOM.normal(size=(batch, time, features))]
-    inputs += [RANDOM.normal(size=(batch, units)) for _ in states]
+    inputs += [RANDOM.normal(size=(batch, size)) for size in state_sizes(spec)]
     network = Network(graph.to_dict(), random_weights(graph))
     outputs = network.forward(inputs, [mask, *([None] * len(states))])
     targets = [RANDOM.normal(size=output.shape) for output in outputs]

@@ -57,6 +57,8 @@ CELL_KINDS: dict[str, Spec] = {
 # With those that Keras does not have.
 ALL_CELLS: dict[str, Spec] = CELL_KINDS | {
     "lstm_peepholes": {"kind": "lstm", "use_peepholes": True},
+    # Of a size that `recurrent` chooses by that of c.
+    "lstm_projected": {"kind": "lstm", "proj_size": None},
     # With a small epsilon two units are little more than their signs.
     "layer_norm_lstm": {"kind": "layer_norm_lstm", "norm_epsilon": 0.3},
     "layer_norm_gru": {"kind": "layer_norm_gru", "norm_epsilon": 0.3, "use_bias": False},
@@ -82,6 +84,8 @@ def recurrent(cell: str, units: int, **options: Any) -> Spec:
     }
     if cell != "simple_rnn":
         spec["recurrent_activation"] = SIGMOID
+    if cell == "lstm_projected":
+        spec["proj_size"] = units // 2 + 1
     spec |= options
     if cell == "layer_norm_gru":
         spec["use_bias"] = False  # the shifts of its norms are biases
@@ -103,6 +107,11 @@ def embedding(input_dim: int, output_dim: int, mask_zero: bool = False) -> Spec:
 def states_of(spec: Spec) -> int:
     """How many states a recurrent layer carries."""
     return CELLS[spec["kind"]].states
+
+
+def state_sizes(spec: Spec) -> list[int]:
+    """The lengths of the states of a recurrent layer; the first is that of its output."""
+    return CELLS[spec["kind"]](spec).sizes
 
 
 def zoneout(cell: str, state: float, carry: float) -> Spec:
@@ -168,9 +177,11 @@ class Graph:
         width = CELLS[kind].gates * units
         roles: dict[str, tuple[int, ...]] = {"kernel": (features, width)}
         if CELLS[kind].recurrent:
-            roles["recurrent_kernel"] = (units, width)
+            roles["recurrent_kernel"] = (state_sizes(spec)[0], width)
         if spec["use_bias"]:
             roles["bias"] = (2, width) if spec.get("reset_after") else (width,)
+        if spec.get("proj_size"):
+            roles["projection_kernel"] = (units, spec["proj_size"])
         if spec.get("use_peepholes"):
             roles |= {f"{gate}_gate_peephole_weights": (units,) for gate in ("input", "forget", "output")}
         if kind.startswith("layer_norm"):
@@ -193,10 +204,11 @@ class Graph:
                 size *= axis
             return [(size,)]
         if kind in CELLS:
-            output: tuple[int | None, ...] = (spec["units"],)
+            sizes = state_sizes(spec)
+            output: tuple[int | None, ...] = (sizes[0],)
             if spec["return_sequences"]:
-                output = (shape[0], spec["units"])
-            return [output] + [(spec["units"],)] * (states_of(spec) if spec["return_state"] else 0)
+                output = (shape[0], sizes[0])
+            return [output, *((size,) for size in sizes if spec["return_state"])]
         return [shape]
 
     def to_dict(self) -> Spec:

@@ -69,6 +69,7 @@ CASES: list[Case] = [
     Case("GRU", (5, 3), {"units": 4, "return_sequences": True, "go_backwards": True}),
     Case("SimpleRNN", (5, 3), {"units": 4, "zoneout": 0.3, "seed": 3}, random=True, in_keras=False),
     Case("LSTM", (5, 3), {"units": 4, "zoneout": 0.2, "zoneout_cell": 0.4, "seed": 3}, random=True, in_keras=False),
+    Case("LSTM", (5, 3), {"units": 5, "proj_size": 2, "recurrent_dropout": 0.3, "seed": 3}, True, in_keras=False),
     Case("LayerNormLSTM", (5, 3), {"units": 6, "norm_epsilon": 0.1, "return_sequences": True}, in_keras=False),
     Case("LayerNormGRU", (5, 3), {"units": 6, "norm_epsilon": 0.1, "go_backwards": True}, in_keras=False),
     Case("LayerNormLSTM", (5, 3), {"units": 6, "norm_epsilon": 0.1, "recurrent_dropout": 0.3}, True, in_keras=False),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .graphs import MEAN_SQUARED_ERROR, Graph, Spec, Tensor, embedding, recurrent, states_of, training
+from .graphs import MEAN_SQUARED_ERROR, Graph, Spec, Tensor, embedding, recurrent, state_sizes, training
 
 Array = np.ndarray
 
@@ -104,13 +104,13 @@ def cell_problem(
         masks.append(valid)
     spec = recurrent(cell, units, return_state=True, **options)
     states = []
-    for index in range(states_of(spec) if initial_state else 0):
+    for index, size in enumerate(state_sizes(spec) if initial_state else []):
         masks.append(None)
         if learned:
-            states.append(learned_state(graph, inputs, batch, units, f"state_{index}"))
+            states.append(learned_state(graph, inputs, batch, size, f"state_{index}"))
         else:
-            states.append(graph.input(f"state_{index}", (units,)))
-            inputs.append(random.normal(size=(batch, units)).astype(np.float32))
+            states.append(graph.input(f"state_{index}", (size,)))
+            inputs.append(random.normal(size=(batch, size)).astype(np.float32))
     graph.outputs = graph.add(spec, x, *states, name="cell")
     weights = random_weights(graph, random)
     for index, name in enumerate(graph.names):

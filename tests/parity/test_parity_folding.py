@@ -19,7 +19,7 @@ from .graphs import (
     embedding,
     optimizer,
     recurrent,
-    states_of,
+    state_sizes,
     training,
 )
 from .native import Native, assert_gradients_close, compare, make_optimizer
@@ -60,9 +60,9 @@ def problem_of(
     for index, cell in enumerate(cells):
         spec = recurrent(cell, units + index, **options)
         states = []
-        for state in range(states_of(spec) if initial_state else 0):
-            states.append(graph.input(f"state_{index}_{state}", (units + index,)))
-            inputs.append(random.normal(size=(batch, units + index)).astype(np.float32))
+        for state, size in enumerate(state_sizes(spec) if initial_state else []):
+            states.append(graph.input(f"state_{index}_{state}", (size,)))
+            inputs.append(random.normal(size=(batch, size)).astype(np.float32))
         graph.outputs += graph.add(spec, x, *states, name=f"cell_{index}")
     if others:
         graph.outputs += graph.add(dense(3), x)

@@ -20,27 +20,35 @@ from peers.torch_layouts import swap_gru_gates
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
 
 SIZES = st.sampled_from([1, 2, 7, 8, 9, 16, 17, 33])
-MODULES = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+MODULES = {"simple_rnn": "RNN", "lstm": "LSTM", "lstm_projected": "LSTM", "gru": "GRU"}
 
 
 @pytest.mark.parametrize("cell", MODULES)
 @given(batch=SIZES, time=st.integers(1, 7), features=SIZES, units=SIZES, seed=st.integers(0, 2**32 - 1))
 def test_outputs_and_gradients(cell: str, batch: int, time: int, features: int, units: int, seed: int) -> None:
+    if cell == "lstm_projected":
+        units += 2  # PyTorch wants h to be shorter than c
     problem = cell_problem(cell, batch, time, features, units, seed=seed, learned=False, return_sequences=True)
-    kernel, recurrent_kernel, bias = (swap_gru_gates(cell, weight) for weight in problem.weights)
+    kernel, recurrent_kernel, bias, *projection = (swap_gru_gates(cell, weight) for weight in problem.weights)
     # One bias where Keras has one: the other is 0 and gets the same gradient.
     biases = bias if cell == "gru" else np.stack([bias, np.zeros_like(bias)])
 
-    module = getattr(torch.nn, MODULES[cell])(features, units, batch_first=True, dtype=torch.float64)
+    options: dict[str, Any] = {"batch_first": True, "dtype": torch.float64}
+    if projection:
+        options["proj_size"] = projection[0].shape[1]
+    module = getattr(torch.nn, MODULES[cell])(features, units, **options)
     with torch.no_grad():
+        for kernel_of_output in projection:
+            module.weight_hr_l0.copy_(torch.tensor(kernel_of_output.T))
         module.weight_ih_l0.copy_(torch.tensor(kernel.T))
         module.weight_hh_l0.copy_(torch.tensor(recurrent_kernel.T))
         module.bias_ih_l0.copy_(torch.tensor(biases[0]))
         module.bias_hh_l0.copy_(torch.tensor(biases[1]))
     x, *states = (torch.tensor(value, dtype=torch.float64) for value in problem.inputs)
     initial = tuple(state[None] for state in states)
-    sequence, final = module(x, initial if cell == "lstm" else initial[0])
-    outputs = [sequence, *(state[0] for state in (final if cell == "lstm" else [final]))]
+    is_lstm = MODULES[cell] == "LSTM"
+    sequence, final = module(x, initial if is_lstm else initial[0])
+    outputs = [sequence, *(state[0] for state in (final if is_lstm else [final]))]
 
     native = Native(problem)
     for index, (actual, expected) in enumerate(zip(native.forward(), outputs, strict=True)):
@@ -58,7 +66,9 @@ def test_outputs_and_gradients(cell: str, batch: int, time: int, features: int, 
         swap_gru_gates(cell, module.weight_ih_l0.grad.numpy().T),
         swap_gru_gates(cell, module.weight_hh_l0.grad.numpy().T),
         swap_gru_gates(cell, np.stack([d_bias, module.bias_hh_l0.grad.numpy()])) if cell == "gru" else d_bias,
+        *(module.weight_hr_l0.grad.numpy().T for _ in projection),
     ]
+    assert len(gradients) == len(expected_gradients)
     for name, actual, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):
         assert_gradients_close(actual, expected, name)
 

@@ -16,7 +16,7 @@ from peers.torch_layouts import swap_gru_gates
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
 
-CELLS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+CELLS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "LSTM projected": "LSTM", "GRU": "GRU"}
 SIZES = st.sampled_from([1, 2, 7, 8, 9, 17])
 
 
@@ -31,13 +31,16 @@ def converted(module: Any, cell: str, values: dict[str, Any]) -> list[np.ndarray
             found += [swap_gru_gates(kind, values[f"weight_{which}_{name}"].T) for which in ("ih", "hh")]
             # One bias where Keras has one: the other is 0, and its gradient the same.
             found.append(swap_gru_gates(kind, np.stack(biases)) if cell == "GRU" else biases[0])
+            found += [values[f"weight_hr_{name}"].T] if module.proj_size else []
     return found
 
 
-def stack(cell: str, depth: int, features: int, units: int, both: bool, sequences: bool) -> Any:
+def stack(cell: str, depth: int, features: int, both: bool, sequences: bool, **sizes: int) -> Any:
     model = foliot.Sequential([layers.Input((None, features))])
     for position in range(depth):
-        layer = getattr(layers, cell)(units, return_sequences=sequences or position < depth - 1)
+        layer = getattr(layers, cell.removesuffix(" projected"))(
+            return_sequences=sequences or position < depth - 1, **sizes
+        )
         model.add(layers.Bidirectional(layer) if both else layer)
     return model
 
@@ -55,8 +58,14 @@ def test_packed_stacks(
     cell: str, both: bool, depth: int, lengths: list[int], features: int, units: int, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
+    sizes = {"units": units}
+    projection = {}
+    if cell == "LSTM projected":
+        units += 1  # PyTorch wants h to be shorter than c
+        projection = {"proj_size": units // 2}
+        sizes = {"units": units, **projection}
     options = {"num_layers": depth, "batch_first": True, "bidirectional": both, "dtype": torch.float64}
-    module = getattr(torch.nn, CELLS[cell])(features, units, **options)
+    module = getattr(torch.nn, CELLS[cell])(features, units, **options, **projection)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             is_second = name.startswith("bias_hh") and cell != "GRU"
@@ -71,17 +80,17 @@ def test_packed_stacks(
     )
     outputs, final = module(packed)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=time)
-    states = (final[0] if cell == "LSTM" else final).detach().numpy()
+    states = (final[0] if CELLS[cell] == "LSTM" else final).detach().numpy()
     last = np.concatenate(states[-2:], axis=-1) if both else states[-1]
 
-    model = stack(cell, depth, features, units, both, sequences=True)
+    model = stack(cell, depth, features, both, sequences=True, **sizes)
     model.set_weights(weights)
     rows = [row[:length] for row, length in zip(x, lengths, strict=True)]
     mask = np.arange(time) < np.array(lengths)[:, None]
     expected = padded.detach().numpy()
     for answer in (model.predict(rows, verbose=0), model.predict(x, lengths=lengths, verbose=0)):
         np.testing.assert_allclose(answer[mask], expected[mask], atol=3e-6)
-    ending = stack(cell, depth, features, units, both, sequences=False)
+    ending = stack(cell, depth, features, both, sequences=False, **sizes)
     ending.set_weights(weights)
     np.testing.assert_allclose(ending.predict(x, lengths=lengths, verbose=0), last, atol=3e-6)
 

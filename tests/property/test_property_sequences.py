@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.graphs import ALL_CELLS, MEAN_SQUARED_ERROR, Graph, recurrent, states_of, training
+from parity.graphs import ALL_CELLS, MEAN_SQUARED_ERROR, Graph, recurrent, state_sizes, training
 from parity.native import Native, assert_close, assert_gradients_close
 from parity.problems import Problem, cell_problem, random_weights
 
@@ -149,12 +149,11 @@ def test_a_split_sequence_with_carried_state_equals_the_whole(
     graph = Graph()
     x = graph.input("x", (None, features))
     spec = recurrent(cell, units, return_state=True, return_sequences=True)
-    count = states_of(spec)
-    states = [graph.input(f"state_{index}", (units,)) for index in range(count)]
+    states = [graph.input(f"state_{index}", (size,)) for index, size in enumerate(state_sizes(spec))]
     graph.outputs = graph.add(spec, x, *states)
     weights = random_weights(graph, random)
     values = random.normal(size=(batch, time + rest, features)).astype(np.float32)
-    initial = [random.normal(size=(batch, units)).astype(np.float32) for _ in range(count)]
+    initial = [random.normal(size=(batch, size)).astype(np.float32) for size in state_sizes(spec)]
 
     def run(part: np.ndarray, start: list[np.ndarray]) -> list[np.ndarray]:
         problem = Problem(

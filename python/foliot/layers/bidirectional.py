@@ -8,8 +8,8 @@ from foliot._checks import check_choice, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
+from foliot.layers.cell import flatten_states
 from foliot.layers.merging import Add, Average, Concatenate, Merge, Multiply
-from foliot.layers.recurrent_cells import flatten_states
 from foliot.layers.rnn import RNN, Reverse
 
 _MERGES: dict[str, type[Merge]] = {"concat": Concatenate, "sum": Add, "mul": Multiply, "ave": Average}

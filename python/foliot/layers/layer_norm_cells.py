@@ -4,8 +4,8 @@ from typing import Any
 
 from foliot._checks import check_flag, check_number
 from foliot._graph import Shape
+from foliot.layers.cell import Cell, arguments_of, with_forget_bias
 from foliot.layers.recurrent import Recurrent
-from foliot.layers.recurrent_cells import Cell, arguments_of, with_forget_bias
 
 
 class _NormCell(Cell):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from foliot.layers.cell import Cell, arguments_of
 from foliot.layers.recurrent import Recurrent
-from foliot.layers.recurrent_cells import Cell, arguments_of
 
 
 class MinGRUCell(Cell):

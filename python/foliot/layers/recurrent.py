@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Self
 
 from foliot._checks import check_choice
 from foliot.layers.base import base_name
-from foliot.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, arguments_of
+from foliot.layers.cell import Cell, arguments_of
+from foliot.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from foliot.layers.rnn import RNN
 
 
@@ -32,11 +33,12 @@ class Recurrent(RNN):
     kernel: Any
     recurrent_kernel: Any
     bias: Any
+    projection_kernel: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "cell_class" in vars(cls):
-            for name in (*cls.cell_class.signature_names(), "kernel", "recurrent_kernel", "bias"):
+            for name in (*cls.cell_class.signature_names(), "kernel", "recurrent_kernel", "bias", "projection_kernel"):
                 attribute = _OfCell()
                 attribute.__set_name__(cls, name)
                 setattr(cls, name, attribute)
@@ -170,6 +172,11 @@ class LSTM(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         use_peepholes: Let the gates see c; see `LSTMCell`.
+        proj_size: Size of h, and of the output, where it is not `units` (Sak et al. 2014, and PyTorch's
+            `LSTM(proj_size=)`); see `LSTMCell`. None, or 0, for none. Not in Keras.
+        projection_initializer: Initial values of `projection_kernel`, shape `(units, proj_size)`.
+        projection_regularizer: Penalty on `projection_kernel`.
+        projection_constraint: Applied to `projection_kernel` after each training step.
         zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
             at every step in training and replaced by its mean otherwise. Not in Keras.
         zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
@@ -180,7 +187,7 @@ class LSTM(Recurrent):
 
     Call arguments:
         sequences: `(batch, time, features)`.
-        initial_state: `[h, c]`, each `(batch, units)`, zeros if None.
+        initial_state: `[h, c]`, each `(batch, units)`, zeros if None; with `proj_size` h is `(batch, proj_size)`.
         mask: `(batch, time)`, False at padding.
         training: True to apply dropout and zoneout.
 
@@ -222,6 +229,10 @@ class LSTM(Recurrent):
         use_cudnn: bool | str = "auto",
         *,
         use_peepholes: bool = False,
+        proj_size: int | None = None,
+        projection_initializer: Any = "glorot_uniform",
+        projection_regularizer: Any = None,
+        projection_constraint: Any = None,
         zoneout: float = 0.0,
         zoneout_cell: float = 0.0,
         checkpoint_every: int | str | None = None,

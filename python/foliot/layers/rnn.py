@@ -9,18 +9,15 @@ from foliot import _core, _nest
 from foliot._checks import check_flag, check_integer, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot.layers.base import Layer, has_symbolic
-from foliot.layers.recurrent_cells import (
+from foliot.layers.cell import (
     WITHOUT_DROPOUT,
-    AnyCell,
     Cell,
-    StackedRNNCells,
-    check_cell,
     check_state_count,
     check_states,
     flatten_states,
-    with_layers,
     without_implementation,
 )
+from foliot.layers.recurrent_cells import AnyCell, StackedRNNCells, check_cell, with_layers
 
 _FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
 
@@ -212,7 +209,7 @@ class RNN(Layer):
         outputs = super().infer(shapes[:1])
         if len(shapes) > 1:
             check_state_count("initial_state", self.label, self.cell, len(shapes) - 1)
-            check_states("initial_state", self.label, self.cell.output_size, shapes[0][0], shapes[1:])
+            check_states("initial_state", self.label, _nest.flatten(self.state_size), shapes[0][0], shapes[1:])
         return outputs
 
     def __call__(  # type: ignore[override]  # Keras has the states second

@@ -7,8 +7,8 @@ from foliot import _nest, optimizers
 from foliot._checks import check_flag, type_error, value_error
 from foliot._graph import Node, SymbolicTensor
 from foliot.layers import RNN, Bidirectional, InputLayer, Layer, StackedRNNCells
+from foliot.layers.cell import Cell
 from foliot.layers.heads import ManyHeads
-from foliot.layers.recurrent_cells import Cell
 from foliot.models.configs import check_plain
 from foliot.models.functional import Functional
 from foliot.models.model import Model

@@ -9,8 +9,8 @@ from foliot._checks import check_integer, value_error
 from foliot._graph import Node, Shape, SymbolicTensor
 from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
 from foliot.layers.attention import BaseAttention
+from foliot.layers.cell import Cell
 from foliot.layers.heads import Projection
-from foliot.layers.recurrent_cells import Cell
 
 if TYPE_CHECKING:
     from foliot.models.model import Model

@@ -34,7 +34,7 @@ fn parameter(name: &str, shape: &[usize]) -> Arc<Parameter> {
     Arc::new(Parameter::new(name, shape.to_vec(), values).unwrap())
 }
 
-/// Token ids through an embedding with padding, two recurrent layers, dropout, a normalization and a dense layer.
+/// Token ids through an embedding with padding, two recurrent layers, one of them with a projection, dropout, a normalization and a dense layer.
 fn session(batch: usize) -> Stream {
     let recurrent = |kind: &str, extra: &str| {
         format!(
@@ -46,7 +46,7 @@ fn session(batch: usize) -> Stream {
     let layers = [
         r#"{"kind": "input", "dtype": "int32", "shape": [null], "masked": false}"#.to_owned(),
         r#"{"kind": "embedding", "input_dim": 9, "output_dim": 4, "mask_zero": true}"#.to_owned(),
-        recurrent("lstm", ""),
+        recurrent("lstm", r#", "proj_size": 3"#),
         r#"{"kind": "dropout", "rate": 0.3, "seed": 2, "noise_shape": null}"#.to_owned(),
         recurrent("gru", r#", "reset_after": true"#),
         r#"{"kind": "row_normalization", "method": "layer", "epsilon": 0.001, "center": true, "scale": true}"#
@@ -56,9 +56,9 @@ fn session(batch: usize) -> Stream {
     let weights: [&[&[usize]]; 7] = [
         &[],
         &[&[9, 4]],
-        &[&[4, 20], &[5, 20], &[20]],
+        &[&[4, 20], &[3, 20], &[20], &[5, 3]],
         &[],
-        &[&[5, 15], &[5, 15], &[2, 15]],
+        &[&[3, 15], &[5, 15], &[2, 15]],
         &[&[5], &[5]],
         &[&[5, 3], &[3]],
     ];

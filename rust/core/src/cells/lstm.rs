@@ -53,10 +53,10 @@ impl<A: Unary, G: Unary> Cell for Lstm<A, G> {
     #[inline(always)]
     unsafe fn forward<I: Isa>(self, isa: I, weights: &Weights, step: &ForwardStep) {
         let mut epilogue = Forward { step: *step, cell: self };
-        let k = if step.has_product { 0 } else { step.units };
-        // SAFETY: h_previous has `units` values in each row, by the caller's promise.
+        let k = if step.has_product { 0 } else { step.width };
+        // SAFETY: h_previous has `width` values in each row, by the caller's promise.
         unsafe {
-            multiply(isa, range(step.rows), step.h_previous, step.units, k, &weights.forward, &mut epilogue);
+            multiply(isa, range(step.rows), step.h_previous, step.width, k, &weights.forward, &mut epilogue);
         }
     }
 

@@ -90,6 +90,8 @@ pub struct Weights {
     pub forward: Packed,
     /// Its transpose.
     pub backward: Packed,
+    /// No rows over the columns of a state, for an epilogue alone.
+    pub nothing: Packed,
     /// The product of the GRU's `r ∘ h` and its transpose, for a cell that has one.
     pub inner: Option<[Packed; 2]>,
     /// The recurrent bias of the GRU's candidate, `units` values; zeros for a cell that has none.
@@ -99,11 +101,20 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Packs a recurrent kernel (units, gates·units); an empty one for a cell that has none.
+    /// Packs a recurrent kernel (width, gates·units); an empty one for a cell that has none.
     #[must_use]
-    pub fn pack<C: Cell>(level: Level, units: usize, gates: usize, kernel: &[f32], candidate_bias: Vec<f32>) -> Self {
+    pub fn pack<C: Cell>(
+        level: Level,
+        width: usize,
+        units: usize,
+        gates: usize,
+        kernel: &[f32],
+        candidate_bias: Vec<f32>,
+    ) -> Self {
         let columns = gates * units;
-        let (k, gate, count) = state_product::<C>().map_or((0, 0, 1), |block| (units, block.gate, block.count));
+        let block = state_product::<C>();
+        let (gate, count) = block.map_or((0, 1), |block| (block.gate, block.count));
+        let (k, n) = block.map_or((0, 0), |_| (width, count * units));
         let state = &kernel[(gate * units).min(kernel.len())..];
         let inner = C::PRODUCTS.get(1).map(|product| {
             let candidate = &kernel[product.block.gate * units..];
@@ -114,7 +125,8 @@ impl Weights {
         });
         Self {
             forward: Packed::interleaved(level, state, k, count, units, columns, 1),
-            backward: Packed::plain(level, state, count * k, units, 1, columns),
+            backward: Packed::plain(level, state, n, width, 1, columns),
+            nothing: Packed::plain(level, &[], 0, units, 1, 1),
             inner,
             candidate_bias,
             vectors: Vec::new(),
@@ -156,6 +168,8 @@ pub struct ForwardStep {
     pub rows: (usize, usize),
     /// The size of the state.
     pub units: usize,
+    /// The length of a row of `h_previous`: `units`, unless the scan makes h of what the cell makes.
+    pub width: usize,
     /// h of the previous step; a different array from `h`.
     pub h_previous: *const f32,
     /// c of the previous step; may be `c` itself.
@@ -337,7 +351,7 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
         }
         if end > continuing {
             let mut epilogue = make(gradient(true));
-            multiply(isa, continuing..end, step.gates, 0, 0, &weights.backward, &mut epilogue);
+            multiply(isa, continuing..end, step.gates, 0, 0, &weights.nothing, &mut epilogue);
         }
     }
 }

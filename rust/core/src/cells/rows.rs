@@ -100,19 +100,19 @@ pub(crate) unsafe fn bring_inputs<C: Cell>(step: &ForwardStep) {
 pub(crate) unsafe fn sum_up<C: Cell, I: Isa, const NV: usize>(isa: I, weights: &Weights, step: &ForwardStep) {
     // SAFETY: the caller's promise is passed on.
     unsafe { bring_inputs::<C>(step) };
-    let (units, record, inputs) = (step.units, C::SLOTS * step.units, input_slots::<C>());
+    let (units, width, record, inputs) = (step.units, step.width, C::SLOTS * step.units, input_slots::<C>());
     let Some(Block { slot, count, .. }) = state_product::<C>().filter(|_| !step.has_product) else { return };
-    // SAFETY: the slots of the product lie inside the record, h_previous has `units` values in each row.
+    // SAFETY: the slots of the product lie inside the record, h_previous has `width` values in each row.
     unsafe {
         let target = step.gates.add(slot * units);
         let (a, b) = (step.h_previous, &weights.forward);
         if count == 1 {
             let mut add = Store { initial: target, initial_stride: record, target, stride: record, columns: units };
-            multiply(isa, range(step.rows), a, units, units, b, &mut add);
+            multiply(isa, range(step.rows), a, width, width, b, &mut add);
         } else {
             let (filled, bias) = (inputs.saturating_sub(slot), weights.candidate_bias.as_ptr());
             let mut add = AddGates::<NV> { target, record, units, filled, bias };
-            multiply(isa, range(step.rows), a, units, units, b, &mut add);
+            multiply(isa, range(step.rows), a, width, width, b, &mut add);
         }
     }
 }

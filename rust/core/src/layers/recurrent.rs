@@ -6,8 +6,9 @@ use serde::Deserialize;
 use std::ops::RangeInclusive;
 
 /// The options of a recurrent layer. Weights, with as many column blocks as the cell has gates: kernel (in, gates·units),
-/// `recurrent_kernel` (units, gates·units) unless the cell is a minimal one, bias (gates·units); a GRU that resets after the
-/// product has a bias (2, gates·units). Then the [vectors](CellLayer::vectors) of the cell.
+/// `recurrent_kernel` (length of h, gates·units) unless the cell is a minimal one, bias (gates·units); a GRU that resets after
+/// the product has a bias (2, gates·units). Then `projection_kernel` (units, length of h), where h is a product of what the
+/// cell makes, and the [vectors](CellLayer::vectors) of the cell.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 // Each flag is one of Keras's constructor arguments.
@@ -51,6 +52,9 @@ pub struct Recurrent {
     /// LSTM only: whether the gates see c, too.
     #[serde(default)]
     pub use_peepholes: bool,
+    /// LSTM only: the length of h, which is then a product of the cell's output (see [`crate::scan::narrow`]).
+    #[serde(default)]
+    pub proj_size: Option<usize>,
     /// Cells with layer normalization only: what is added to the variance.
     #[serde(default)]
     pub norm_epsilon: Option<f32>,
@@ -115,6 +119,12 @@ impl Recurrent {
     #[must_use]
     pub fn input_sizes(&self, input: &Shape) -> [usize; 3] {
         if self.single_step { [input.axis(0), 1, input.axis(1)] } else { [input.axis(0), input.axis(1), input.axis(2)] }
+    }
+
+    /// The length of h.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.proj_size.unwrap_or(self.units)
     }
 
     /// Whether training drops parts of the state; the same rule.
@@ -202,6 +212,18 @@ impl CellLayer<'_> {
         (self.options.use_bias && !self.kind.has_norms()).then_some(before)
     }
 
+    /// Where the kernel that makes h of the cell's output stands among the weights, if there is one.
+    #[must_use]
+    pub fn projection_kernel(&self) -> Option<usize> {
+        self.options.proj_size.map(|_| 2 + usize::from(self.bias().is_some()))
+    }
+
+    /// The sizes of the states: h, and c where there is one.
+    #[must_use]
+    pub fn state_sizes(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
+        [self.options.width(), self.options.units].into_iter().take(self.kind.states())
+    }
+
     /// The weights that only the cell knows: the last ones.
     #[must_use]
     pub fn vectors(&self) -> &'static [Vector] {
@@ -252,6 +274,12 @@ impl Describe for CellLayer<'_> {
         if options.use_peepholes && kind != CellKind::Lstm {
             return Err(Error::value(name, "use_peepholes for LSTM only", "use_peepholes"));
         }
+        if let Some(size) = options.proj_size {
+            positive(name, "proj_size", size)?;
+            if kind != CellKind::Lstm {
+                return Err(Error::value(name, "proj_size for LSTM only", size.to_string()));
+            }
+        }
         if options.single_step && options.return_sequences {
             return Err(Error::value(name, "return_sequences of sequences only", "single_step"));
         }
@@ -277,18 +305,18 @@ impl Describe for CellLayer<'_> {
             let expected = format!("{} expects {axes}", kind.class_name());
             return Err(Error::value(name, expected, format!("{}{hint}", inputs[0])));
         }
-        let state = Shape(vec![inputs[0].0[0], Some(options.units)]);
-        for given in &inputs[1..] {
-            if given.rank() != 2 || given.0[1] != state.0[1] {
-                let expected = format!("(batch, {})", options.units);
+        for (given, size) in inputs[1..].iter().zip(self.state_sizes()) {
+            if given.rank() != 2 || given.0[1] != Some(size) {
+                let expected = format!("(batch, {size})");
                 return Err(Error::value(format!("{name}: initial_state"), expected, given.to_string()));
             }
         }
+        let state = |size: usize| Shape(vec![inputs[0].0[0], Some(size)]);
         let mut output = inputs[0].clone();
-        output.0[rank - 1] = Some(options.units);
-        let mut outputs = vec![if options.return_sequences { output } else { state.clone() }];
+        output.0[rank - 1] = Some(options.width());
+        let mut outputs = vec![if options.return_sequences { output } else { state(options.width()) }];
         if options.return_state {
-            outputs.extend(std::iter::repeat_n(state, kind.states()));
+            outputs.extend(self.state_sizes().map(state));
         }
         Ok(outputs)
     }
@@ -298,11 +326,14 @@ impl Describe for CellLayer<'_> {
         let columns = kind.gates() * options.units;
         let mut shapes = vec![("kernel", vec![features(name, &inputs[0])?, columns])];
         if kind.has_recurrent_kernel() {
-            shapes.push(("recurrent_kernel", vec![options.units, columns]));
+            shapes.push(("recurrent_kernel", vec![options.width(), columns]));
         }
         if self.bias().is_some() {
             let two = options.reset_after == Some(true);
             shapes.push(("bias", if two { vec![2, columns] } else { vec![columns] }));
+        }
+        if self.projection_kernel().is_some() {
+            shapes.push(("projection_kernel", vec![options.units, options.width()]));
         }
         shapes.extend(self.vectors().iter().map(|&(name, blocks)| (name, vec![blocks * options.units])));
         Ok(shapes)

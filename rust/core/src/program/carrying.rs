@@ -2,6 +2,7 @@
 
 use super::{Array, Batch, Expected, Program};
 use crate::graph::Node;
+use crate::layers::CellLayer;
 use crate::optimizers::OptimizerState;
 use crate::parameter::Parameter;
 use crate::plan::Purpose;
@@ -28,12 +29,13 @@ pub(super) fn carried_by(node: &Node, states: &[Arc<Parameter>]) -> Result<Vec<A
         state.ok_or_else(|| node.error(format!("states below {}", states.len()), index.to_string()))
     };
     let found = node.states.iter().map(find).collect::<Result<Vec<_>>>()?;
-    let (wanted, units) = node.layer.recurrent().map_or((0, 0), |(kind, options)| (kind.states(), options.units));
+    let layer = node.layer.recurrent().map(|(kind, options)| CellLayer { kind, options });
+    let sizes: Vec<usize> = layer.iter().flat_map(CellLayer::state_sizes).collect();
     let batch = found.first().and_then(|state| state.shape().first().copied()).unwrap_or(0);
-    let fits = found.iter().all(|state| state.shape() == [batch, units]);
-    if !found.is_empty() && (found.len() != wanted || !fits) {
+    let fits = found.iter().zip(&sizes).all(|(state, &size)| state.shape() == [batch, size]);
+    if !found.is_empty() && (found.len() != sizes.len() || !fits) {
         let shapes: Vec<_> = found.iter().map(|state| state.shape()).collect();
-        return Err(node.error(format!("{wanted} states of shape (batch, {units})"), format!("{shapes:?}")));
+        return Err(node.error(format!("states of shape (batch, size) of the sizes {sizes:?}"), format!("{shapes:?}")));
     }
     Ok(found)
 }
@@ -87,9 +89,8 @@ impl Program {
         for (index, (node, carried)) in self.graph.nodes.iter().zip(&mut self.carried).enumerate() {
             let Some((kind, options)) = node.layer.recurrent().filter(|_| steps.carries[index]) else { continue };
             if carried.is_empty() {
-                let shape = vec![batch, options.units];
-                let zeros = || Arc::new(Parameter::zeros("rnn_state", shape.clone()));
-                carried.extend(std::iter::repeat_with(zeros).take(kind.states()));
+                let zeros = |size| Arc::new(Parameter::zeros("rnn_state", vec![batch, size]));
+                carried.extend(CellLayer { kind, options }.state_sizes().map(zeros));
                 begun.push(index);
             }
         }

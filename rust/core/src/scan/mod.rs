@@ -6,17 +6,21 @@
 
 pub mod gradients;
 pub mod layout;
+pub mod narrow;
+mod products;
 mod states;
 pub mod zoneout;
 
 pub use states::{Kept, States};
 
-use crate::cells::{self, BackwardStep, Block, Cell, ForwardStep, Projected, Store, Weights, place};
+use crate::cells::{self, BackwardStep, Block, Cell, ForwardStep, Projected, Store, Weights};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
-use foliot_simd::gemm::{self, Epilogue, Packed};
+use foliot_simd::gemm::Packed;
 use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
+use narrow::Narrow;
+use products::{AddState, Product};
 use std::ops::Range;
 use std::ptr;
 use zoneout::{Part, Zoneout};
@@ -83,6 +87,8 @@ pub struct Scan<'a> {
     pub steps: Range<usize>,
     /// The size of the state.
     pub units: usize,
+    /// The length of h, which differs where it is [narrow](Scan::narrow).
+    pub width: usize,
     /// The length of an input row.
     pub features: usize,
     /// The recurrent weights.
@@ -93,9 +99,9 @@ pub struct Scan<'a> {
     pub projections: &'a [Projection],
     /// Recurrent dropout, when it is on.
     pub state_dropout: Option<&'a StateDropout>,
-    /// What multiplies the state for each gate: (gates, batch, units), packed row order.
+    /// What multiplies the state for each gate: (gates, batch, width), packed row order.
     pub state_masks: *const f32,
-    /// Room for the masked state (batch, units).
+    /// Room for the masked state (batch, width).
     pub masked_state: *mut f32,
     /// The gates buffer.
     pub gates: *mut f32,
@@ -105,6 +111,8 @@ pub struct Scan<'a> {
     pub h: States,
     /// c over time; null pointers for a cell without.
     pub c: States,
+    /// What makes h of the cell's output, where that is not h itself.
+    pub narrow: Option<Narrow<'a>>,
     /// Zoneout, where a state has it.
     pub zoneout: Option<Zoneout>,
 }
@@ -131,8 +139,12 @@ pub struct Gradients {
     pub cell_carry: *mut f32,
     /// The gradients of the weights that only the cell knows, for each row, to add to.
     pub vectors: *mut f32,
-    /// Room for what zoneout hands past the cell to h and c of the step before, (batch, units) each.
+    /// Room for what zoneout hands past the cell to h and c of the step before, (batch, their sizes).
     pub kept: [*mut f32; 2],
+    /// With a narrow h: room for the gradient of what the cell makes, (batch, units).
+    pub made: *mut f32,
+    /// The same for the gradient of h of every step of the scan in packed order, which the gradient of the kernel needs.
+    pub narrow: *mut f32,
 }
 
 /// The fewest rows that a product should have, so that a pass over the weights pays.
@@ -204,9 +216,9 @@ impl Scan<'_> {
 
     /// The mask of a gate's recurrent product, or null.
     fn state_mask(&self, gate: usize) -> *const f32 {
-        // SAFETY: there is a mask (batch, units) for each gate.
+        // SAFETY: there is a mask (batch, width) for each gate.
         self.state_dropout
-            .map_or(ptr::null(), |_| unsafe { self.state_masks.add(gate * self.layout.batch() * self.units) })
+            .map_or(ptr::null(), |_| unsafe { self.state_masks.add(gate * self.layout.batch() * self.width) })
     }
 
     /// The mask of the product that does not multiply the state, or null.
@@ -254,13 +266,14 @@ impl Scan<'_> {
                 let forward = ForwardStep {
                     rows: (rows.0, end),
                     units: self.units,
-                    h_previous: self.h.before(layout, step, first, self.units),
+                    width: self.width,
+                    h_previous: self.h.before(layout, step, first, self.width),
                     c_previous: if C::HAS_CELL_STATE {
                         self.c.before(layout, step, first, self.units)
                     } else {
                         ptr::null()
                     },
-                    h: self.made(0).at(layout, step, self.units),
+                    h: self.output().at(layout, step, self.units),
                     c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, self.units) } else { ptr::null_mut() },
                     projected: self.projected(step, C::SLOTS, gates),
                     gates,
@@ -271,15 +284,23 @@ impl Scan<'_> {
                     self.masked_products::<C>(dropout, &forward);
                 }
                 dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
+                if let Some(narrow) = &self.narrow {
+                    narrow.forward(self.level, forward.rows, forward.h, self.made(0).at(layout, step, self.width));
+                }
                 if let Some(zoneout) = &self.zoneout {
-                    let part = Part { layout, step, first, rows: forward.rows, units: self.units };
+                    let part = Part { layout, step, first, rows: forward.rows, sizes: [self.width, self.units] };
                     zoneout.blend(part, [self.h, self.c]);
                 }
             }
         }
     }
 
-    /// Where a cell writes a state: h, or c.
+    /// Where a cell writes what it makes first: h, unless that is a product of it.
+    fn output(&self) -> States {
+        self.narrow.as_ref().map_or_else(|| self.made(0), |narrow| narrow.made)
+    }
+
+    /// Where a new state stands before zoneout: h, or c.
     fn made(&self, state: usize) -> States {
         let zone = self.zoneout.and_then(|zoneout| zoneout.zones[state]);
         zone.map_or([self.h, self.c][state], |zone| zone.made)
@@ -364,15 +385,15 @@ impl Scan<'_> {
     /// # Safety
     /// The step is valid.
     unsafe fn masked_products<C: Cell>(&self, dropout: &StateDropout, step: &ForwardStep) {
-        let units = self.units;
+        let (units, width) = (self.units, self.width);
         let Some(block) = cells::state_product::<C>() else { return };
         for (index, kernel) in dropout.forward.iter().enumerate() {
             let slot = block.slot + index;
-            // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies
+            // SAFETY: masks, the masked state and h_previous hold `width` values for each row of the step; the slot lies
             // inside the row record.
             let product = unsafe {
                 let mask = self.state_mask(block.gate + index);
-                for position in step.rows.0 * units..step.rows.1 * units {
+                for position in step.rows.0 * width..step.rows.1 * width {
                     *self.masked_state.add(position) = *step.h_previous.add(position) * *mask.add(position);
                 }
                 let target = step.gates.add(slot * units);
@@ -384,7 +405,7 @@ impl Scan<'_> {
                     (self.weights.candidate_bias.as_ptr(), 0)
                 };
                 let epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
-                Product { rows: step.rows, a: self.masked_state.cast_const(), stride: units, b: kernel, epilogue }
+                Product { rows: step.rows, a: self.masked_state.cast_const(), stride: width, b: kernel, epilogue }
             };
             dispatch(self.level, product);
         }
@@ -396,10 +417,10 @@ impl Scan<'_> {
     /// As [`Scan::backward`]; no one else works on these rows.
     unsafe fn backward_rows<C: Cell>(&self, cell: C, rows: (usize, usize), gradients: Gradients) {
         let layout = self.layout;
-        let units = self.units;
+        let (units, width) = (self.units, self.width);
         let carries = [gradients.carry, gradients.cell_carry];
-        // The whole gradient of h has to be there before zoneout splits it.
-        let adds_product = self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
+        // The whole gradient of h has to be there before zoneout splits it, or a product makes that of the cell's output.
+        let gathers = self.narrow.is_some() || self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
         let first = self.first;
         for step in self.steps.clone().rev() {
             let end = rows.1.min(layout.active(step));
@@ -409,13 +430,13 @@ impl Scan<'_> {
             // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
             unsafe {
                 let continuing = layout.active(step + 1);
-                let part = Part { layout, step, first, rows: (rows.0, end), units };
+                let part = Part { layout, step, first, rows: (rows.0, end), sizes: [width, units] };
                 let mut backward = BackwardStep {
                     rows: (rows.0, end),
                     continuing,
                     units,
-                    h_previous: self.h.before(layout, step, first, units),
-                    h: self.made(0).at(layout, step, units),
+                    h_previous: self.h.before(layout, step, first, width),
+                    h: self.output().at(layout, step, units),
                     c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, first, units) } else { ptr::null() },
                     c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, units) } else { ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS, true),
@@ -427,24 +448,29 @@ impl Scan<'_> {
                     output_gradient: if gradients.output.is_null() {
                         gradients.output
                     } else {
-                        gradients.output.add((layout.offset(step) - gradients.first) * units)
+                        gradients.output.add((layout.offset(step) - gradients.first) * width)
                     },
                     carry: gradients.carry,
                     cell_carry: gradients.cell_carry,
                     vector_gradients: gradients.vectors,
-                    has_product: adds_product || self.state_dropout.is_some(),
+                    has_product: gathers || self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
+                if gathers {
+                    add_output_gradient(&mut backward, width);
+                }
                 if let Some(zoneout) = &self.zoneout {
-                    if adds_product {
-                        add_output_gradient(&mut backward);
-                    }
                     zoneout.split(part, carries, gradients.kept);
+                }
+                if let Some(narrow) = &self.narrow {
+                    let kept = gradients.narrow.add((layout.offset(step) - layout.offset(first)) * width);
+                    narrow.backward(self.level, backward.rows, gradients.carry, kept, gradients.made);
+                    backward.carry = gradients.made;
                 }
                 dispatch(self.level, CellBackward { cell, weights: self.weights, step: &backward });
                 if let Some(dropout) = self.state_dropout {
-                    self.masked_gradients::<C>(dropout, &backward);
-                } else if adds_product {
+                    self.masked_gradients::<C>(dropout, &backward, gradients.carry);
+                } else if gathers {
                     self.add_product::<C>(backward.gates, backward.rows, gradients.carry, true);
                 }
                 if let Some(zoneout) = &self.zoneout {
@@ -453,7 +479,7 @@ impl Scan<'_> {
             }
         }
         let end = rows.1.min(layout.active(0));
-        if self.steps.start > 0 || adds_product || self.state_dropout.is_some() || rows.0 >= end {
+        if self.steps.start > 0 || gathers || self.state_dropout.is_some() || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
@@ -471,7 +497,7 @@ impl Scan<'_> {
     unsafe fn add_product<C: Cell>(&self, gates: *mut f32, rows: (usize, usize), carry: *mut f32, keeps: bool) {
         let Some(Block { slot, .. }) = cells::state_product::<C>() else { return };
         let units = self.units;
-        let epilogue = AddState { carry, units, keeps, mask: ptr::null() };
+        let epilogue = AddState { carry, width: self.width, keeps, mask: ptr::null() };
         // SAFETY: the slot lies inside the row record.
         let a = unsafe { gates.add(slot * units) }.cast_const();
         dispatch(self.level, Product { rows, a, stride: C::SLOTS * units, b: &self.weights.backward, epilogue });
@@ -481,13 +507,13 @@ impl Scan<'_> {
     ///
     /// # Safety
     /// The step is valid and has run.
-    unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep) {
+    unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep, carry: *mut f32) {
         let units = self.units;
         let Some(block) = cells::state_product::<C>() else { return };
         for (index, b) in dropout.backward.iter().enumerate() {
             let mask = self.state_mask(block.gate + index);
-            let epilogue = AddState { carry: step.carry, units, keeps: true, mask };
-            // SAFETY: the slot lies inside the row record, the carry and the mask hold `units` values for each row.
+            let epilogue = AddState { carry, width: self.width, keeps: true, mask };
+            // SAFETY: the slot lies inside the row record, the carry and the mask hold `width` values for each row.
             let a = unsafe { step.gates.add((block.slot + index) * units) }.cast_const();
             dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, epilogue });
         }
@@ -498,12 +524,12 @@ impl Scan<'_> {
 ///
 /// # Safety
 /// The step is valid.
-unsafe fn add_output_gradient(step: &mut BackwardStep) {
-    for element in step.rows.0 * step.units..step.rows.1 * step.units {
+unsafe fn add_output_gradient(step: &mut BackwardStep, width: usize) {
+    for element in step.rows.0 * width..step.rows.1 * width {
         if step.output_gradient.is_null() {
             return;
         }
-        // SAFETY: both arrays hold `units` values for each row of the step.
+        // SAFETY: both arrays hold `width` values for each row of the step.
         unsafe { *step.carry.add(element) += *step.output_gradient.add(element) };
     }
     step.output_gradient = ptr::null();
@@ -538,71 +564,5 @@ impl<C: Cell> Kernel for CellBackward<'_, C> {
     fn run<I: Isa>(self, isa: I) {
         // SAFETY: `backward_rows` makes valid steps.
         unsafe { self.cell.backward(isa, self.weights, self.step) }
-    }
-}
-
-/// A product with a plain epilogue, which all cells share.
-struct Product<'a, E> {
-    rows: (usize, usize),
-    a: *const f32,
-    stride: usize,
-    b: &'a Packed,
-    epilogue: E,
-}
-
-macro_rules! shared_product {
-    ($epilogue:ty) => {
-        impl Kernel for Product<'_, $epilogue> {
-            type Output = ();
-
-            #[inline(always)]
-            fn run<I: Isa>(mut self, isa: I) {
-                let (rows, blocks) = (cells::range(self.rows), 0..self.b.blocks());
-                // SAFETY: whoever makes a `Product` gives arrays with these rows.
-                unsafe {
-                    gemm::tiles(isa, rows, self.a, self.stride, 1, self.b.k(), self.b, blocks, &mut self.epilogue)
-                };
-            }
-        }
-    };
-}
-
-shared_product!(Store);
-shared_product!(AddState);
-
-/// carry = [carry +] product [∘ mask]
-struct AddState {
-    carry: *mut f32,
-    units: usize,
-    keeps: bool,
-    mask: *const f32,
-}
-
-impl<I: Isa> Epilogue<I, 2> for AddState {
-    #[inline(always)]
-    fn init(&self, isa: I, _row: usize, _block: usize) -> [I::F32; 2] {
-        [isa.zero(); 2]
-    }
-
-    #[inline(always)]
-    fn finish(&mut self, isa: I, row: usize, block: usize, product: [I::F32; 2]) {
-        for vector in 0..2 {
-            let (unit, n) = place::<I>(block, vector, self.units);
-            if n == 0 {
-                continue;
-            }
-            let index = row * self.units + unit;
-            let mut sum = product[vector];
-            // SAFETY: the carry and the mask hold `units` values in this row.
-            unsafe {
-                if !self.mask.is_null() {
-                    sum = isa.mul(sum, isa.load_partial(self.mask.add(index), n));
-                }
-                if self.keeps {
-                    sum = isa.add(sum, isa.load_partial(self.carry.add(index), n));
-                }
-                isa.store_partial(self.carry.add(index), sum, n);
-            }
-        }
     }
 }

@@ -45,13 +45,14 @@ pub(super) struct Part<'a> {
     /// The scan's first step.
     pub(super) first: usize,
     pub(super) rows: (usize, usize),
-    pub(super) units: usize,
+    /// The lengths of h and c.
+    pub(super) sizes: [usize; 2],
 }
 
 impl Part<'_> {
-    /// The elements in an array of the step's rows.
-    fn elements(&self) -> std::ops::Range<usize> {
-        self.rows.0 * self.units..self.rows.1 * self.units
+    /// The elements in an array of the step's rows of a state.
+    fn elements(&self, state: usize) -> std::ops::Range<usize> {
+        self.rows.0 * self.sizes[state]..self.rows.1 * self.sizes[state]
     }
 }
 
@@ -60,13 +61,13 @@ impl Zone {
     ///
     /// # Safety
     /// The step exists.
-    unsafe fn shares_at(&self, part: Part<'_>) -> *mut f32 {
+    unsafe fn shares_at(&self, part: Part<'_>, size: usize) -> *mut f32 {
         if self.shares.is_null() {
             return ptr::null_mut();
         }
         let row = part.layout.offset(part.step) - part.layout.offset(part.first);
-        // SAFETY: whoever made the zone allocated `units` shares for each element of the scan's steps in packed order.
-        unsafe { self.shares.add(row * part.units) }
+        // SAFETY: whoever made the zone allocated `size` shares for each element of the scan's steps in packed order.
+        unsafe { self.shares.add(row * size) }
     }
 
     /// s of an element of the step.
@@ -87,24 +88,25 @@ impl Zoneout {
     /// # Safety
     /// The states and shares are valid for the layout, the cell has made the rows of the step, and nobody else works on them.
     pub(super) unsafe fn blend(&self, part: Part<'_>, states: [States; 2]) {
-        let Part { layout, step, first: start, rows, units } = part;
+        let Part { layout, step, first: start, rows, sizes } = part;
         for (index, (zone, state)) in self.zones.into_iter().zip(states).enumerate() {
             let Some(zone) = zone else { continue };
+            let size = sizes[index];
             // SAFETY: by the caller's promise.
             unsafe {
-                let shares = zone.shares_at(part);
+                let shares = zone.shares_at(part, size);
                 for row in rows.0..rows.1 {
                     if shares.is_null() {
                         break;
                     }
                     let (origin, time) = layout.origin(row, step);
-                    let first = ((time * layout.batch() + origin) * units) as u64;
-                    let drawn = std::slice::from_raw_parts_mut(shares.add(row * units), units);
+                    let first = ((time * layout.batch() + origin) * size) as u64;
+                    let drawn = std::slice::from_raw_parts_mut(shares.add(row * size), size);
                     random::fill_keep(drawn, first, self.seed, self.step, STREAMS[index], zone.rate);
                 }
-                let (before, made) = (state.before(layout, step, start, units), zone.made.at(layout, step, units));
-                let after = state.at(layout, step, units);
-                for element in part.elements() {
+                let (before, made) = (state.before(layout, step, start, size), zone.made.at(layout, step, size));
+                let after = state.at(layout, step, size);
+                for element in part.elements(index) {
                     let share = zone.share(shares, element);
                     *after.add(element) = share * *made.add(element) + (1.0 - share) * *before.add(element);
                 }
@@ -117,12 +119,12 @@ impl Zoneout {
     /// # Safety
     /// All arrays are valid for the step's rows.
     pub(super) unsafe fn split(&self, part: Part<'_>, carries: [*mut f32; 2], kept: [*mut f32; 2]) {
-        for ((zone, carry), kept) in self.zones.into_iter().zip(carries).zip(kept) {
+        for (index, ((zone, carry), kept)) in self.zones.into_iter().zip(carries).zip(kept).enumerate() {
             let Some(zone) = zone else { continue };
             // SAFETY: by the caller's promise.
             unsafe {
-                let shares = zone.shares_at(part);
-                for element in part.elements() {
+                let shares = zone.shares_at(part, part.sizes[index]);
+                for element in part.elements(index) {
                     let (share, gradient) = (zone.share(shares, element), *carry.add(element));
                     *carry.add(element) = share * gradient;
                     *kept.add(element) = (1.0 - share) * gradient;
@@ -136,8 +138,8 @@ impl Zoneout {
     /// # Safety
     /// As there.
     pub(super) unsafe fn join(&self, part: Part<'_>, carries: [*mut f32; 2], kept: [*mut f32; 2]) {
-        for ((zone, carry), kept) in self.zones.iter().zip(carries).zip(kept) {
-            for element in part.elements().filter(|_| zone.is_some()) {
+        for (index, ((zone, carry), kept)) in self.zones.iter().zip(carries).zip(kept).enumerate() {
+            for element in part.elements(index).filter(|_| zone.is_some()) {
                 // SAFETY: by the caller's promise.
                 unsafe { *carry.add(element) += *kept.add(element) };
             }

@@ -71,10 +71,11 @@ impl Visitor for Backward<'_> {
                 }
             }
         }
-        for (index, source) in [scratch.carry, scratch.cell_carry].into_iter().enumerate().take(kind.states()) {
+        let carries = [scratch.carry, scratch.cell_carry].into_iter().zip(sizes.states());
+        for (index, (source, size)) in carries.enumerate().take(kind.states()) {
             if let Some(target) = call.inputs.get(1 + index).and_then(|input| input.gradient) {
                 let [source, target] = memory.many([source, target]);
-                state.layout.unpack_rows(sizes.units, source, target);
+                state.layout.unpack_rows(size, source, target);
             }
         }
         let shared = shared.as_ref().zip(shared_scratch).filter(|_| state.prefix.steps() > 0);
@@ -82,7 +83,7 @@ impl Visitor for Backward<'_> {
             let Some(track) = setting.prefix(state, sizes, saved) else { return };
             let (whole, into) = (0..state.prefix.steps(), &shared_scratch);
             clear(memory, into);
-            state.prefix.join(&state.layout, memory, sizes.units, scratch.carry, into.output_gradient);
+            state.prefix.join(&state.layout, memory, sizes.width, scratch.carry, into.output_gradient);
             for (steps, rows) in state.prefix.segments(&state.layout, sizes.has_cell_state) {
                 if sizes.has_cell_state {
                     let [source, target] = memory.many([scratch.cell_carry, into.cell_carry]);
@@ -111,9 +112,9 @@ impl Visitor for Backward<'_> {
 
 /// Zeroes what is added to.
 fn clear(memory: &mut Memory, scratch: &Scratch) {
-    let Scratch { carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias, .. } =
-        *scratch;
-    for span in [carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias] {
+    let Scratch { carry, cell_carry, leading_gradient, vectors, kernel, recurrent, .. } = *scratch;
+    let Scratch { bias, recurrent_bias, narrow, .. } = *scratch;
+    for span in [carry, cell_carry, leading_gradient, vectors, kernel, recurrent, bias, recurrent_bias, narrow] {
         memory.floats_mut(span).fill(0.0);
     }
 }
@@ -121,27 +122,28 @@ fn clear(memory: &mut Memory, scratch: &Scratch) {
 /// Brings the gradients of the layer's last output and final states to where the scan takes them.
 fn start_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scratch) {
     let Track { call, options, sizes, layout, .. } = *track;
-    let (units, carry, cell_carry) = (sizes.units, scratch.carry, scratch.cell_carry);
+    let (carry, cell_carry) = (scratch.carry, scratch.cell_carry);
     if let Some(target) = call.inputs[0].gradient.filter(|_| sizes.packs_input) {
         // Masked steps have no part in it.
         memory.floats_mut(target).fill(0.0);
     }
-    let mut add = |target: Span, source: Option<Span>, zero_masked: bool| {
+    let mut add = |target: Span, size: usize, source: Option<Span>, zero_masked: bool| {
         let Some(source) = source else { return };
         let [source, target] = memory.many([source, target]);
-        for (row, sums) in target.chunks_exact_mut(units).enumerate() {
+        for (row, sums) in target.chunks_exact_mut(size).enumerate() {
             if zero_masked && layout.ends_masked(row) {
                 continue;
             }
-            let values = &source[layout.row(row) * units..][..units];
+            let values = &source[layout.row(row) * size..][..size];
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
     };
     if !options.return_sequences {
-        add(carry, call.outputs[0].gradient, sizes.masked && options.zero_output_for_mask);
+        add(carry, sizes.width, call.outputs[0].gradient, sizes.masked && options.zero_output_for_mask);
     }
-    for (target, output) in [carry, cell_carry].into_iter().zip(call.outputs.iter().skip(1)) {
-        add(target, output.gradient, false);
+    for ((target, size), output) in [carry, cell_carry].into_iter().zip(sizes.states()).zip(call.outputs.iter().skip(1))
+    {
+        add(target, size, output.gradient, false);
     }
 }
 
@@ -181,7 +183,7 @@ impl Piece<'_> {
                 let spans = [gradient, scratch.output_gradient, scratch.leading_gradient];
                 let [gradient, packed, leading] = memory.many(spans);
                 let zero_masked = options.zero_output_for_mask;
-                layout.hold_gradient(steps.clone(), sizes.units, gradient, zero_masked, packed, leading);
+                layout.hold_gradient(steps.clone(), sizes.width, gradient, zero_masked, packed, leading);
                 (memory.pointer(scratch.output_gradient).cast_const(), layout.offset(steps.start))
             }
         };
@@ -192,6 +194,8 @@ impl Piece<'_> {
             cell_carry: memory.pointer(scratch.cell_carry),
             vectors: memory.pointer(scratch.vectors),
             kept: scratch.kept.map(|span| memory.pointer(span)),
+            made: memory.pointer(scratch.made),
+            narrow: memory.pointer(scratch.narrow_gradient),
         };
         let scan = track.scan(memory, part, steps.clone());
         // SAFETY: the forward pass of this part has filled the regions, and the gradients of the step that follows have been
@@ -230,12 +234,12 @@ impl Piece<'_> {
         let Track { level, call, sizes, saved, layout, .. } = track;
         let (units, features) = (sizes.units, sizes.features);
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
+        let place = self.first() - layout.offset(self.part.start);
         let folded = call.folded.is_some();
         if call.parameter_gradients[0].is_some() && !folded {
             let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
             let [x, gates, partials] = memory.many([x, saved.gates, scratch.kernel]);
             let gates = self.gates(gates);
-            let place = self.first() - layout.offset(self.part.start);
             for block in C::INPUTS {
                 // With a mask for each gate, each slot has its own input.
                 let pieces = if sizes.groups > 1 { block.count } else { 1 };
@@ -251,6 +255,12 @@ impl Piece<'_> {
         }
         if sizes.recurrent_kernel.is_some_and(|at| call.parameter_gradients[at].is_some()) {
             self.add_recurrent_kernel::<C>(memory);
+        }
+        if sizes.narrow.is_some_and(|at| call.parameter_gradients[at].is_some()) {
+            let [made, dh, partials] = memory.many([saved.output, scratch.narrow_gradient, scratch.narrow]);
+            let (made, dh) = (&made[place * units..], &dh[place * sizes.width..]);
+            let (made, dh) = (Rows::whole(made, units), Rows::whole(dh, sizes.width));
+            sizes.narrow_sum().add(level, self.first(), &everything, made, dh, 0, partials);
         }
         if sizes.bias.is_some_and(|at| call.parameter_gradients[at].is_some()) {
             let [gates, input, recurrent] = memory.many([saved.gates, scratch.bias, scratch.recurrent_bias]);
@@ -297,7 +307,7 @@ impl Piece<'_> {
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
         let Self { track, scratch, part, steps } = *self;
         let Track { level, sizes, saved, layout, .. } = track;
-        let units = sizes.units;
+        let (units, width) = (sizes.units, sizes.width);
         let sum = sizes.recurrent_sum();
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let (h, kept) = (track.h(), if sizes.writes_output { 0 } else { part.start });
@@ -323,26 +333,26 @@ impl Piece<'_> {
                 for (left, first, segments) in parts {
                     let [left, gates, partials] = memory.many([left, saved.gates, scratch.recurrent]);
                     let right = slot_rows(self.gates(gates), sizes, block.slot, block.count);
-                    sum.add(level, first, segments, Rows::whole(left, units), right, block.gate * units, partials);
+                    sum.add(level, first, segments, Rows::whole(left, width), right, block.gate * units, partials);
                 }
                 continue;
             }
             for index in 0..block.count {
                 for step in steps.clone() {
-                    let (place, len) = (layout.offset(step) - self.first(), layout.active(step) * units);
+                    let (place, len) = (layout.offset(step) - self.first(), layout.active(step) * width);
                     let source = if step == part.start {
                         before
                     } else {
-                        h.part((layout.offset(step - 1) - layout.offset(kept)) * units, len)
+                        h.part((layout.offset(step - 1) - layout.offset(kept)) * width, len)
                     };
                     let [source, masks, masked] = memory.many([source, saved.state_masks, scratch.masked_states]);
-                    let mask = &masks[(block.gate + index) * sizes.batch * units..];
-                    let values = &mut masked[place * units..][..len];
+                    let mask = &masks[(block.gate + index) * sizes.batch * width..];
+                    let values = &mut masked[place * width..][..len];
                     values.iter_mut().zip(source).zip(mask).for_each(|((value, h), mask)| *value = *h * mask);
                 }
                 let [gates, masked, partials] = memory.many([saved.gates, scratch.masked_states, scratch.recurrent]);
                 let right = slot_rows(self.gates(gates), sizes, block.slot + index, 1);
-                let left = Rows::whole(masked, units);
+                let left = Rows::whole(masked, width);
                 sum.add(level, self.first(), &everything, left, right, (block.gate + index) * units, partials);
             }
         }
@@ -398,6 +408,10 @@ fn finish_state_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scra
     if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.recurrent, target]);
         sizes.recurrent_sum().finish(partials, target);
+    }
+    if let Some(target) = sizes.narrow.and_then(|at| call.parameter_gradients[at]) {
+        let [partials, target] = memory.many([scratch.narrow, target]);
+        sizes.narrow_sum().finish(partials, target);
     }
     if let (Some(target), true) =
         (sizes.bias.and_then(|at| call.parameter_gradients[at]), scratch.recurrent_bias.len > 0)

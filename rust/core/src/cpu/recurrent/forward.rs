@@ -84,13 +84,14 @@ pub(super) fn run<C: Cell>(cell: C, track: &Track<'_>, memory: &mut Memory, step
 fn keep_states(track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
     let Track { sizes, saved, layout, .. } = *track;
     let last = steps.end - 1;
-    let from = (layout.offset(last) - layout.offset(steps.start)) * sizes.units;
-    let to = steps.start / sizes.part * sizes.batch * sizes.units;
-    let len = layout.active(last) * sizes.units;
-    for (values, checkpoints) in [(saved.h, saved.checkpoints_h), (saved.c, saved.checkpoints_c)] {
+    let from = layout.offset(last) - layout.offset(steps.start);
+    let to = steps.start / sizes.part * sizes.batch;
+    let spans = [(saved.h, saved.checkpoints_h), (saved.c, saved.checkpoints_c)];
+    for ((values, checkpoints), size) in spans.into_iter().zip(sizes.states()) {
         if checkpoints.len > 0 {
             let [values, checkpoints] = memory.many([values, checkpoints]);
-            checkpoints[to..to + len].copy_from_slice(&values[from..from + len]);
+            let rows = &values[from * size..][..layout.active(last) * size];
+            checkpoints[to * size..][..rows.len()].copy_from_slice(rows);
         }
     }
 }
@@ -113,14 +114,15 @@ impl Visitor for Forward<'_> {
         let sizes = Sizes::of_batch(call, kind, options, &state.layout);
         let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
 
-        for (index, target) in [saved.initial_h, saved.initial_c].into_iter().enumerate().take(kind.states()) {
+        let initial = [saved.initial_h, saved.initial_c].into_iter().zip(sizes.states());
+        for (index, (target, size)) in initial.enumerate().take(kind.states()) {
             match (call.inputs.get(1 + index), call.states.get(index)) {
                 (Some(given), _) => {
                     let [source, target] = memory.many([given.value, target]);
-                    state.layout.pack_rows(sizes.units, source, target);
+                    state.layout.pack_rows(size, source, target);
                 }
                 (None, Some(carried)) => {
-                    state.layout.pack_rows(sizes.units, &carried.read(), memory.floats_mut(target));
+                    state.layout.pack_rows(size, &carried.read(), memory.floats_mut(target));
                 }
                 (None, None) => memory.floats_mut(target).fill(0.0),
             }
@@ -136,7 +138,7 @@ impl Visitor for Forward<'_> {
             draw_masks(
                 &state.layout,
                 masks,
-                sizes.units,
+                sizes.width,
                 |gate| gate,
                 STATE_STREAM,
                 recurrent_dropout,
@@ -206,15 +208,14 @@ impl Finals<'_> {
 /// states; and of the states that it carries to the next call.
 fn hand_out(track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
     let Track { call, options, sizes, saved, layout, .. } = *track;
-    let units = sizes.units;
     if options.return_sequences && sizes.masked {
         let [h, initial, output] = memory.many([saved.h, saved.initial_h, call.outputs[0].value]);
-        layout.hold(steps.clone(), units, h, initial, options.zero_output_for_mask, output);
+        layout.hold(steps.clone(), sizes.width, h, initial, options.zero_output_for_mask, output);
     }
     let [h_kept, c_kept] = track.kept(steps);
     let h = (track.h(), saved.initial_h, h_kept);
     let c = (saved.c, saved.initial_c, c_kept);
-    for (index, (values, initial, kept)) in [h, c].into_iter().enumerate() {
+    for (index, ((values, initial, kept), units)) in [h, c].into_iter().zip(sizes.states()).enumerate() {
         let last = call.outputs.first().filter(|_| index == 0 && !options.return_sequences);
         let last = last.map(|output| (output.value, sizes.masked && options.zero_output_for_mask));
         let returned = call.outputs.get(1 + index).map(|output| (output.value, false));

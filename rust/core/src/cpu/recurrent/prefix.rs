@@ -96,13 +96,13 @@ impl Prefix {
     }
 
     /// Adds the gradients of the states with which the batch's rows begin, in packed row order, to those of the shared row's
-    /// states (steps, units), each where its row leaves.
-    pub(super) fn join(&self, layout: &TimeLayout, memory: &mut Memory, units: usize, source: Span, target: Span) {
+    /// states (steps, width), each where its row leaves.
+    pub(super) fn join(&self, layout: &TimeLayout, memory: &mut Memory, width: usize, source: Span, target: Span) {
         let [source, target] = memory.many([source, target]);
         target.fill(0.0);
-        for (packed, values) in source.chunks_exact(units).enumerate() {
+        for (packed, values) in source.chunks_exact(width).enumerate() {
             if let Some(last) = self.length(layout.row(packed)).checked_sub(1) {
-                target[last * units..][..units].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                target[last * width..][..width].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
         }
     }
@@ -134,14 +134,13 @@ impl Prefix {
 
 /// Lets each row of the batch begin with the states that the shared row has when it leaves it.
 pub(super) fn branch(state: &State, memory: &mut Memory, shared: &Track<'_>, saved: &Saved) {
-    let units = shared.sizes.units;
     let states = if shared.sizes.has_cell_state { 2 } else { 1 };
     let spans = [(shared.saved.h, saved.initial_h), (shared.saved.c, saved.initial_c)];
-    for (source, target) in spans.into_iter().take(states) {
+    for ((source, target), size) in spans.into_iter().zip(shared.sizes.states()).take(states) {
         let [source, target] = memory.many([source, target]);
-        for (packed, target) in target.chunks_exact_mut(units).enumerate() {
+        for (packed, target) in target.chunks_exact_mut(size).enumerate() {
             if let Some(last) = state.prefix.length(state.layout.row(packed)).checked_sub(1) {
-                target.copy_from_slice(&source[last * units..][..units]);
+                target.copy_from_slice(&source[last * size..][..size]);
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Sizes {
     pub(super) part_elements: usize,
     pub(super) features: usize,
     pub(super) units: usize,
+    /// The length of h.
+    pub(super) width: usize,
     pub(super) slots: usize,
     pub(super) gates: usize,
     pub(super) has_cell_state: bool,
@@ -45,13 +47,14 @@ pub(super) struct Sizes {
     pub(super) zoneout: [bool; 2],
     pub(super) draws_zoneout: bool,
     pub(super) backward: bool,
-    /// Where the recurrent kernel and the bias stand among the weights.
+    /// Where the recurrent kernel, the bias, and the kernel that makes h stand among the weights.
     pub(super) recurrent_kernel: Option<usize>,
     pub(super) bias: Option<usize>,
     /// Whether rows may share the steps that begin them.
     pub(super) may_share: bool,
     /// Whether these are the sizes of the row that stands for the shared steps.
     pub(super) is_prefix: bool,
+    pub(super) narrow: Option<usize>,
     /// The weights that only the cell knows, the last ones, and how many values they have together.
     pub(super) vectors: &'static [Vector],
     pub(super) vector_values: usize,
@@ -87,6 +90,7 @@ impl Sizes {
             part_elements: batch * part.min(time),
             features,
             units: options.units,
+            width: options.width(),
             slots: cells::slots(kind, options),
             gates: kind.gates(),
             has_cell_state: kind.states() == 2,
@@ -106,6 +110,7 @@ impl Sizes {
             bias: layer.bias(),
             may_share: batch >= prefix::ROWS && shares_prefixes(call, options),
             is_prefix: false,
+            narrow: layer.projection_kernel(),
             vectors: layer.vectors(),
             vector_values: layer.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
@@ -113,6 +118,11 @@ impl Sizes {
 }
 
 impl Sizes {
+    /// The lengths of h and c.
+    pub(super) fn states(&self) -> [usize; 2] {
+        [self.width, self.units]
+    }
+
     /// The sizes of the row that stands for the steps which rows may share; it is kept whole for them to branch off.
     pub(super) fn prefix(self) -> Option<Self> {
         let time = self.elements / self.batch.max(1);
@@ -164,7 +174,11 @@ impl Sizes {
     }
 
     pub(super) fn recurrent_sum(&self) -> OuterProducts {
-        OuterProducts::new(self.units, self.gates * self.units, self.at_once())
+        OuterProducts::new(self.width, self.gates * self.units, self.at_once())
+    }
+
+    pub(super) fn narrow_sum(&self) -> OuterProducts {
+        OuterProducts::new(self.units, self.width, self.at_once())
     }
 
     pub(super) fn bias_sum(&self) -> ColumnSums {
@@ -226,7 +240,9 @@ pub(super) struct Saved {
     pub(super) gates: Span,
     pub(super) h: Span,
     pub(super) c: Span,
-    /// What the cell makes of h and c, for a backward pass after zoneout.
+    /// What the cell makes, where h is a product of it.
+    pub(super) output: Span,
+    /// The new h and c before zoneout, for a backward pass.
     pub(super) made: [Span; 2],
     /// Which elements of h and c zoneout lets be new.
     pub(super) shares: [Span; 2],
@@ -234,32 +250,34 @@ pub(super) struct Saved {
 
 impl Saved {
     fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
-        let state = sizes.batch * sizes.units;
-        let (all, earlier) = (sizes.part_elements * sizes.units, sizes.parts - 1);
+        let [h, c] = sizes.states().map(|size| sizes.batch * size);
+        let all = sizes.states().map(|size| sizes.part_elements * size);
+        let earlier = sizes.parts - 1;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         // Behind a part's gates lie those of the step that follows it.
         let following = if earlier > 0 { sizes.batch } else { 0 };
         let projected = (scan::projected_steps(sizes.batch) * sizes.batch).min(sizes.elements);
         let last_c = match sizes.c_without_backward {
-            Kept::From(_) => all,
-            Kept::Two => 2 * state,
-            Kept::One => state,
+            Kept::From(_) => all[1],
+            Kept::Two => 2 * c,
+            Kept::One => c,
         };
         let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
-            initial_h: cutter.take(state),
-            initial_c: cutter.take(when(sizes.has_cell_state, state)),
-            checkpoints_h: cutter.take(when(!sizes.writes_output, earlier * state)),
-            checkpoints_c: cutter.take(when(sizes.has_cell_state, earlier * state)),
+            initial_h: cutter.take(h),
+            initial_c: cutter.take(when(sizes.has_cell_state, c)),
+            checkpoints_h: cutter.take(when(!sizes.writes_output, earlier * h)),
+            checkpoints_c: cutter.take(when(sizes.has_cell_state, earlier * c)),
             x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.part_elements * sizes.features)),
             input_masks: cutter.take(when(sizes.input_dropout, sizes.groups * sizes.batch * sizes.features)),
-            state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
-            masked_state: cutter.take(when(sizes.state_dropout, state)),
+            state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * h)),
+            masked_state: cutter.take(when(sizes.state_dropout, h)),
             gates: cutter.take(steps * sizes.slots * sizes.units),
-            h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all } else { 2 * state })),
-            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { last_c })),
-            made: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.backward, all))),
-            shares: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.draws_zoneout, all))),
+            h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all[0] } else { 2 * h })),
+            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all[1] } else { last_c })),
+            output: cutter.take(when(sizes.narrow.is_some(), if sizes.backward { all[1] } else { c })),
+            made: [0, 1].map(|state| cutter.take(when(sizes.zoneout[state] && sizes.backward, all[state]))),
+            shares: [0, 1].map(|state| cutter.take(when(sizes.zoneout[state] && sizes.draws_zoneout, all[state]))),
         }
     }
 }
@@ -277,37 +295,45 @@ pub(super) struct Scratch {
     pub(super) vectors: Span,
     /// Gradients of h and c that zoneout hands past the cell.
     pub(super) kept: [Span; 2],
+    /// With a narrow h: the gradient of what the cell makes, and that of h of all steps of a part.
+    pub(super) made: Span,
+    pub(super) narrow_gradient: Span,
     /// The partial sums of the weights' gradients.
     pub(super) kernel: Span,
     pub(super) recurrent: Span,
     pub(super) bias: Span,
     pub(super) recurrent_bias: Span,
+    pub(super) narrow: Span,
     pub(super) vector: Span,
 }
 
 impl Scratch {
     fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
-        let state = sizes.batch * sizes.units;
+        let [h, c] = sizes.states().map(|size| sizes.batch * size);
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
         let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum().partials()));
         let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum().partials()));
+        let narrow = sizes.narrow.map_or(0, |at| wanted(at, sizes.narrow_sum().partials()));
         let holds = sizes.is_prefix || sizes.masked && options.return_sequences;
         let input = sizes.part_elements * sizes.features;
         Self {
-            carry: cutter.take(state),
-            cell_carry: cutter.take(when(sizes.has_cell_state, state)),
-            output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.units)),
-            leading_gradient: cutter.take(when(holds && !sizes.is_prefix, state)),
+            carry: cutter.take(h),
+            cell_carry: cutter.take(when(sizes.has_cell_state, c)),
+            output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.width)),
+            leading_gradient: cutter.take(when(holds && !sizes.is_prefix, h)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
             vectors: cutter.take(sizes.batch * sizes.vector_values),
-            kept: sizes.zoneout.map(|zoned| cutter.take(when(zoned, state))),
-            masked_states: cutter.take(when(sizes.state_dropout, sizes.part_elements * sizes.units)),
+            kept: [(sizes.zoneout[0], h), (sizes.zoneout[1], c)].map(|(zoned, len)| cutter.take(when(zoned, len))),
+            made: cutter.take(when(sizes.narrow.is_some(), c)),
+            narrow_gradient: cutter.take(when(sizes.narrow.is_some(), sizes.part_elements * sizes.width)),
+            masked_states: cutter.take(when(sizes.state_dropout, sizes.part_elements * sizes.width)),
             kernel: cutter.take(wanted(0, sizes.kernel_sum().partials())),
             recurrent: cutter.take(recurrent),
             bias: cutter.take(bias),
             recurrent_bias: cutter.take(when(options.reset_after == Some(true), bias)),
+            narrow: cutter.take(narrow),
             vector: cutter.take(sizes.vector_sum(sizes.vector_values).partials()),
         }
     }

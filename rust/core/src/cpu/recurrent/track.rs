@@ -8,6 +8,7 @@ use crate::backend::Call;
 use crate::cpu::Memory;
 use crate::layers::Recurrent;
 use crate::scan::layout::TimeLayout;
+use crate::scan::narrow::Narrow;
 use crate::scan::zoneout::{Zone, Zoneout};
 use crate::scan::{self, GatesKept, Input, Kept, Scan, States};
 use crate::tensor::Span;
@@ -98,13 +99,13 @@ impl<'a> Track<'a> {
             return [saved.initial_h, saved.initial_c];
         }
         let (index, rows) = (part.start / sizes.part - 1, layout.active(part.start - 1));
-        let checkpoint = |checkpoints: Span| checkpoints.part(index * sizes.batch * sizes.units, rows * sizes.units);
+        let checkpoint = |checkpoints: Span, size: usize| checkpoints.part(index * sizes.batch * size, rows * size);
         let h = if sizes.writes_output {
-            self.h().part(layout.offset(part.start - 1) * sizes.units, rows * sizes.units)
+            self.h().part(layout.offset(part.start - 1) * sizes.width, rows * sizes.width)
         } else {
-            checkpoint(saved.checkpoints_h)
+            checkpoint(saved.checkpoints_h, sizes.width)
         };
-        [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c) } else { Span::default() }]
+        [h, if sizes.has_cell_state { checkpoint(saved.checkpoints_c, sizes.units) } else { Span::default() }]
     }
 
     /// The scan of some steps of a part over the call's regions, which begin with the part's first step.
@@ -130,6 +131,11 @@ impl<'a> Track<'a> {
         };
         let zones = [0, 1].map(zone);
         let zoneout = Zoneout { zones, seed: options.seed, step: call.step };
+        let made = if sizes.backward { Kept::From(part.start) } else { Kept::One };
+        let output = memory.pointer(saved.output);
+        let narrow = packed.narrow.as_ref();
+        let narrow =
+            narrow.map(|weights| Narrow { weights, made: States { base: output, initial: output, kept: made } });
         let gates_kept =
             if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
         let input = if call.folded.is_some() {
@@ -145,6 +151,7 @@ impl<'a> Track<'a> {
             first: part.start,
             steps,
             units: sizes.units,
+            width: sizes.width,
             features: sizes.features,
             weights: &packed.recurrent,
             projections: &packed.projections,
@@ -156,6 +163,7 @@ impl<'a> Track<'a> {
             gates_kept,
             h,
             c,
+            narrow,
             zoneout: sizes.zoneout.contains(&true).then_some(zoneout),
         }
     }

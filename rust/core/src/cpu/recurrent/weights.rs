@@ -3,6 +3,7 @@
 use super::regions::Sizes;
 use crate::backend::Call;
 use crate::cells::{self, Cell, Weights};
+use crate::scan::narrow::NarrowWeights;
 use crate::scan::{Projection, StateDropout};
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::Packed;
@@ -17,6 +18,7 @@ pub(super) struct PackedWeights {
     /// The transposed kernels of the projections.
     pub(super) transposed: Vec<Packed>,
     pub(super) state_dropout: Option<StateDropout>,
+    pub(super) narrow: Option<NarrowWeights>,
 }
 
 impl PackedWeights {
@@ -34,7 +36,7 @@ impl PackedWeights {
 
     fn new<C: Cell>(level: Level, call: &Call<'_>, sizes: &Sizes, versions: Vec<u64>) -> Self {
         let values: Vec<_> = call.parameters.iter().map(|parameter| parameter.read()).collect();
-        let (units, columns) = (sizes.units, sizes.gates * sizes.units);
+        let (units, width, columns) = (sizes.units, sizes.width, sizes.gates * sizes.units);
         let kernel = slot_order::<C>(&values[0], sizes.features, units, columns);
         let given = sizes.bias.map(|at| &values[at]);
         let bias = given.map_or_else(|| vec![0.0; columns], |bias| input_bias::<C>(bias, columns, units));
@@ -44,25 +46,25 @@ impl PackedWeights {
         };
         let per_group = sizes.gates / sizes.groups;
         let part = |group: usize| group * per_group * units;
-        let width = per_group * units;
+        let share = per_group * units;
         let projections = (0..sizes.groups).map(|group| Projection {
-            kernel: Packed::plain(level, &kernel[part(group)..], sizes.features, width, columns, 1),
-            bias: bias[part(group)..][..width].to_vec(),
+            kernel: Packed::plain(level, &kernel[part(group)..], sizes.features, share, columns, 1),
+            bias: bias[part(group)..][..share].to_vec(),
             slot: group * per_group,
             count: per_group,
         });
         let transposed = (0..sizes.groups)
-            .map(|group| Packed::plain(level, &kernel[part(group)..], width, sizes.features, 1, columns))
+            .map(|group| Packed::plain(level, &kernel[part(group)..], share, sizes.features, 1, columns))
             .collect();
         let recurrent_kernel = sizes.recurrent_kernel.map_or(&[][..], |at| &values[at]);
         let state_dropout = cells::state_product::<C>().filter(|_| sizes.state_dropout).map(|block| {
             let gate = |index: usize| &recurrent_kernel[(block.gate + index) * units..];
             StateDropout {
-                forward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, columns, 1)).collect(),
-                backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, 1, columns)).collect(),
+                forward: (0..block.count).map(|i| Packed::plain(level, gate(i), width, units, columns, 1)).collect(),
+                backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, width, 1, columns)).collect(),
             }
         });
-        let mut recurrent = Weights::pack::<C>(level, units, sizes.gates, recurrent_kernel, candidate_bias);
+        let mut recurrent = Weights::pack::<C>(level, width, units, sizes.gates, recurrent_kernel, candidate_bias);
         for vector in &values[values.len() - sizes.vectors.len()..] {
             recurrent.vectors.extend_from_slice(vector);
         }
@@ -73,6 +75,7 @@ impl PackedWeights {
             projections: projections.collect(),
             transposed,
             state_dropout,
+            narrow: sizes.narrow.map(|at| NarrowWeights::pack(level, &values[at], units, width)),
         }
     }
 }
