@@ -1,12 +1,13 @@
 """A layer that is a graph of layers: its form, its native programs, and the arrays that go through it."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from foliot import _arrays, _copies, _core, _nest
+from foliot import _arrays, _copies, _core, _devices, _nest
 from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
@@ -24,7 +25,9 @@ class Compiled:
 
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
-        self.program: _core.Program = assembly.program()
+        sizes = [math.prod(weight.parameter.shape) for weight in assembly.weights]
+        self.choice = _devices.choose(assembly.graph, _devices.weights_of_steps(assembly.graph, sizes))
+        self.program: _core.Program = assembly.program(self.choice.index)
         self.training: str | None = None
         self._own: list[OwnMetric] = []
 
@@ -53,10 +56,24 @@ class Compiled:
                 f"`tbptt`: expected None beside a metric that is a function of yours, which takes outputs of whole "
                 f"sequences; received {tbptt} beside {name!r}"
             )
+        if self.choice.device is not None and not self.choice.demanded:
+            self._check_optimizer(optimizer, self.choice.device)
         values = self.program.train_batch(
             optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None, tbptt
         )
         return values + self._measure(data, rows) if self._own else values
+
+    def _check_optimizer(self, optimizer: _core.Optimizer, device: _devices.Device) -> None:
+        """Moves to the CPU where the device, which nobody demanded, does not have the optimizer."""
+        refused = optimizer.refused_by_gpus()
+        if refused is None:
+            return
+        _devices.warn(device, f"the optimizer: {refused}")
+        self.choice = _devices.CPU
+        self.program = self.assembly.program()
+        if self.training is not None:
+            self.program.compile(self.training)
+            self.program.watch(bool(self._own))
 
     def test(self, data: Data, rows: Array | None) -> list[float]:
         """Losses and metrics of a batch, as `train`."""
@@ -114,11 +131,12 @@ class Network(Layer):
         # By the positions of the outputs, for an output without a loss takes no part in training.
         # What is asked of them with masks is a part of its own.
         self._compiled_parts: dict[tuple[tuple[int, ...], tuple[bool, ...]], Compiled] = {}
-        self._trainable_when_compiled: list[bool] = []
+        # Whether each layer was trainable, and what was said about the device.
+        self._when_compiled: tuple[list[bool], str] = [], ""
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        for name in ("inputs", "outputs", "_graph", "_compiled_parts", "_trainable_when_compiled"):
+        for name in ("inputs", "outputs", "_graph", "_compiled_parts", "_when_compiled"):
             del state[name]
         forms = [state.pop(name) for name in ("_input_form", "_output_form")]
         if not self.inputs:
@@ -151,17 +169,17 @@ class Network(Layer):
     def _part(self, outputs: Sequence[int] | None = None, masked: Sequence[bool] = ()) -> Compiled:
         """The native program for the outputs at the given positions, all by default.
 
-        It is a new one if a layer's `trainable` has changed.
+        It is a new one if a layer's `trainable` has changed, or where models run.
 
         Args:
             outputs: The positions.
             masked: For which inputs a mask will be passed; none by default.
         """
         with BUILDING:
-            trainable = [layer.trainable for layer in self.graph.weighted]
-            if trainable != self._trainable_when_compiled:
+            now = [layer.trainable for layer in self.graph.weighted], _devices.get_device()
+            if now != self._when_compiled:
                 self._compiled_parts.clear()
-                self._trainable_when_compiled = trainable
+                self._when_compiled = now
             key = self._part_key(outputs, masked)
             if key not in self._compiled_parts:
                 # The same arrays go into every part, so what the inputs hold is said by the whole.
