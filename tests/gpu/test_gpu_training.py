@@ -1,5 +1,8 @@
 """Training steps on an adapter beside the same steps on the CPU, through the Python API."""
 
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -166,3 +169,25 @@ def test_auto_takes_no_software_and_says_what_a_gpu_lacks(monkeypatch: pytest.Mo
     model = reviews(optimizers.Lion())
     with pytest.warns(UserWarning, match=r"runs on the CPU.*Lion"):
         model.train_on_batch(IDS, LABELS)
+
+
+FORKING = """
+import os, sys
+import foliot
+foliot.devices()
+child = os.fork()
+if child == 0:
+    try:
+        foliot.devices()
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_process_is_told_so() -> None:
+    run = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True, timeout=60)
+    assert "forked" in run.stdout
+    assert "spawn" in run.stdout

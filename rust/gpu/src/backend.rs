@@ -48,6 +48,7 @@ fn buffer_of(copy: &dyn DeviceCopy) -> Option<&Buffer> {
 ///
 /// Losses and metrics are formed on the host, in its precision, from the network's outputs; all else stays on the device.
 pub struct Gpu {
+    adapter: usize,
     device: Arc<Device>,
     floats: Option<Buffer>,
     scratch: Option<Buffer>,
@@ -66,6 +67,7 @@ impl Gpu {
     /// When the adapter does not exist or has not what the kernels need.
     pub fn new(adapter: usize) -> Result<Self> {
         Ok(Self {
+            adapter,
             device: Device::open(adapter)?,
             floats: None,
             scratch: None,
@@ -152,6 +154,11 @@ impl Backend for Gpu {
         self.pending.clear();
         self.weights.clear();
         self.seen = None;
+        if self.device.is_lost() {
+            // Whoever asked before has got the error; weights go on from what the host has.
+            self.device = Device::open(self.adapter)?;
+            (self.floats, self.scratch) = (None, None);
+        }
         if self.floats.as_ref().is_none_or(|floats| floats.len() < size.floats) {
             // First the old one goes, so that both need not fit.
             self.floats = None;

@@ -63,6 +63,8 @@ mod with {
 }
 
 #[cfg(not(feature = "gpu"))]
+// The signatures are those of the build with GPUs.
+#[allow(clippy::unnecessary_wraps)]
 mod with {
     use super::Described;
     use foliot_core::optimizers::Optimizer;
@@ -75,8 +77,6 @@ mod with {
         Error::Device { device: "gpu".into(), reason: "foliot was built without the feature `gpu`".into() }
     }
 
-    // The signatures are those of the build with GPUs.
-    #[allow(clippy::unnecessary_wraps)]
     pub(super) fn found() -> Result<Vec<Described>> {
         Ok(Vec::new())
     }

@@ -142,7 +142,7 @@ impl Device {
         };
         let mut devices = locked(&found.devices);
         if let Some(device) = &devices[index]
-            && locked(&device.failure).is_none()
+            && !device.is_lost()
         {
             return Ok(device.clone());
         }
@@ -198,6 +198,12 @@ impl Device {
 
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
         Error::Device { device: self.name.clone(), reason: reason.into() }
+    }
+
+    /// Whether nothing can be done on it any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        locked(&self.failure).is_some()
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Layer calls become dispatches. Each kind of layer has a file; [`of`] picks it.
+//! Layer calls become dispatches. Each kind of layer has a file, and a row in `of`.
 
 mod activation;
 mod dense;
