@@ -45,14 +45,17 @@ test-python: $(VENV)/stamp/test
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --doctest-modules python/foliot
 
-test-peers: $(VENV)/stamp/native $(PEERS)/stamp ## the differential tests against live Keras (JAX) and PyTorch
-	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(IN_PLACE) $(PEERS)/bin/python -m pytest tests/peers
+# Keras's time goes into XLA's compiler: most of its passes are left out, and each processor gets tests.
+test-peers: $(VENV)/stamp/native $(PEERS)/stamp ## the differential tests against live Keras (JAX), ONNX Runtime and PyTorch
+	KERAS_BACKEND=jax JAX_PLATFORMS=cpu JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(IN_PLACE) \
+		$(PEERS)/bin/python -m pytest --numprocesses auto --dist worksteal tests/peers
 	@PEERS="$(PEERS)" VENV="$(TORCH)" TORCH_PYTHON="$(TORCH_PYTHON)" $(IN_PLACE) bash scripts/test_torch.sh
 
 bench: $(VENV)/stamp/native $(PEERS)/stamp ## foliot beside its peers, the tutorial's model; FULL=1: all rows, TensorFlow, Rust benches
 ifdef FULL
 	$(PEERS)/bin/python -m pip install --quiet --group bench
 	$(BIN)/python benches/side_by_side.py $(ARGS)
+	$(BIN)/python benches/twins.py
 	$(IN_PLACE) $(PEERS)/bin/python benches/text.py
 	cargo bench --locked --workspace
 else

@@ -31,6 +31,11 @@ class Competitor:
         """Whether it is ours, in whatever setting."""
         return self.name.startswith("foliot")
 
+    @property
+    def is_torch(self) -> bool:
+        """Whether it is PyTorch, which may have an interpreter of its own."""
+        return self.name.startswith("torch")
+
 
 COMPETITORS = (
     Competitor("foliot", "foliot"),
@@ -47,6 +52,9 @@ COMPETITORS = (
     ),
     Competitor("keras-jax", "Keras/JAX", {"KERAS_BACKEND": "jax"}),
     Competitor("torch", "PyTorch, eager"),
+    Competitor("torch-packed", "PyTorch, packed sequences"),
+    Competitor("onnxruntime", "ONNX Runtime"),
+    Competitor("numpy", "NumPy"),
 )
 
 
@@ -56,10 +64,10 @@ class CompetitorError(Exception):
 
 def interpreter(competitor: Competitor) -> str:
     """The Python that has `competitor` installed, so far as the environment says."""
-    if competitor.is_foliot:
+    if competitor.is_foliot or competitor.name == "numpy":
         return sys.executable
     peers = os.environ.get("PEERS_PYTHON") or str(ROOT / ".venv-peers" / "bin" / "python")
-    if competitor.name == "torch":
+    if competitor.is_torch:
         return os.environ.get("TORCH_PYTHON") or peers
     return peers
 

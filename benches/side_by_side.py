@@ -25,7 +25,7 @@ from competitors import COMPETITORS, ROOT, Competitor, CompetitorError, Process,
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
-from rows import ROWS, Row, write_problem
+from rows import ROWS, Row, read_problem, write_problem
 
 # The outputs of float32 forward passes over 500 steps agree far better than this; a swapped gate does not.
 OUTPUT_TOLERANCE = 1e-4
@@ -49,12 +49,15 @@ def main() -> int:
         "rows": [],
         "versions": {},
         "missing": {},
+        "peaks": {},
     }
     rows = [row for row in ROWS if row.name in arguments.rows]
     if arguments.smoke:
         rows = [row.shrunk() for row in rows]
     try:
         for threads in arguments.threads:
+            if not arguments.smoke and (peak := measure_peak(threads)) is not None:
+                results["peaks"][str(threads)] = peak
             measure_rows(rows, threads, arguments, results)
     except DisagreementError as error:
         print(f"no table: {error}", file=sys.stderr)
@@ -99,16 +102,35 @@ def measure_rows(rows: list[Row], threads: int, arguments: argparse.Namespace, r
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         processes = start_processes(arguments.competitors, threads, results, stack)
         for row in rows:
-            problem = folder / f"{row.name}.npz"
+            problem = folder / "problem.npz"
             write_problem(row, problem)
+            processed = statistics.mean(
+                int(batch.lengths.sum()) if row.masked else row.batch * row.steps
+                for batch in read_problem(str(problem)).batches
+            )
+            flops = row.flops(round(processed))
             print(f"{row.name}, threads {threads}: building and checking", file=sys.stderr)
-            notes = check_agreement(processes, row, problem)
+            modes = {process: process.ask("modes", row=asdict(row))["modes"] for process in processes}
+            notes = check_agreement(modes, row, problem)
             for mode in row.modes:
                 print(f"{row.name} {mode}, threads {threads}: timing", file=sys.stderr)
-                times = interleaved(processes, mode, arguments.rounds, arguments.repeats)
+                able = [process for process, can in modes.items() if mode in can]
+                times = interleaved(able, mode, arguments.rounds, arguments.repeats)
                 results["rows"].append(
-                    {"row": asdict(row), "mode": mode, "threads": threads, "milliseconds": times, "notes": notes}
+                    {
+                        "row": asdict(row),
+                        "mode": mode,
+                        "threads": threads,
+                        "flops": flops["train"] if mode == "train" else flops["forward"] / per_call(row, mode),
+                        "milliseconds": times,
+                        "notes": notes,
+                    }
                 )
+
+
+def per_call(row: Row, mode: str) -> int:
+    """Into how many measured calls a batch is divided."""
+    return row.steps if mode == "step" else 1
 
 
 def start_processes(
@@ -132,7 +154,7 @@ def start_processes(
     return processes
 
 
-def check_agreement(processes: list[Process], row: Row, problem: Path) -> list[str]:
+def check_agreement(modes: dict[Process, list[str]], row: Row, problem: Path) -> list[str]:
     """Compares outputs and losses of all processes, and leaves each with the model under RMSprop, ready to be timed.
 
     Keras on TensorFlow squares an Embedding's gradient before it adds up repeated ids, so RMSprop moves that table
@@ -141,11 +163,12 @@ def check_agreement(processes: list[Process], row: Row, problem: Path) -> list[s
     notes = []
     for optimizer, learning_rate in OPTIMIZERS.items():
         answers = []
-        for process in processes:
-            process.ask(
-                "build", row=asdict(row), problem=str(problem), optimizer=optimizer, learning_rate=learning_rate
-            )
-            answers.append((process.competitor, process.ask("check", steps=CHECK_STEPS)))
+        for process, can in modes.items():
+            if can:
+                process.ask(
+                    "build", row=asdict(row), problem=str(problem), optimizer=optimizer, learning_rate=learning_rate
+                )
+                answers.append((process.competitor, process.ask("check", modes=can, steps=CHECK_STEPS)))
         reference, expected = next((a for a in answers if not a[0].own_embedding_rmsprop), answers[0])
         for competitor, answer in answers:
             note = compare(competitor, answer, reference, expected, f"{row.name} with {optimizer}", optimizer)
@@ -161,12 +184,19 @@ def compare(
     case: str,
     optimizer: str,
 ) -> str | None:
-    """Raises DisagreementError if `answer` is not `expected`; gives a note where a difference is by design."""
-    outputs = largest([abs(a - b) for a, b in zip(answer["outputs"], expected["outputs"], strict=True)])
-    # `not (x <= bound)`: a NaN must fail too.
-    if not outputs <= OUTPUT_TOLERANCE:
-        message = f"{case}: outputs of {competitor.label} and {reference.label} differ by {outputs:.1e}"
-        raise DisagreementError(message)
+    """Raises DisagreementError if `answer` is not `expected`; gives a note where a difference is by design.
+
+    What only one of the two can do is not compared.
+    """
+    for key in ("outputs", "step"):
+        if key in answer and key in expected:
+            outputs = largest([abs(a - b) for a, b in zip(answer[key], expected[key], strict=True)])
+            # `not (x <= bound)`: a NaN must fail too.
+            if not outputs <= OUTPUT_TOLERANCE:
+                message = f"{case}: {key} of {competitor.label} and {reference.label} differ by {outputs:.1e}"
+                raise DisagreementError(message)
+    if "losses" not in answer or "losses" not in expected:
+        return None
     losses = [abs(a - b) / abs(b) for a, b in zip(answer["losses"], expected["losses"], strict=True)]
     worst = largest(losses)
     if worst <= LOSS_TOLERANCE:
@@ -208,7 +238,9 @@ def import_times(names: list[str], rounds: int) -> dict[str, dict[str, float]]:
     for competitor in COMPETITORS:
         if competitor.name in names:
             # `import foliot` alone loads next to nothing: the layers and the native module come with their first use.
-            module = "foliot.models" if competitor.is_foliot else "torch" if competitor.name == "torch" else "keras"
+            module = {"foliot": "foliot.models", "torch": "torch", "keras": "keras"}.get(competitor.name.split("-")[0])
+            if module is None:
+                continue
             # The settings of one framework share its import.
             label = competitor.label.split(", ")[0]
             cases[label] = (interpreter(competitor), module, competitor.environment)
@@ -281,25 +313,52 @@ def report(results: dict[str, Any]) -> None:
         print(f"Missing: {label} ({reason})")
     for note in dict.fromkeys(note for row in results["rows"] for note in row["notes"]):
         print(f"Note: {note}")
+    for threads, peak in results["peaks"].items():
+        print(f"Peak of multiply-adds with {threads} threads: {peak:.0f} GFLOP/s")
     labels = [c.label for c in COMPETITORS if any(c.label in row["milliseconds"] for row in results["rows"])]
     ours = [c.label for c in COMPETITORS if c.is_foliot and c.label in labels]
-    print("\n| | threads | " + " | ".join(labels + [f"fastest peer / {label}" for label in ours]) + " |")
-    print("|---|---|" + "---|" * (len(labels) + len(ours)))
+    ratios = [f"fastest peer / {label}" for label in ours]
+    print("\n| | threads | " + " | ".join(labels + ratios) + " | GFLOP/s |")
+    print("|---|---|" + "---|" * (len(labels) + len(ours) + 1))
     for row in results["rows"]:
         times = row["milliseconds"]
-        cells = " | ".join(f"{times[label]['median']:.2f} ({times[label]['minimum']:.2f})" for label in labels)
-        ratios = " | ".join(ratio(times, label) for label in ours)
-        print(f"| {row['row']['name']} {row['mode']} | {row['threads']} | {cells} | {ratios} |")
-    cells = ", ".join(
-        f"{label} {times['median']:.0f} ({times['minimum']:.0f})" for label, times in results["imports"].items()
-    )
-    print(f"\nImport in a fresh process, NumPy's own import not counted, milliseconds: {cells}")
+        cells = [f"{show(times[label])}" if label in times else "" for label in labels]
+        cells += [ratio(times, label) for label in ours]
+        print(f"| {row['row']['name']} {row['mode']} | {row['threads']} | {' | '.join(cells)} | {rate(row, results)} |")
+    cells = [f"{label} {times['median']:.0f} ({times['minimum']:.0f})" for label, times in results["imports"].items()]
+    print(f"\nImport in a fresh process, NumPy's own import not counted, milliseconds: {', '.join(cells)}")
+
+
+def show(times: dict[str, float]) -> str:
+    """Median and minimum milliseconds; those of single steps with all digits that mean something."""
+    digits = 2 if times["minimum"] >= 0.1 else 4
+    return f"{times['median']:.{digits}f} ({times['minimum']:.{digits}f})"
+
+
+def rate(row: dict[str, Any], results: dict[str, Any]) -> str:
+    """What the recurrent layers' operations take of the peak, if foliot did them one by one, by the minimum."""
+    setting = next(c.label for c in reversed(COMPETITORS) if c.is_foliot and c.label in row["milliseconds"])
+    gigaflops = row["flops"] / row["milliseconds"][setting]["minimum"] / 1e6
+    peak = results["peaks"].get(str(row["threads"]))
+    return f"{gigaflops:.0f}" + (f", {100 * gigaflops / peak:.0f} %" if peak else "")
+
+
+def measure_peak(threads: int) -> float | None:
+    """GFLOP/s of multiply-adds in registers on this many threads; None where there is no cargo."""
+    command = ["cargo", "run", "--release", "--quiet", "--locked", "--package", "foliot-simd", "--example", "peak"]
+    try:
+        run = subprocess.run([*command, "--", str(threads)], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return float(run.stdout)
 
 
 def ratio(times: dict[str, dict[str, float]], ours: str) -> str:
     """How many times faster a setting of foliot is than the fastest peer, by medians and by minima."""
     others = {c.label for c in COMPETITORS if not c.is_foliot}
     peers = [value for label, value in times.items() if label in others]
+    if ours not in times:
+        return ""
     if not peers:
         return "no peer"
     ratios = [min(peer[key] for peer in peers) / times[ours][key] for key in ("median", "minimum")]

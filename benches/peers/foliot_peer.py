@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import foliot
 from foliot import _core
 from keras_api import KerasApi
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rows import Row
 
 
 class FoliotPeer(KerasApi):
@@ -20,3 +27,21 @@ class FoliotPeer(KerasApi):
     def versions(self) -> dict[str, str]:
         """Foliot's version and the instruction set that it chose."""
         return {**super().versions(), "foliot instruction set": _core.isa()}
+
+    def modes(self, row: Row) -> list[str]:
+        """Everything."""
+        return list(row.modes)
+
+    def build(self, row: Row, weights: list[np.ndarray], optimizer: str, learning_rate: float) -> None:
+        """As Keras's, with a session for steps."""
+        super().build(row, weights, optimizer, learning_rate)
+        if "step" in row.modes:
+            self._session = self.model.stream()
+
+    def steps(self, frames: list[np.ndarray]) -> np.ndarray:
+        """The output for the last of the frames, which a session takes one by one from its beginning."""
+        session = self._session
+        session.reset()
+        for frame in frames:
+            output: np.ndarray = session.step(frame)
+        return output

@@ -10,28 +10,17 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rows import Row, read_problem
+from rows import Batch, Row, read_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-class Peer(Protocol):
-    """What a competitor offers."""
-
-    def versions(self) -> dict[str, str]: ...
-
-    def build(self, row: Row, weights: list[np.ndarray], optimizer: str, learning_rate: float) -> None: ...
-
-    def train(self, tokens: np.ndarray, labels: np.ndarray) -> float: ...
-
-    def reset(self) -> None: ...
-
-    def predict(self, tokens: np.ndarray) -> Any: ...
+    from peer import Peer
 
 
 def make_peer(name: str, threads: int) -> Peer:
@@ -40,10 +29,18 @@ def make_peer(name: str, threads: int) -> Peer:
         from foliot_peer import FoliotPeer
 
         return FoliotPeer()
-    if name == "torch":
+    if name.startswith("torch"):
         from torch_peer import TorchPeer
 
-        return TorchPeer(threads)
+        return TorchPeer(threads, packed=name.endswith("-packed"))
+    if name == "onnxruntime":
+        from onnx_peer import OnnxPeer
+
+        return OnnxPeer(threads)
+    if name == "numpy":
+        from numpy_peer import NumpyPeer
+
+        return NumpyPeer()
     from keras_peer import KerasPeer
 
     return KerasPeer(jit_compile=not name.endswith("-nojit"))
@@ -59,6 +56,10 @@ class Worker:
         """The competitor's versions."""
         return {"versions": self._peer.versions()}
 
+    def modes(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the competitor can do with a row."""
+        return {"modes": self._peer.modes(Row(**row))}
+
     def build(self, row: dict[str, Any], problem: str, optimizer: str, learning_rate: float) -> dict[str, Any]:
         """Makes the model of a row."""
         self._problem = read_problem(problem)
@@ -67,28 +68,55 @@ class Worker:
         self._next = 0
         return {}
 
-    def check(self, steps: int) -> dict[str, Any]:
-        """The first batch's outputs, then its loss before training and after each of `steps` training steps on it."""
-        tokens, labels = self._problem.tokens[0], self._problem.labels[0]
-        outputs = np.asarray(self._peer.predict(tokens), dtype=np.float64).ravel().tolist()
-        losses = []
-        for _ in range(steps + 1):
-            self._peer.reset()
-            losses.append(self._peer.train(tokens, labels))
-        return {"outputs": outputs, "losses": losses}
+    def check(self, modes: list[str], steps: int) -> dict[str, Any]:
+        """The first batch's outputs, then its loss before training and after each of `steps` training steps on it.
+
+        Only what `modes` names is done; outputs come from training's model where it does not predict otherwise.
+        """
+        batch = self._problem.batches[0]
+        answer: dict[str, Any] = {}
+        if "step" in modes:
+            answer["step"] = flat(self._peer.steps(frames_of(batch)))
+        if "train" in modes or "predict" in modes:
+            answer["outputs"] = flat(self._peer.predict(batch))
+        if "train" in modes:
+            answer["losses"] = []
+            for _ in range(steps + 1):
+                self._peer.reset()
+                answer["losses"].append(self._peer.train(batch))
+        return answer
 
     def train(self, repeats: int) -> dict[str, Any]:
         """Seconds of each of `repeats` training steps."""
-        return {"seconds": [timed(lambda: self._peer.train(*self._batch())) for _ in range(repeats)]}
+        return {"seconds": [timed(lambda: self._peer.train(self._batch())) for _ in range(repeats)]}
 
     def predict(self, repeats: int) -> dict[str, Any]:
         """Seconds of each of `repeats` predictions, the result in the process's memory included."""
-        return {"seconds": [timed(lambda: np.asarray(self._peer.predict(self._batch()[0]))) for _ in range(repeats)]}
+        return {"seconds": [timed(lambda: np.asarray(self._peer.predict(self._batch()))) for _ in range(repeats)]}
 
-    def _batch(self) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, repeats: int) -> dict[str, Any]:
+        """Seconds of a single time step: the mean over a sequence, for each of `repeats` sequences."""
+        seconds = []
+        for _ in range(repeats):
+            frames = frames_of(self._batch())
+            seconds.append(timed(partial(self._peer.steps, frames)) / len(frames))
+        return {"seconds": seconds}
+
+    def _batch(self) -> Batch:
         index = self._next % self._row.batches
         self._next += 1
-        return self._problem.tokens[index], self._problem.labels[index]
+        return self._problem.batches[index]
+
+
+def flat(values: Any) -> list[float]:
+    """All numbers, for JSON."""
+    return np.asarray(values, dtype=np.float64).ravel().tolist()
+
+
+def frames_of(batch: Batch) -> list[np.ndarray]:
+    """The time steps (batch, features) of a batch, as a service gets them: one array each."""
+    (sequence,) = batch.inputs
+    return [np.ascontiguousarray(sequence[:, step]) for step in range(sequence.shape[1])]
 
 
 def timed(body: Callable[[], object]) -> float:

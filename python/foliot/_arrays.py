@@ -83,6 +83,20 @@ def _to_float32(argument: str, array: Array) -> Array:
     return converted
 
 
+def float32_as_is(argument: str, array: Array, what: str) -> Array:
+    """A numeric array as C-contiguous float32, with NaN and infinity as they are.
+
+    Raises:
+        ValueError: a finite number of `what` lies beyond float32.
+    """
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
+    beyond = np.isinf(stored) & ~np.isinf(array)
+    if beyond.any():
+        raise value_error(argument, f"numbers within float32 for {what}", array[beyond][0].item())
+    return stored
+
+
 def check_whole(argument: str, array: Array, expected: str) -> None:
     """Refuses fractions, NaN and infinity."""
     if array.dtype.kind == "f":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 # The largest finite float32: larger numbers would reach the core as infinity.
 FLOAT32_MAX = 3.4028234663852886e38
+# The smallest normal float32.
+FLOAT32_MIN = 2.0**-126
 
 
 def shorten(value: object) -> str:
@@ -54,6 +57,25 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def missing(kind: str, module: str, known: Iterable[str]) -> Callable[[str], NoReturn]:
+    """A module's `__getattr__`, which says of what Keras has that it is not here.
+
+    Example:
+
+    >>> missing("layer", "foliot.layers", ["LSTM", "Conv1D"])("Conv2D")
+    Traceback (most recent call last):
+    ...
+    AttributeError: foliot has no layer 'Conv2D' (did you mean 'Conv1D'?): dir(foliot.layers) lists all
+    """
+
+    def refuse(name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise AttributeError(f"foliot has no {kind} {name!r}{suggest(name, known)}: dir({module}) lists all")
+
+    return refuse
+
+
 def identifier_error(argument: str, expected: str, received: object) -> TypeError:
     """The error for something that names none of foliot's objects; for a function it says why."""
     if callable(received) and not isinstance(received, type):
@@ -86,6 +108,8 @@ def check_number(
 ) -> float:
     """`value` as a float, checked to be a finite float32 within the bounds (`above` and `below` exclude their end).
 
+    What is above 0 must be so in float32 too, where numbers below 2^-126 are flushed to 0.
+
     Example:
 
     >>> check_number("rate", 1, minimum=0, below=1)
@@ -107,7 +131,7 @@ def check_number(
         and abs(number) <= FLOAT32_MAX
         and (minimum is None or number >= minimum)
         and (maximum is None or number <= maximum)
-        and (above is None or number > above)
+        and (above is None or (number > above and not 0 < number < FLOAT32_MIN))
         and (below is None or number < below)
     )
     if not inside:

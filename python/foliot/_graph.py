@@ -354,12 +354,12 @@ def assemble(
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
         carried = [states.setdefault(state, len(states)) for state in layer.carried_states()]
-        index = add(layer.name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
+        index = add(layer.native_name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
                 penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
-                places[tensor] = [add(f"{layer.name}_activity", penalty, [places[tensor]], []), 0]
+                places[tensor] = [add(f"{layer.native_name}_activity", penalty, [places[tensor]], []), 0]
 
     returned: list[list[int]] = []
     for tensor in ends:

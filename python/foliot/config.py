@@ -22,6 +22,14 @@ def set_num_threads(n: int) -> None:
 
     Args:
         n: At least 1. The start value is the number of processors that the process may use, or `FOLIOT_NUM_THREADS`.
+
+    Example:
+        >>> import foliot
+        >>> before = foliot.config.get_num_threads()
+        >>> foliot.config.set_num_threads(1)
+        >>> foliot.config.get_num_threads()
+        1
+        >>> foliot.config.set_num_threads(before)
     """
     _core.set_num_threads(check_integer("n", n, minimum=1))
 
@@ -32,7 +40,13 @@ def get_num_threads() -> int:
 
 
 def isa() -> str:
-    """The instruction set in use: `avx512`, `avx2`, `neon` or `portable`; `FOLIOT_ISA` chooses another."""
+    """The instruction set in use: `avx512`, `avx2`, `neon` or `portable`; `FOLIOT_ISA` chooses another.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.isa() in foliot.config.available_isas()
+        True
+    """
     return _core.isa()
 
 
@@ -47,10 +61,22 @@ def build_info() -> dict[str, str]:
 
 
 def floatx() -> str:
-    """The type of weights and outputs, always `float32`."""
+    """The type of weights and outputs, always `float32`.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.floatx()
+        'float32'
+    """
     return "float32"
 
 
 def epsilon() -> float:
-    """Keras's small number, by which losses and optimizers keep away from division by zero."""
+    """Keras's small number, by which losses and optimizers keep away from division by zero.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.epsilon()
+        1e-07
+    """
     return 1e-7

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foliot.callbacks import LambdaCallback
 from foliot.layers import AdditiveAttention, Attention, Dense, Embedding, Input, Layer, MultiHeadAttention
 from foliot.models import Model
 
@@ -137,7 +138,6 @@ def test_subclass() -> None:
         ({"attention_axes": (1, 2)}, "attention_axes"),
         ({"sliding_window": 0}, "sliding_window"),
         ({"flash_attention": True}, "flash_attention"),
-        ({"use_gate": True}, "use_gate"),
         ({"kernel_initializer": "nothing"}, "kernel_initializer"),
     ],
 )
@@ -174,5 +174,37 @@ def test_calls_that_are_refused(call: Any, message: str) -> None:
 def test_built_for_other_features() -> None:
     for layer, inputs in ((AdditiveAttention(), [[QUERY, VALUE]]), (MultiHeadAttention(2, 3), [QUERY, VALUE])):
         layer(*inputs)
-        with pytest.raises(ValueError, match="was built for 3 features"):
+        with pytest.raises(ValueError, match=r"(was built for|expected) 3 features"):
             layer(*([[x[..., :2] for x in inputs[0]]] if len(inputs) == 1 else [x[..., :2] for x in inputs]))
+
+
+def test_messages_name_the_layer_and_what_the_user_gave() -> None:
+    layer = MultiHeadAttention(2, 4, name="mine")
+    x, other = np.ones((2, 5, 8)), np.ones((2, 5, 7))
+    with pytest.raises(ValueError, match=r"`query`: expected a known number of features.*MultiHeadAttention 'mine'"):
+        layer.build((None, 5, None))
+    layer(x, x)
+    built = "expected 8 features in the last axis, for which MultiHeadAttention 'mine' was built; received"
+    with pytest.raises(ValueError, match=f"^`query`: {built}"):
+        layer(other, x)
+    with pytest.raises(ValueError, match=f"^`key, or the value without one`: {built}"):
+        layer(x, other)
+    with pytest.raises(ValueError, match=f"^`key, or the value without one`: {built}"):
+        layer(x, x, key=other)
+    entrance = Input((5, 8))
+    model = Model(entrance, layer(entrance, entrance))
+    with pytest.raises(ValueError, match=f"^`query`: {built}"):
+        model.predict(other, verbose=0)
+    with pytest.raises(ValueError, match="`mine`: expected a layer that goes on from time step to time step"):
+        model.stream()
+    spoilt = model.get_weights()
+    spoilt[0][:] = np.nan
+    model.set_weights(spoilt)
+    model.compile("sgd", "mse")
+    seen: list[str | None] = []
+
+    def look(batch: int, logs: object) -> None:
+        seen.append(model.describe_failure())
+
+    model.fit(x, x, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=look)])
+    assert "layer 'mine/query' at time step 0" in str(seen[0])

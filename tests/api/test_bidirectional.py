@@ -75,7 +75,7 @@ def test_configuration() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"layer": Dense(2)}, TypeError, "`layer`: expected an RNN"),
+        ({"layer": Dense(2)}, TypeError, "`layer`: expected a recurrent layer"),
         ({"backward_layer": Dense(2)}, TypeError, "`backward_layer`"),
         ({"backward_layer": LSTM(2)}, ValueError, "go_backwards"),
         ({"backward_layer": LSTM(2, go_backwards=True, return_state=True)}, ValueError, "return_state"),

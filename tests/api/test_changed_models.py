@@ -7,7 +7,17 @@ import pytest
 
 from foliot import activations, optimizers
 from foliot.callbacks import LambdaCallback
-from foliot.layers import GRU, LSTM, Dense, Embedding, Input, Layer
+from foliot.layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    Input,
+    Layer,
+    MultiHeadAttention,
+)
 from foliot.models import Model, Sequential, load_model
 
 TOKENS = np.random.default_rng(0).integers(0, 10, (6, 5))
@@ -87,6 +97,69 @@ def test_options_changed_before_compile_count(tmp_path) -> None:
     model.compile("sgd", "mse")
     assert (model.predict(ROWS, verbose=0) < 0).any()
     _same_after_saving(model, ROWS, tmp_path / "model.foliot")
+
+
+SEQUENCES = np.random.default_rng(2).normal(size=(4, 5, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (lambda: GRU(3), "go_backwards", True),
+        (lambda: GRU(3), "return_sequences", True),
+        (lambda: LSTM(3), "recurrent_activation", activations.hard_sigmoid),
+        (lambda: Bidirectional(GRU(3)), "merge_mode", "sum"),
+        (lambda: Bidirectional(GRU(3, return_sequences=True), merge_mode="ave"), "merge_mode", "mul"),
+    ],
+)
+def test_any_option_counts_from_the_next_compile_on(make, name, value, tmp_path) -> None:
+    model = Sequential([Input((None, 3)), make()])
+    model.compile("sgd", "mse")
+    before = model.predict(SEQUENCES, verbose=0)
+    setattr(model.layers[0], name, value)
+    np.testing.assert_array_equal(model.predict(SEQUENCES, verbose=0), before)
+    model.compile("sgd", "mse")
+    fresh = Sequential([Input((None, 3)), type(model.layers[0]).from_config(model.layers[0].get_config())])
+    fresh.set_weights(model.get_weights())
+    after = model.predict(SEQUENCES, verbose=0)
+    assert after.shape != before.shape or not np.allclose(after, before)
+    np.testing.assert_array_equal(after, fresh.predict(SEQUENCES, verbose=0))
+    model.fit(SEQUENCES, after, verbose=0)
+    _same_after_saving(model, SEQUENCES, tmp_path / "model.foliot")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Dropout(0.5), "rate"),
+        (lambda: LSTM(3, dropout=0.5), "dropout"),
+        (lambda: GRU(3, recurrent_dropout=0.5), "recurrent_dropout"),
+        (lambda: MultiHeadAttention(2, 3, dropout=0.5), "dropout"),
+    ],
+)
+def test_a_rate_counts_from_the_next_compile_on(make, name) -> None:
+    x, layer = Input((None, 3)), make()
+    model = Model(x, layer(x, x) if isinstance(layer, MultiHeadAttention) else layer(x))
+    expected = model(SEQUENCES)
+    assert not np.array_equal(model(SEQUENCES, training=True), expected)
+    setattr(layer, name, 0.0)
+    assert not np.array_equal(model(SEQUENCES, training=True), expected)
+    model.compile("sgd", "mse")
+    np.testing.assert_allclose(model(SEQUENCES, training=True), expected, rtol=1e-6)
+    assert layer.get_config()[name] == 0.0
+
+
+def test_options_that_a_built_model_cannot_take() -> None:
+    layer = Bidirectional(GRU(3))
+    model = Sequential([Input((None, 3)), layer, Dense(2)])
+    with pytest.raises(ValueError, match=r"`merge_mode`: expected one of 'concat'.* for Bidirectional"):
+        layer.merge_mode = None
+    with pytest.raises(ValueError, match="`merge_mode`"):
+        layer.merge_mode = "max"
+    layer.merge_mode = "sum"
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"Dense 'dense.*' was built for 6 features"):
+        model.predict(SEQUENCES, verbose=0)
 
 
 def test_a_layer_on_arrays_uses_the_weights_that_it_has() -> None:
@@ -169,3 +242,23 @@ def test_averages_are_taken_over_only_by_a_training() -> None:
     model.fit(ROWS, np.ones((6, 1)), epochs=0, verbose=0)
     for weight, expected in zip(model.get_weights(), given, strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize("layer", [LSTM(3, seed=1), GRU(3, seed=1)])
+def test_a_layer_that_becomes_stateful_carries_states(layer) -> None:
+    model = Sequential([Input(batch_shape=(6, 4, 3)), layer])
+    x = np.random.default_rng(2).normal(size=(6, 4, 3)).astype(np.float32)
+    layer.stateful = True
+    model.compile("sgd", "mse")
+    first, second = model.predict(x, verbose=0), model.predict(x, verbose=0)
+    assert np.abs(first - second).max() > 1e-3
+    layer.reset_states()
+    np.testing.assert_array_equal(model.predict(x, verbose=0), first)
+
+
+def test_a_layer_without_a_fixed_batch_cannot_become_stateful() -> None:
+    model = Sequential([Input((4, 3)), LSTM(3)])
+    model.layers[0].stateful = True
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="`stateful`: expected an input with a fixed batch size"):
+        model.predict(np.zeros((6, 4, 3), np.float32), verbose=0)

@@ -93,6 +93,15 @@ def test_shared_layers_and_models_inside(recursive: bool) -> None:
     assert_alike(heads.predict([X, X], verbose=0), twin.predict([X, X], verbose=0))
 
 
+def test_a_cell_of_two_layers_becomes_two() -> None:
+    """As in Keras, where a clone is made of configurations."""
+    cell, x = LSTMCell(3), Input((4, 2))
+    model = Model(x, [RNN(cell, name="a")(x), RNN(cell, name="b")(x)])
+    clone = clone_model(model)
+    assert (len(model.weights), len(clone.weights)) == (3, 6)
+    assert clone.get_layer("a").cell is not clone.get_layer("b").cell
+
+
 def test_dicts_keep_their_form() -> None:
     tensors = {"b": Input((3,), name="b"), "a": Input((3,), name="a")}
     model = Model(tensors, {"out": Dense(1)(tensors["a"]), "other": Dense(2)(tensors["b"])})

@@ -49,6 +49,7 @@ from foliot.layers import (
     UnitNormalization,
     ZeroPadding1D,
 )
+from foliot.layers.recurrent import Recurrent
 
 RECURRENT = (SimpleRNN, LSTM, GRU)
 SAMPLES = {
@@ -80,6 +81,9 @@ SAMPLES = {
         "attention_axes": (1,),
         "kernel_regularizer": regularizers.L2(0.1),
     },
+    layers.GroupQueryAttention: {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2, "use_gate": True},
+    layers.Identity: {},
+    layers.ActivityRegularization: {"l1": 0.5, "l2": 0.25},
     layers.Average: {},
     layers.Bidirectional: {"layer": GRU(2, return_sequences=True), "merge_mode": "sum"},
     layers.Concatenate: {"axis": 1},
@@ -108,12 +112,22 @@ SAMPLES = {
         "unit_forget_bias": False,
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
+        "zoneout_cell": 0.25,
+        "checkpoint_every": 20,
     },
-    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25},
+    layers.LayerNormLSTM: {"units": 2, "norm_epsilon": 0.5, "zoneout_cell": 0.25, "unit_forget_bias": False},
+    layers.LayerNormGRU: {"units": 2, "norm_gamma_initializer": "zeros", "recurrent_dropout": 0.5},
+    layers.MinLSTM: {"units": 2, "activation": "tanh", "return_sequences": True},
+    layers.MinGRU: {"units": 2, "zoneout": 0.5, "use_bias": False},
+    layers.LayerNormLSTMCell: {"units": 2, "norm_epsilon": 0.5, "use_bias": False},
+    layers.LayerNormGRUCell: {"units": 2, "norm_beta_initializer": "ones", "zoneout": 0.25},
+    layers.MinLSTMCell: {"units": 2, "bias_initializer": "ones", "dropout": 0.5},
+    layers.MinGRUCell: {"units": 2, "activation": "relu", "seed": 3},
+    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25, "zoneout": 0.5},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
     GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
     StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
-    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "go_backwards": True},
+    RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "checkpoint_every": "auto"},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
 }
 COMMON = {"name", "trainable", "dtype", "activity_regularizer"}
@@ -155,36 +169,41 @@ SIGNATURES = {
     BatchNormalization: "axis momentum epsilon center scale beta_initializer gamma_initializer "
     "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer beta_constraint "
     "gamma_constraint renorm renorm_clipping renorm_momentum synchronized",
+    layers.ActivityRegularization: "l1 l2",
     layers.Attention: "use_scale score_mode dropout seed",
     layers.MultiHeadAttention: "num_heads key_dim value_dim dropout use_bias output_shape attention_axes "
     "sliding_window flash_attention kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
     "activity_regularizer kernel_constraint bias_constraint use_gate seed",
+    layers.GroupQueryAttention: "head_dim num_query_heads num_key_value_heads dropout use_bias sliding_window "
+    "flash_attention kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer "
+    "kernel_constraint bias_constraint use_gate seed",
     layers.Bidirectional: "layer merge_mode weights backward_layer",
     layers.Concatenate: "axis",
     layers.Dot: "axes normalize",
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
-    "stateful unroll seed",
+    "stateful unroll seed zoneout checkpoint_every",
     SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
-    "dropout recurrent_dropout seed",
+    "dropout recurrent_dropout seed zoneout",
     LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
-    "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes",
+    "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes "
+    "zoneout zoneout_cell",
     GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
-    "bias_constraint dropout recurrent_dropout reset_after seed",
+    "bias_constraint dropout recurrent_dropout reset_after seed zoneout",
     StackedRNNCells: "cells",
-    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask",
+    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll use_cudnn use_peepholes",
+    "stateful unroll use_cudnn use_peepholes zoneout zoneout_cell checkpoint_every",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll reset_after use_cudnn",
+    "stateful unroll reset_after use_cudnn zoneout checkpoint_every",
 }
 
 
@@ -204,7 +223,7 @@ def test_config_holds_every_argument(cls: type) -> None:
     expected = {name for name in inspect.signature(cls).parameters if name != "kwargs"} | COMMON
     if cls in (Embedding, layers.Bidirectional):
         expected -= {"weights"}
-    if cls in RECURRENT:
+    if issubclass(cls, Recurrent):
         expected |= {"zero_output_for_mask"}
     if cls is InputLayer:
         expected = {"batch_shape", "dtype", "name"}
@@ -391,3 +410,27 @@ def test_symbolic_tensors_carry_shapes() -> None:
     tensor = Dense(2)(LSTM(3, return_sequences=True)(Input((None, 4))))
     assert tensor.shape == (None, None, 2)
     assert "dense" in repr(tensor)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        (
+            "layers",
+            "Conv2D",
+            r"foliot has no layer 'Conv2D' \(did you mean 'Conv1D'\?\): dir\(foliot.layers\) lists all",
+        ),
+        ("losses", "Cercle", r"foliot has no loss 'Cercle' \(did you mean 'Circle'\?\)"),
+        ("metrics", "MeanIoU", "foliot has no metric 'MeanIoU'"),
+        ("optimizers", "LossScaleOptimizer", "foliot has no optimizer 'LossScaleOptimizer'"),
+        ("callbacks", "OrbaxCheckpoint", "foliot has no callback"),
+        ("initializers", "STFT", "foliot has no initializer"),
+    ],
+)
+def test_what_keras_has_and_foliot_has_not(module: str, name: str, message: str) -> None:
+    import importlib
+
+    found = importlib.import_module(f"foliot.{module}")
+    with pytest.raises(AttributeError, match=message):
+        getattr(found, name)
+    assert not hasattr(found, "__wrapped__")

@@ -80,7 +80,7 @@ def test_dropout_can_be_turned_off_for_a_call() -> None:
     assert set(np.unique(dropped)) == {0.0, 2.0}
     np.testing.assert_array_equal(kept, ones)
     np.testing.assert_array_equal(kept_inside, ones)
-    recurrent = GRU(3, dropout=0.5, recurrent_dropout=0.5)
+    recurrent = GRU(3, dropout=0.5, recurrent_dropout=0.5, zoneout=0.5)
     x = Input((7, 5))
     model = Model(x, recurrent(x, training=False))
     np.testing.assert_array_equal(model(A, training=True), model(A))

@@ -25,6 +25,15 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where the shell started the tests in the background, with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_leaves_model_and_history(model, tokens) -> None:
     with pytest.raises(KeyboardInterrupt):
         model.fit(*tokens, batch_size=4, epochs=9, validation_split=0.2, verbose=0, callbacks=[Interrupt()])

@@ -226,6 +226,40 @@ class TestForms:
         of_tokens("last", True).fit(x, Y, lengths=LENGTHS, verbose=0)
         np.testing.assert_array_equal(x, garbage(TOKENS))
 
+    @pytest.mark.parametrize("form", [LENGTHS, {"input_layer": LENGTHS}])
+    def test_lengths_of_validation_data(self, form: Any) -> None:
+        weight = RANDOM.uniform(0.5, 2, 7)
+        for data in ((Y,), (Y, weight)):
+            histories = []
+            for x, lengths in ((ROWS, None), (garbage(TOKENS), form), (garbage(TOKENS), None)):
+                model = begun(Sequential([Input((None,), name="input_layer"), Embedding(9, 3), *TAILS["last"]()]))
+                options: dict[str, Any] = {"validation_data": (x, *data), "validation_lengths": lengths, "epochs": 2}
+                histories.append(model.fit(TOKENS, Y, lengths=LENGTHS, verbose=0, **options).history)
+            assert histories[0] == histories[1]
+            assert histories[0]["loss"] == histories[2]["loss"]
+            assert histories[0]["val_loss"] != histories[2]["val_loss"]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"validation_data": (TOKENS, Y), "validation_lengths": LENGTHS[:3]}, r"expected shape \(7,\)"),
+            ({"validation_data": (TOKENS, Y), "validation_lengths": LENGTHS + 1}, "expected lengths from 0 to 5"),
+            ({"validation_data": (TOKENS, Y), "validation_lengths": {"speech": LENGTHS}}, "expected a dict with keys"),
+            ({"validation_data": (ROWS, Y), "validation_lengths": LENGTHS}, "expected None for rows of different"),
+            ({"validation_data": iter([(TOKENS, Y)]), "validation_lengths": LENGTHS}, "expected None, for"),
+            ({"validation_split": 0.5, "validation_lengths": LENGTHS}, "expected None without validation_data"),
+        ],
+    )
+    def test_bad_lengths_of_validation_data(self, options: Any, message: str) -> None:
+        with pytest.raises(ValueError, match=f"`validation_lengths`: {message}"):
+            of_tokens("last", False).fit(TOKENS, Y, verbose=0, **options)
+
+    def test_no_program_is_made_for_arrays_without_masks(self) -> None:
+        model = of_tokens("last", False)
+        model.fit(TOKENS, Y, lengths=LENGTHS, verbose=0)
+        made = [masks for (_, masks), part in model._compiled_parts.items() if part._program is not None]
+        assert made == [(True,)]
+
     def test_validation_data_of_their_own_kind(self) -> None:
         for validation in ((ROWS, Y), (TOKENS[:, :3], Y)):
             for x in (ROWS, TOKENS):
@@ -255,6 +289,11 @@ class TestForms:
 @pytest.mark.parametrize(
     ("x", "lengths", "message"),
     [
+        (
+            TOKENS,
+            np.array(LENGTHS) > 2,
+            r"`lengths`: expected whole numbers.*; received booleans",
+        ),
         (TOKENS, LENGTHS[:3], r"`lengths`: expected shape \(7,\), a length for each row; received shape \(3,\)"),
         (TOKENS, MASK, r"`lengths`: expected shape \(7,\)"),
         (TOKENS, LENGTHS + 0.5, "`lengths`: expected whole numbers"),
@@ -365,3 +404,22 @@ class TestBuckets:
             self.batches(1, bucket_by_length=1)
         with pytest.raises(ValueError, match="`bucket_by_length`: expected None, for `x` is a"):
             of_tokens("last", True).fit(iter([(TOKENS, Y)]), bucket_by_length=True)
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_list_of_one_row_is_no_list_of_outputs(loss: str, steps: int) -> None:
+    sparse = loss.startswith("sparse")
+    model = Sequential([Input((None, 2)), LSTM(2, return_sequences=True), Dense(2 if sparse else 1, "sigmoid")])
+    model.compile("sgd", loss)
+    row, targets = np.ones((steps, 2), np.float32), np.arange(steps, dtype=np.float32) % 2
+    expected = model.evaluate(row[None], targets[None], verbose=0)
+    for form in (targets, targets[:, None], targets[None], targets[None, :, None]):
+        assert model.evaluate([row], [form], verbose=0) == expected
+
+
+def test_a_list_of_one_row_of_labels() -> None:
+    model = Sequential([Input((None, 2)), LSTM(3, return_sequences=True)])
+    model.compile("sgd", "ctc")
+    x = np.ones((1, 4, 2), np.float32)
+    assert model.evaluate(x, [np.array([1])], verbose=0) == model.evaluate(x, np.array([[1]]), verbose=0)

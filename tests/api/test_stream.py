@@ -310,3 +310,18 @@ def test_misuse() -> None:
         Sequential([LSTM(2)]).stream()
     with pytest.raises(ValueError, match="`batch_size`"):
         Sequential([SEQUENCE, LSTM(2)]).stream(0)
+
+
+def test_a_state_that_is_not_finite_can_be_put_back() -> None:
+    model = Sequential([Input((None, 3)), GRU(4)])
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    session = model.stream()
+    session.step(np.ones((1, 3), np.float32))
+    kept = session.state
+    [(name, [state])] = kept.items()
+    assert np.isnan(state).all()
+    session.reset()
+    session.state = kept
+    np.testing.assert_array_equal(session.state[name][0], state)
+    with pytest.raises(ValueError, match=r"`state\['gru.*'\]\[0\]`: expected numbers within float32"):
+        session.state = {name: [np.full((1, 4), 1e300)]}

@@ -128,3 +128,15 @@ def test_batches_do_not_matter(hits: list[bool], cut: int) -> None:
     for part in (y_pred[:cut], y_pred[cut:]):
         parts.update_state(np.ones(len(part)), part)
     assert whole.result() == parts.result() == np.mean(hits)
+
+
+def test_a_sample_counts_once_however_many_steps_it_has() -> None:
+    metric = metrics.MeanAbsoluteError()
+    metric.update_state(np.zeros((2, 3, 1)), np.full((2, 3, 1), 1.0))
+    metric.update_state(np.zeros((1, 1, 1)), np.full((1, 1, 1), 4.0))
+    assert metric.result() == pytest.approx((1.0 + 1.0 + 4.0) / 3)
+    metric.reset_state()
+    # Weights of steps: a sample counts by their mean.
+    metric.update_state(np.zeros((1, 2, 1)), [[[1.0], [3.0]]], [[1.0, 0.0]])
+    metric.update_state(np.zeros((1, 1, 1)), [[[4.0]]], [[1.0]])
+    assert metric.result() == pytest.approx((0.5 * 1.0 + 4.0) / 1.5)

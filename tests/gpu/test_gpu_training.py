@@ -119,8 +119,48 @@ def test_what_a_gpu_does_not_have_is_refused_by_name() -> None:
     model = Sequential([foliot.Input((4, 3)), layers.Conv1D(2, 2, name="windows"), layers.GlobalMaxPooling1D()])
     with foliot.device(NAME), pytest.raises(ValueError, match=r"`windows.*GPU .* has; received one of kind Conv1d"):
         model.predict(np.zeros((2, 4, 3), np.float32), verbose=0)
-    with foliot.device(NAME), pytest.raises(ValueError, match=r"`optimizer`: .*GPU .* has; received Lion"):
-        reviews(optimizers.Lion()).train_on_batch(IDS, LABELS)
+    for optimizer in (optimizers.Lion(), optimizers.ScheduleFreeAdamW()):
+        received = type(optimizer).__name__
+        with foliot.device(NAME), pytest.raises(ValueError, match=rf"`optimizer`: .*GPU .* has; received {received}"):
+            reviews(optimizer).train_on_batch(IDS, LABELS)
+
+
+UNKNOWN: dict[str, tuple[Any, str]] = {
+    "zoneout": (lambda **names: layers.LSTM(2, zoneout=0.1, **names), "zoneout"),
+    "zoneout_cell": (lambda **names: layers.LSTM(2, zoneout_cell=0.1, **names), "zoneout_cell"),
+    "use_peepholes": (lambda **names: layers.LSTM(2, use_peepholes=True, **names), "use_peepholes"),
+    "checkpoint_every": (lambda **names: layers.GRU(2, checkpoint_every=2, **names), "checkpoint_every"),
+    "activation": (lambda **names: layers.SimpleRNN(2, activation="gelu", **names), "activation"),
+    "layer_norm_lstm": (lambda **names: layers.LayerNormLSTM(2, **names), "LayerNormLstm"),
+    "layer_norm_gru": (lambda **names: layers.LayerNormGRU(2, **names), "LayerNormGru"),
+    "min_lstm": (lambda **names: layers.MinLSTM(2, **names), "MinLstm"),
+    "min_gru": (lambda **names: layers.MinGRU(2, **names), "MinGru"),
+    "time_distributed": (lambda **names: layers.TimeDistributed(layers.RepeatVector(2), **names), "FoldTime"),
+    "kernel_regularizer": (lambda **names: layers.Dense(2, kernel_regularizer="l2", **names), "regularizer"),
+    "kernel_constraint": (lambda **names: layers.Dense(2, kernel_constraint="max_norm", **names), "constraint"),
+    "activity_regularizer": (lambda **names: layers.Dense(2, activity_regularizer="l2", **names), "Activity"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_layers_and_options_without_a_kernel_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Demanded: an error; taken by itself: one warning, and the CPU's numbers."""
+    from foliot import _devices
+
+    make, option = UNKNOWN[name]
+    x = np.random.default_rng(2).normal(size=(2, 4, 3)).astype(np.float32)
+    model = Sequential([foliot.Input((4, 3)), make(name="strange")])
+    with foliot.device("cpu"):
+        expected = model.predict(x, verbose=0)
+    with foliot.device(NAME), pytest.raises(ValueError, match=rf"`strange.*GPU .* has; received .*{option}"):
+        model.predict(x, verbose=0)
+    monkeypatch.setattr(_devices, "_WORTHWHILE", 0)
+    monkeypatch.setattr(_devices, "_automatic", lambda: foliot.devices()[ADAPTER])
+    with foliot.device("auto"):
+        with pytest.warns(UserWarning, match=rf"runs on the CPU.*'strange.*{option}") as warned:
+            actual = model.predict(x, verbose=0)
+        assert len(warned) == 1
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_errors_leave_the_weights() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from . import activations, attention, noise, normalization, shapes, windows
 from .activations import Array
 from .base import Layer, Mask
-from .cells import CELLS, Dropout, Scan, Weights
+from .cells import CELLS, Dropout, Scan, Shares, Weights
 from .dropout import factors
 
 
@@ -119,10 +119,24 @@ class Recurrent(Layer):
             result.recurrent = factors(spec["seed"], self.step, 1, shape, spec["recurrent_dropout"])
         return result
 
+    def _zoneout(self, batch: int, time: int) -> Shares:
+        """In training a number for each element and step, drawn in the order (time, batch, units) with stream 2 for h
+        and 3 for c; the mean otherwise."""
+        spec = self.spec
+        shares: Shares = []
+        for stream, name in zip((2, 3), ("zoneout", "zoneout_cell")[: CELLS[spec["kind"]].states], strict=False):
+            rate = float(np.float32(spec.get(name, 0.0)))
+            drawn = None
+            if rate > 0 and self.step is not None and not spec.get("zoneout_mean"):
+                drawn = factors(spec["seed"], self.step, stream, (time, batch, spec["units"]), rate) > 0
+            shares.append(None if rate == 0 else 1 - rate if drawn is None else drawn.astype(float))
+        return shares
+
     def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
         spec = self.spec
         cell = CELLS[spec["kind"]](spec)
-        kernel, recurrent_kernel, *rest = self.weights
+        kernel, *rest = self.weights
+        recurrent_kernel = rest.pop(0) if cell.recurrent else np.zeros((cell.units, 0))
         bias = rest.pop(0) if spec["use_bias"] else None
         weights = Weights(kernel, recurrent_kernel, bias, rest)
         self.has_initial_state = len(inputs) > 1
@@ -135,6 +149,7 @@ class Recurrent(Layer):
             spec["go_backwards"],
             spec["zero_output_for_mask"],
             self._dropout(inputs[0].shape[0], inputs[0].shape[2]),
+            self._zoneout(*inputs[0].shape[:2]),
         )
         sequences = spec["return_sequences"]
         states = self.scan.states if spec["return_state"] else []
@@ -151,7 +166,8 @@ class Recurrent(Layer):
             d_last = d_outputs[0]
         d_states = d_outputs[1:] or [np.zeros_like(state) for state in scan.states]
         dx, d_initial, grad = scan.backward(d_sequence, d_last, d_states)
-        gradients = [grad.kernel, grad.recurrent_kernel] + ([] if grad.bias is None else [grad.bias]) + grad.peepholes
+        gradients = [grad.kernel, *([grad.recurrent_kernel] if scan.cell.recurrent else [])]
+        gradients += ([] if grad.bias is None else [grad.bias]) + grad.vectors
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 
@@ -171,6 +187,8 @@ class Merge(Layer):
         every = all(mask is not None for mask in given)
         self.any: Array = np.any(np.stack(self.counts), axis=0)
         operation = self.spec["operation"]
+        if operation == "product":  # whatever is masked
+            self.counts = [np.ones(shape, bool) for _ in self.counts]
         y: Array
         if operation == "add":
             y = np.sum(self.x, axis=0)
@@ -178,6 +196,8 @@ class Merge(Layer):
             y = self.x[0] - self.x[1]
         elif operation == "average":
             y = np.mean(self.x, axis=0)
+        elif operation == "product":
+            y = np.prod(self.x, axis=0)
         elif operation == "multiply":
             y = self.any * np.prod([np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)], axis=0)
         else:
@@ -202,7 +222,7 @@ class Merge(Layer):
 
     def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
         dy, operation = d_outputs[0], self.spec["operation"]
-        if operation == "multiply":
+        if operation in ("multiply", "product"):
             factors = [np.where(c, x, 1) for x, c in zip(self.x, self.counts, strict=True)]
             slopes = [
                 c * np.prod([f for other, f in enumerate(factors) if other != i] or [np.ones(dy.shape)], axis=0)
@@ -289,9 +309,7 @@ LAYERS: dict[str, type[Layer]] = {
     "concatenate": Concatenate,
     "dot": Dot,
     "reverse": Reverse,
-    "simple_rnn": Recurrent,
-    "lstm": Recurrent,
-    "gru": Recurrent,
+    **dict.fromkeys(CELLS, Recurrent),
     **attention.LAYERS,
     **shapes.LAYERS,
     **normalization.LAYERS,

@@ -26,6 +26,8 @@
 - Muon:     of matrices m = mu m + g, x = g + mu m with Nesterov, else m; x /= |x| + 1e-7, transposed if it is higher
             than wide; ns_steps times s = x x^T, x = a x + (b s + c s s) x; w -= lr sqrt(max(rows, columns)) rms_rate x.
             All else, and what is excluded, by Adam with lr adam_lr_ratio, after w -= w adam_weight_decay lr
+- Schedule-free AdamW: v as Adam's, z begins as w; y = z - lr min(t / warmup, 1) g / (sqrt(v / (1 - beta_2^t)) + eps),
+            x = (w - (1 - beta_1) z) / beta_1, x += (y - x) / t, w = (1 - beta_1) y + beta_1 x, z = y
 - averages: after each batch a = mu a + (1 - mu) w, but w itself in the first step; w = a where
   `ema_overwrite_frequency` divides t
 """
@@ -74,6 +76,7 @@ class Optimizer:
             )
             self.slots = {name: [np.zeros_like(w) for w in weights] for name in names.split()}
             self.slots["accumulator"] = [np.full_like(w, begin) for w in weights]
+            self.slots["z"] = [np.array(w) for w in weights]
             matrices = [w if w.ndim > 1 else np.zeros((1, 1)) for w in weights]
             self.slots["row"] = [np.zeros(w.shape[:-1]) for w in matrices]
             self.slots["column"] = [np.zeros((*w.shape[:-2], w.shape[-1])) for w in matrices]
@@ -112,7 +115,7 @@ class Optimizer:
                 decays = spec["adam_weight_decay"]
             decay = 0.0 if index in undecayed else decays or 0.0
             decayed = w - w * decay * rate
-            measured = spec["kind"] in ("ftrl", "lamb", "adafactor", "muon")
+            measured = spec["kind"] in ("ftrl", "lamb", "adafactor", "muon", "schedule_free_adamw")
             result.append(decayed + (update(index, g, rate, decayed) if measured else update(index, g, rate)))
         return result
 
@@ -204,6 +207,17 @@ class Optimizer:
         change = -rate * np.sign(beta_1 * m + (1 - beta_1) * g)
         m[...] = beta_2 * m + (1 - beta_2) * g
         return change
+
+    def _schedule_free_adamw(self, index: int, g: Array, rate: float, w: Array) -> Array:
+        spec, t = self.spec, self.iterations
+        beta_1, beta_2 = spec["beta_1"], spec["beta_2"]
+        v, z = self._slot("velocity", index), self._slot("z", index)
+        v += (g**2 - v) * (1 - beta_2)
+        rise = min(t / spec["warmup_steps"], 1.0) if spec["warmup_steps"] else 1.0
+        x = (w - (1 - beta_1) * z) / beta_1
+        z -= rate * rise * g / (np.sqrt(v / (1 - beta_2**t)) + spec["epsilon"])
+        x += (z - x) / t
+        return (1 - beta_1) * z + beta_1 * x - w
 
     def _lamb(self, index: int, g: Array, rate: float, w: Array) -> Array:
         t = self.iterations

@@ -49,6 +49,20 @@ class RepeatVector(Layer):
         return [d_outputs[0].sum(axis=1)], []
 
 
+class RepeatParts(Layer):
+    """Each of the parts of the features `times` times in a row; the mask stays."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        parts = inputs[0].reshape(*inputs[0].shape[:-1], self.spec["parts"], -1)
+        repeated = np.repeat(parts, self.spec["times"], axis=-2)
+        return [repeated.reshape(*inputs[0].shape[:-1], -1)], masks
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        leading = d_outputs[0].shape[:-1]
+        parts = d_outputs[0].reshape(*leading, self.spec["parts"], self.spec["times"], -1)
+        return [parts.sum(axis=-2).reshape(*leading, -1)], []
+
+
 class Cropping(Layer):
     """y = x without some steps at both ends."""
 
@@ -87,6 +101,7 @@ LAYERS: dict[str, type[Layer]] = {
     "reshape": Reshape,
     "permute": Permute,
     "repeat_vector": RepeatVector,
+    "repeat_parts": RepeatParts,
     "cropping1d": Cropping,
     "zero_padding1d": ZeroPadding,
     "masking": Masking,

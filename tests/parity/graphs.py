@@ -55,7 +55,14 @@ CELL_KINDS: dict[str, Spec] = {
     "gru_reset_before": {"kind": "gru", "reset_after": False},
 }
 # With those that Keras does not have.
-ALL_CELLS: dict[str, Spec] = CELL_KINDS | {"lstm_peepholes": {"kind": "lstm", "use_peepholes": True}}
+ALL_CELLS: dict[str, Spec] = CELL_KINDS | {
+    "lstm_peepholes": {"kind": "lstm", "use_peepholes": True},
+    # With a small epsilon two units are little more than their signs.
+    "layer_norm_lstm": {"kind": "layer_norm_lstm", "norm_epsilon": 0.3},
+    "layer_norm_gru": {"kind": "layer_norm_gru", "norm_epsilon": 0.3, "use_bias": False},
+    "min_gru": {"kind": "min_gru"},
+    "min_lstm": {"kind": "min_lstm"},
+}
 
 
 def recurrent(cell: str, units: int, **options: Any) -> Spec:
@@ -75,7 +82,12 @@ def recurrent(cell: str, units: int, **options: Any) -> Spec:
     }
     if cell != "simple_rnn":
         spec["recurrent_activation"] = SIGMOID
-    return spec | options
+    spec |= options
+    if cell == "layer_norm_gru":
+        spec["use_bias"] = False  # the shifts of its norms are biases
+    if not CELLS[spec["kind"]].recurrent:
+        spec["recurrent_dropout"] = 0.0  # there is no product to drop anything from
+    return spec
 
 
 def dense(units: int, activation: Spec = LINEAR, use_bias: bool = True) -> Spec:
@@ -91,6 +103,11 @@ def embedding(input_dim: int, output_dim: int, mask_zero: bool = False) -> Spec:
 def states_of(spec: Spec) -> int:
     """How many states a recurrent layer carries."""
     return CELLS[spec["kind"]].states
+
+
+def zoneout(cell: str, state: float, carry: float) -> Spec:
+    """Zoneout of the output, and of c where there is one."""
+    return {"zoneout": state} | ({"zoneout_cell": carry} if states_of(ALL_CELLS[cell]) > 1 else {})
 
 
 @dataclass(frozen=True)
@@ -149,11 +166,17 @@ class Graph:
         if kind == "dense":
             return {"kernel": (features, units)} | ({"bias": (units,)} if spec["use_bias"] else {})
         width = CELLS[kind].gates * units
-        roles: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
+        roles: dict[str, tuple[int, ...]] = {"kernel": (features, width)}
+        if CELLS[kind].recurrent:
+            roles["recurrent_kernel"] = (units, width)
         if spec["use_bias"]:
             roles["bias"] = (2, width) if spec.get("reset_after") else (width,)
         if spec.get("use_peepholes"):
             roles |= {f"{gate}_gate_peephole_weights": (units,) for gate in ("input", "forget", "output")}
+        if kind.startswith("layer_norm"):
+            roles |= {f"{name}_{role}": (width,) for name in ("kernel", "recurrent") for role in ("gamma", "beta")}
+        if kind == "layer_norm_lstm":
+            roles |= {f"state_{role}": (units,) for role in ("gamma", "beta")}
         return roles
 
     @staticmethod
@@ -268,6 +291,7 @@ def optimizer(kind: str, learning_rate: float, **options: Any) -> Spec:
         },
         "lion": {"beta_1": 0.9, "beta_2": 0.99},
         "lamb": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+        "schedule_free_adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "warmup_steps": 0},
         "muon": {
             "adam_beta_1": 0.9,
             "adam_beta_2": 0.999,

@@ -22,7 +22,7 @@ class Case:
 
     `sequence` says that the first axis is time, so that a mask may come with the input. `random` says that training
     draws numbers of our own, so that Keras cannot draw the same. `keras_masks` says that masks mean in Keras what they
-    mean here. An argument that is a Case, or a list of them, is a layer itself.
+    mean here, `in_keras` that Keras has the layer. An argument that is a Case, or a list of them, is a layer itself.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Case:
     random: bool = False
     sequence: bool = True
     keras_masks: bool = True
+    in_keras: bool = True
 
     def __str__(self) -> str:
         options = ",".join(f"{key}={value}" for key, value in self.options.items())
@@ -66,6 +67,13 @@ CASES: list[Case] = [
     Case("SimpleRNN", (5, 3), {"units": 4, "return_sequences": True}),
     Case("LSTM", (5, 3), {"units": 4}),
     Case("GRU", (5, 3), {"units": 4, "return_sequences": True, "go_backwards": True}),
+    Case("SimpleRNN", (5, 3), {"units": 4, "zoneout": 0.3, "seed": 3}, random=True, in_keras=False),
+    Case("LSTM", (5, 3), {"units": 4, "zoneout": 0.2, "zoneout_cell": 0.4, "seed": 3}, random=True, in_keras=False),
+    Case("LayerNormLSTM", (5, 3), {"units": 6, "norm_epsilon": 0.1, "return_sequences": True}, in_keras=False),
+    Case("LayerNormGRU", (5, 3), {"units": 6, "norm_epsilon": 0.1, "go_backwards": True}, in_keras=False),
+    Case("LayerNormLSTM", (5, 3), {"units": 6, "norm_epsilon": 0.1, "recurrent_dropout": 0.3}, True, in_keras=False),
+    Case("MinLSTM", (5, 3), {"units": 4, "return_sequences": True}, in_keras=False),
+    Case("MinGRU", (5, 3), {"units": 4, "activation": "tanh", "dropout": 0.3, "seed": 3}, True, in_keras=False),
     Case("RNN", (5, 3), {"cell": Case("GRUCell", (3,), {"units": 4, "reset_after": False}), "return_sequences": True}),
     Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "go_backwards": True}),
     Case("RNN", (5, 3), {"cell": STACK, "return_sequences": True, "zero_output_for_mask": True}),
@@ -74,6 +82,8 @@ CASES: list[Case] = [
     Case("Masking", (4,), sequence=False),
     Case("Flatten", (5, 3)),
     Case("Flatten", (2, 3, 4)),
+    Case("Identity", (5, 3)),
+    Case("ActivityRegularization", (5, 3), {"l1": 0.1, "l2": 0.2}),
     Case("Reshape", (6, 2), {"target_shape": (4, 3)}),
     Case("Reshape", (6, 2), {"target_shape": (-1,)}),
     Case("Reshape", (12,), {"target_shape": (2, -1, 3)}, sequence=False),

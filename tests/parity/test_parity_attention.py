@@ -36,7 +36,7 @@ class Case:
 
     @property
     def takes_mask(self) -> bool:
-        return self.name == "MultiHeadAttention"
+        return self.name in ("MultiHeadAttention", "GroupQueryAttention")
 
     def make(self, module: Any = layers) -> Any:
         return getattr(module, self.name)(**self.options)
@@ -60,6 +60,9 @@ CASES = [
     Case("MultiHeadAttention", {"num_heads": 3, "key_dim": 5, "value_dim": 2, "use_bias": False}),
     Case("MultiHeadAttention", {"num_heads": 1, "key_dim": 17, "output_shape": 7, "sliding_window": 2}),
     Case("MultiHeadAttention", {"num_heads": 2, "key_dim": 4, "dropout": 0.4, "seed": 3}),
+    Case("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "use_gate": True}),
+    Case("GroupQueryAttention", {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}),
+    Case("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 3, "num_key_value_heads": 1, "use_gate": True}),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = st.integers(1, 6)

@@ -11,7 +11,7 @@ from .graphs import MEAN_SQUARED_ERROR, Graph, Spec, recurrent, training
 from .native import compare
 from .problems import Problem, random_mask, random_weights
 
-OPERATIONS = ["add", "subtract", "multiply", "average", "maximum", "minimum"]
+OPERATIONS = ["add", "subtract", "multiply", "average", "maximum", "minimum", "product"]
 SIZES = st.integers(1, 5)
 
 

@@ -90,6 +90,11 @@ OTHERS: list[tuple[str, float, dict[str, st.SearchStrategy[Any]]]] = [
     ("adadelta", 1.0, {"rho": st.sampled_from([0.95, 0.5]), "epsilon": SOME_EPSILON}),
     ("adamax", 0.01, {"beta_1": st.sampled_from([0.9, 0.3]), "epsilon": SOME_EPSILON}),
     ("nadam", 0.01, {"beta_1": st.sampled_from([0.9, 0.3]), "epsilon": SOME_EPSILON}),
+    (
+        "schedule_free_adamw",
+        0.01,
+        {"beta_1": st.sampled_from([0.9, 0.3]), "warmup_steps": st.sampled_from([0, 3]), "epsilon": SOME_EPSILON},
+    ),
     ("lamb", 0.01, {"beta_2": st.sampled_from([0.999, 0.7]), "epsilon": SOME_EPSILON}),
     ("adafactor", 0.01, {"clip_threshold": st.sampled_from([1.0, 0.3]), "epsilon_1": st.sampled_from([1e-4, 1e-6])}),
     (
@@ -247,7 +252,18 @@ def test_evaluation_changes_no_weight() -> None:
         optimizer("adam", 0.01, ema_momentum=0.5, ema_overwrite_frequency=2, gradient_accumulation_steps=2),
         *(
             optimizer(kind, 0.01)
-            for kind in ("adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion", "lamb", "adafactor", "muon")
+            for kind in (
+                "adagrad",
+                "adadelta",
+                "adamax",
+                "nadam",
+                "ftrl",
+                "lion",
+                "lamb",
+                "adafactor",
+                "muon",
+                "schedule_free_adamw",
+            )
         ),
         optimizer(
             "sgd",

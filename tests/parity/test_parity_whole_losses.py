@@ -42,6 +42,11 @@ def reduced(spec: Spec, y: np.ndarray, p: np.ndarray, weights: np.ndarray | None
     if weights is not None:
         given = weights.astype(np.float64).reshape(-1, *(1,) * (each.ndim - 1))
     given = given if each.ndim == 0 else np.broadcast_to(given, each.shape)
+    if spec["kind"] == "circle":
+        # Rows with nothing to compare count as masked.
+        each, given = each[each > 0], given[each > 0]
+        if not each.size:
+            return 0.0
     total = float((each * given).sum())
     return total / {"sum": 1, "sum_over_batch_size": given.size, "mean_with_sample_weight": given.sum()}[reduction]
 
@@ -83,6 +88,45 @@ def test_overlaps(spec: Spec, sizes: list[int], weighted: bool, reduction: str, 
     p = random.uniform(0.1, 0.9, sizes).astype(np.float32)
     weights = random.uniform(0.5, 2, sizes[0]).astype(np.float32) if weighted else None
     compare(spec, y, p, weights, reduction)
+
+
+@given(
+    gamma=st.sampled_from([1.0, 3.0]),
+    margin=st.sampled_from([0.4, 0.1]),
+    remove_diagonal=st.booleans(),
+    rows=st.integers(1, 6),
+    weighted=st.booleans(),
+    reduction=REDUCTIONS,
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_circle(
+    gamma: float, margin: float, remove_diagonal: bool, rows: int, weighted: bool, reduction: str, seed: int
+) -> None:
+    spec = {"kind": "circle", "gamma": gamma, "margin": margin, "remove_diagonal": remove_diagonal}
+    random = np.random.default_rng(seed)
+    p = random.normal(size=(rows, 3))
+    # Not of length 1 quite, for a row's distance to itself would be on the edge of the maximum.
+    p *= 0.9 / np.linalg.norm(p, axis=1, keepdims=True)
+    weights = random.uniform(0.5, 2, rows).astype(np.float32) if weighted else None
+    compare(spec, random.integers(0, 3, rows).astype(np.int32), p.astype(np.float32), weights, reduction)
+
+
+def test_circle_takes_matrices_only() -> None:
+    model = Sequential([Input((None, 2)), GRU(3, return_sequences=True)])
+    model.compile("sgd", "circle")
+    with pytest.raises(ValueError, match=r"`circle`: expected an output \(batch, features\)"):
+        model.fit(np.ones((2, 3, 2)), np.ones((2, 3), int), verbose=0)
+    for call in (losses.Circle(), losses.circle):
+        with pytest.raises(ValueError, match=r"`y_pred`: expected an array \(batch, features\)"):
+            call(np.ones((2, 3), int), np.ones((2, 3, 2)))
+
+
+@given(q=st.sampled_from([0.1, 0.5, 0.9]), weighted=st.booleans(), reduction=REDUCTIONS, seed=st.integers(0, 2**32 - 1))
+def test_generalized_crossentropy(q: float, weighted: bool, reduction: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    p, weights = random.uniform(0.1, 0.9, (4, 3)).astype(np.float32), random.uniform(0.5, 2, 4).astype(np.float32)
+    spec = {"kind": "categorical_generalized_cross_entropy", "q": q}
+    compare(spec, random.integers(0, 3, 4).astype(np.int32), p, weights if weighted else None, reduction)
 
 
 @given(

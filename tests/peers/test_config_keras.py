@@ -151,6 +151,8 @@ def test_activation_values_with_arguments(name: str, arguments: dict[str, Any]) 
     np.testing.assert_allclose(getattr(activations, name)(X, **arguments), expected, rtol=3e-6, atol=1e-6)
 
 
+UNITS = X / np.linalg.norm(X, axis=1, keepdims=True)
+
 LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("MeanSquaredError", {}, BITS, X),
     ("MeanAbsoluteError", {}, BITS, X),
@@ -187,6 +189,10 @@ LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("Dice", {"axis": (-1,)}, BITS, PROBABILITIES),
     ("Tversky", {"alpha": 0.3, "beta": 0.9}, BITS, PROBABILITIES),
     ("Tversky", {"alpha": 0.3, "beta": 0.9, "axis": 1}, BITS, PROBABILITIES),
+    ("CategoricalGeneralizedCrossEntropy", {}, LABELS, PROBABILITIES),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.2}, LABELS, PROBABILITIES),
+    ("Circle", {}, np.array([0, 1, 0, 1, 2]), UNITS),
+    ("Circle", {"gamma": 3.0, "margin": 0.25, "remove_diagonal": False}, np.array([0, 1, 0, 1, 2]), UNITS),
     ("CTC", {}, np.stack([LABELS, np.roll(LABELS, 1)], 1), np.stack([X, 2 * X, X - 1, X**2], 1)),
 ]
 

@@ -64,6 +64,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Nadam", {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.7}),
     ("Muon", {"exclude_layers": ["dense_1"], "adam_lr_ratio": 0.5, "adam_weight_decay": None, "nesterov": False}),
     ("Muon", {"weight_decay": None, "rms_rate": None, "ns_steps": 3, "clipnorm": 0.5, "muon_a": 3.0}),
+    ("ScheduleFreeAdamW", {"warmup_steps": 4, "weight_decay": 0.1, "beta_1": 0.6}),
     ("Lion", {"weight_decay": 0.1, "clipnorm": 0.3}),
 ]
 

@@ -72,7 +72,8 @@ def test_extreme_inputs_give_finite_results(cell: str, scale: float, seed: int) 
     native = Native(problem)
     output = native.forward()[0]
     assert np.isfinite(output).all()
-    assert np.abs(output).max() <= 1
+    # The shares of minLSTM add up to 1 but for rounding, and again at each of the four steps.
+    assert np.abs(output).max() <= (1 + 1e-6 if cell == "min_lstm" else 1)
     # Gradients of a kernel are multiplied by the input, so they may overflow where the input is near the largest float.
     if scale < 1e20:
         assert all(np.isfinite(gradient).all() for gradient in native.gradients()[1])

@@ -72,17 +72,62 @@ def test_tensorflow_may_differ_under_rmsprop_only_and_is_noted() -> None:
         side_by_side.compare(tensorflow, first, COMPETITORS[0], EXPECTED, "case", "rmsprop")
 
 
-def test_problem_is_the_same_on_every_run(tmp_path: Path) -> None:
+def test_what_only_one_can_do_is_not_compared() -> None:
+    import side_by_side
+    from competitors import COMPETITORS
+
+    onnx = next(c for c in COMPETITORS if c.name == "onnxruntime")
+    only_outputs = {"outputs": EXPECTED["outputs"]}
+    assert side_by_side.compare(onnx, only_outputs, COMPETITORS[0], EXPECTED, "case", "sgd") is None
+    with pytest.raises(side_by_side.DisagreementError, match="step of ONNX Runtime and foliot"):
+        side_by_side.compare(onnx, {"step": [0.1]}, COMPETITORS[0], {"step": [0.2]}, "case", "sgd")
+
+
+@pytest.mark.parametrize("name", ["imdb_gru", "bilstm128", "gru128x3", "seq2seq256", "lengths128", "lstm64_step"])
+def test_problem_is_the_same_on_every_run(name: str, tmp_path: Path) -> None:
+    import foliot
     from rows import ROWS, read_problem, write_problem
 
-    row = ROWS[2].shrunk()
-    for name in ("a.npz", "b.npz"):
-        write_problem(row, tmp_path / name)
-    first, second = (read_problem(str(tmp_path / name)) for name in ("a.npz", "b.npz"))
-    for left, right in zip([*first.weights, first.tokens], [*second.weights, second.tokens], strict=True):
+    row = next(row for row in ROWS if row.name == name).shrunk()
+    for file in ("a.npz", "b.npz"):
+        write_problem(row, tmp_path / file)
+    first, second = (read_problem(str(tmp_path / file)) for file in ("a.npz", "b.npz"))
+    for left, right in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(left, right)
-    assert first.tokens.shape == (row.batches, row.batch, row.steps)
-    assert first.tokens.max() < row.vocabulary
+    assert len(first.batches) == row.batches
+    for batch, again in zip(first.batches, second.batches, strict=True):
+        for one, other in zip([*batch.inputs, batch.targets], [*again.inputs, again.targets], strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert batch.inputs[0].shape[:2] == (row.batch, row.steps)
+    # The weights are those of the model that the peers build, in its order.
+    from keras_api import KerasApi
+
+    peer = KerasApi(foliot, {})
+    peer.build(row, first.weights, "sgd", 0.1)
+    assert [weight.shape for weight in peer.model.get_weights()] == [weight.shape for weight in first.weights]
+
+
+def test_padding_on_the_left_can_be_moved_to_the_right() -> None:
+    from rows import moved_to_the_left
+
+    inputs = np.array([[0, 0, 1, 2], [3, 4, 5, 6], [0, 7, 8, 9]])
+    moved = moved_to_the_left(inputs, np.array([2, 4, 3]))
+    np.testing.assert_array_equal(moved, [[1, 2, 0, 0], [3, 4, 5, 6], [7, 8, 9, 0]])
+    vectors = moved_to_the_left(inputs[..., None] * np.ones(2), np.array([2, 4, 3]))
+    np.testing.assert_array_equal(vectors[..., 1], moved)
+
+
+def test_operations_of_a_training_step() -> None:
+    from rows import Row
+
+    # A SimpleRNN multiplies (F + U)·U weights a step, twice forward and, in a training step, twice that again for the
+    # gradients of the weights and of its inputs and states.
+    row = Row("case", "simple_rnn", units=4, features=3, batch=2, steps=5, vocabulary=10)
+    forward = 2.0 * (3 + 4) * 4 * 10
+    assert row.flops(10) == {"forward": forward, "train": 3 * forward}
+    # Vectors need no gradient; two directions do everything twice.
+    vectors = Row("case", "simple_rnn", units=4, features=3, batch=2, steps=5, bidirectional=True)
+    assert vectors.flops(10)["train"] == 2 * (3 * forward - 2.0 * 3 * 4 * 10)
 
 
 def test_smoke_run_without_peers_lists_them_and_writes_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,11 +142,10 @@ def test_smoke_run_without_peers_lists_them_and_writes_figures(tmp_path: Path, m
     )
     assert run.returncode == 0, run.stderr
     figures = json.loads(out.read_text())
+    from rows import ROWS
+
     assert {(row["row"]["name"], row["mode"]) for row in figures["rows"]} == {
-        ("imdb_rnn", "train"),
-        ("imdb_rnn", "predict"),
-        ("imdb_lstm", "train"),
-        ("imdb_gru", "train"),
+        (row.name, mode) for row in ROWS for mode in row.modes
     }
     assert all(row["milliseconds"]["foliot"]["minimum"] > 0 for row in figures["rows"])
     assert set(figures["missing"]) == {
@@ -109,5 +153,7 @@ def test_smoke_run_without_peers_lists_them_and_writes_figures(tmp_path: Path, m
         "Keras/TensorFlow, jit_compile=False",
         "Keras/JAX",
         "PyTorch, eager",
+        "PyTorch, packed sequences",
+        "ONNX Runtime",
     }
     assert "no interpreter at" in run.stdout

@@ -1,5 +1,8 @@
 """Hooks into training, evaluation and prediction."""
 
+from typing import TYPE_CHECKING
+
+from foliot._checks import missing
 from foliot.callbacks.averages import SwapEMAWeights
 from foliot.callbacks.backup import BackupAndRestore
 from foliot.callbacks.base import Callback
@@ -29,3 +32,6 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("callback", __name__, __all__)

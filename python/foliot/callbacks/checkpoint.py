@@ -30,6 +30,21 @@ class ModelCheckpoint(MonitorCallback):
         TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range, or `filepath` has one of Keras's extensions or a nameless field.
         OSError: When training begins: the folder cannot be made or written, or `filepath` is a folder.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import foliot
+        >>> from foliot.layers import LSTM, Dense, Input
+        >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+        >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+        >>> model.compile("sgd", loss="mse")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpoint = foliot.callbacks.ModelCheckpoint(Path(folder) / "epoch{epoch}.foliot")
+        ...     history = model.fit(x, y, epochs=2, callbacks=[checkpoint], verbose=0)
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['epoch1.foliot', 'epoch2.foliot']
     """
 
     def __init__(

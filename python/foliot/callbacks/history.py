@@ -11,6 +11,17 @@ class History(Callback):
         epoch: The epochs' numbers.
         params: A dict with `verbose`, `epochs` and `steps`.
         model: The model.
+
+    Example:
+        >>> import numpy as np
+        >>> import foliot
+        >>> from foliot.layers import LSTM, Dense, Input
+        >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+        >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+        >>> model.compile("sgd", loss="mse", metrics=["mae"])
+        >>> history = model.fit(x, y, epochs=3, validation_split=0.25, verbose=0)
+        >>> sorted(history.history), len(history.history["val_loss"])
+        (['loss', 'mae', 'val_loss', 'val_mae'], 3)
     """
 
     def __init__(self) -> None:

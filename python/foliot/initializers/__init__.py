@@ -7,11 +7,12 @@ stream of seeds (`foliot.utils.set_random_seed`): as in Keras, calling one initi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from foliot import _serialization
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.initializers.base import Function, Initializer
 from foliot.initializers.constant_initializers import Constant, Identity, Ones, Zeros
@@ -168,3 +169,7 @@ def deserialize(config: object) -> Initializer:
         ValueError: The class or a key is unknown.
     """
     return _REGISTRY.deserialize(config)
+
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("initializer", __name__, __all__)

@@ -231,6 +231,11 @@ class Layer(Configurable):
         """What messages call the layer."""
         return f"{type(self).__name__} {self.name!r}"
 
+    @property
+    def native_name(self) -> str:
+        """What messages of the native program call the layer."""
+        return self.name
+
     # Weights
 
     @property
@@ -279,7 +284,15 @@ class Layer(Configurable):
         return [entry.parameter for entry in self.weight_entries() if not entry.trainable]
 
     def get_weights(self) -> list[Array]:
-        """Copies of the weights as NumPy arrays, in Keras's order and shapes."""
+        """Copies of the weights as NumPy arrays, in Keras's order and shapes.
+
+        Example:
+            >>> from foliot.layers import Dense
+            >>> layer = Dense(2)
+            >>> layer.build((None, 3))
+            >>> [weight.shape for weight in layer.get_weights()]
+            [(3, 2), (2,)]
+        """
         return [parameter.numpy() for parameter in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -291,6 +304,15 @@ class Layer(Configurable):
             TypeError: `weights` is no list, or an array holds no numbers.
             ValueError: A wrong number of arrays, a wrong shape, or a finite number beyond float32. Nothing is changed
                 in either case.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import Dense
+            >>> layer = Dense(2)
+            >>> layer.build((None, 3))
+            >>> layer.set_weights([np.ones((3, 2)), np.zeros(2)])
+            >>> layer(np.ones((1, 3), "float32"))
+            array([[3., 3.]], dtype=float32)
         """
         parameters = self.weights
         owner = self.label
@@ -307,13 +329,7 @@ class Layer(Configurable):
             if array.shape != parameter.shape:
                 expected = f"shape {parameter.shape} for {parameter.name} of {owner}"
                 raise ValueError(f"`{argument}`: expected {expected}; received shape {array.shape}")
-            with np.errstate(over="ignore"):
-                stored = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
-            beyond = np.isinf(stored) & ~np.isinf(array)
-            if beyond.any():
-                expected = f"numbers within float32 for {parameter.name} of {owner}"
-                raise value_error(argument, expected, array[beyond][0].item())
-            converted.append(stored)
+            converted.append(_arrays.float32_as_is(argument, array, f"{parameter.name} of {owner}"))
         for parameter, array in zip(parameters, converted, strict=True):
             parameter.assign(array)
 

@@ -9,12 +9,29 @@ from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
 from foliot.layers.merging import Add, Average, Concatenate, Merge, Multiply
-from foliot.layers.recurrent import RNN, Reverse
 from foliot.layers.recurrent_cells import flatten_states
+from foliot.layers.rnn import RNN, Reverse
 
 _MERGES: dict[str, type[Merge]] = {"concat": Concatenate, "sum": Add, "mul": Multiply, "ave": Average}
 # What both directions have to have in common.
 _COMMON = ("stateful", "return_sequences", "return_state")
+
+
+class _Ends(Merge):
+    """The outputs of both directions as one, by the `merge_mode` that the layer has when a program is made."""
+
+    def __init__(self, owner: "Bidirectional") -> None:
+        super().__init__(name=f"{owner.name}_merge")
+        self.owner = owner
+
+    def _form(self) -> Merge:
+        return _MERGES[str(self.owner.merge_mode)](name=self.name)
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        return self._form().infer(shapes)
+
+    def to_spec(self) -> dict[str, Any]:
+        return self._form().to_spec()
 
 
 class Bidirectional(Layer):
@@ -25,7 +42,8 @@ class Bidirectional(Layer):
 
     Args:
         layer: An `RNN`, `SimpleRNN`, `LSTM` or `GRU`.
-        merge_mode: `'concat'`, `'sum'`, `'mul'`, `'ave'`, or None to return both outputs.
+        merge_mode: `'concat'`, `'sum'`, `'mul'`, `'ave'`, or None to return both outputs. The attribute may be set; a
+            model goes by it from the next `compile` on.
         weights: Initial weights, those of the forward layer first.
         backward_layer: The layer for the way back, used as it is; None makes it of `layer`.
         **kwargs: `name`, `trainable`, `dtype`, `input_shape`.
@@ -52,6 +70,7 @@ class Bidirectional(Layer):
 
     axes = "(batch, time, features)"
     ranks = (3, 3)
+    _merge_mode: str | None
 
     def __init__(
         self,
@@ -62,11 +81,9 @@ class Bidirectional(Layer):
         **kwargs: Any,
     ) -> None:
         if not isinstance(layer, RNN):
-            raise type_error("layer", "an RNN, SimpleRNN, LSTM or GRU", layer)
+            raise type_error("layer", "a recurrent layer: RNN, LSTM, GRU or another", layer)
         if backward_layer is not None and not isinstance(backward_layer, RNN):
-            raise type_error("backward_layer", "None, an RNN, SimpleRNN, LSTM or GRU", backward_layer)
-        if merge_mode is not None:
-            check_choice("merge_mode", merge_mode, tuple(_MERGES))
+            raise type_error("backward_layer", "None or a recurrent layer: RNN, LSTM, GRU or another", backward_layer)
         super().__init__(weights=weights, **kwargs)
         if self.activity_regularizer is not None:
             raise value_error(
@@ -93,9 +110,23 @@ class Bidirectional(Layer):
         self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
         self.stateful = layer.stateful
         self._reverse = Reverse(name=f"{self.name}_reverse")
-        self._merge = None if merge_mode is None else _MERGES[merge_mode](name=f"{self.name}_merge")
+        self._merge = _Ends(self)
         if not self.trainable:
             self.trainable = False  # of the inner layers too
+
+    @property
+    def merge_mode(self) -> str | None:
+        """How the outputs of both directions become one; None returns both."""
+        return self._merge_mode
+
+    @merge_mode.setter
+    def merge_mode(self, value: str | None) -> None:
+        if value is not None:
+            check_choice("merge_mode", value, tuple(_MERGES))
+        if vars(self).get("built") and (value is None) != (self._merge_mode is None):
+            expected = "None still" if self._merge_mode is None else f"one of {', '.join(map(repr, _MERGES))}"
+            raise value_error("merge_mode", f"{expected} for {self.label}, which is built with so many outputs", value)
+        self._merge_mode = value
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
@@ -132,7 +163,7 @@ class Bidirectional(Layer):
         forth = _nest.flatten(self.forward_layer(sequences, initial_state=list(states[:half]) or None))
         back = _nest.flatten(self.backward_layer(sequences, initial_state=list(states[half:]) or None))
         ends = [forth[0], self._reverse(back[0]) if self.return_sequences else back[0]]
-        outputs = ends if self._merge is None else [self._merge(ends)]
+        outputs = ends if self.merge_mode is None else [self._merge(ends)]
         return [*outputs, *forth[1:], *back[1:]]
 
     def __call__(  # type: ignore[override]  # Keras has the states second
@@ -166,7 +197,7 @@ class Bidirectional(Layer):
         output, *states = _nest_shapes(self.forward_layer.compute_output_shape(input_shape), self.return_state)
         back, *back_states = _nest_shapes(self.backward_layer.compute_output_shape(input_shape), self.return_state)
         outputs: list[Shape] = [output, back]
-        if self._merge is not None:
+        if self.merge_mode is not None:
             outputs = [self._merge.compute_output_shape(outputs)]
         shapes = [*outputs, *states, *back_states]
         return shapes[0] if len(shapes) == 1 else shapes

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from foliot import activations
+from foliot import activations, regularizers
 from foliot._arrays import Array, convert, numeric
-from foliot._checks import check_number
+from foliot._checks import check_number, value_error
 from foliot.layers.arguments import check_shape, draw_seed
 from foliot.layers.base import Layer
 
@@ -40,6 +40,50 @@ class Activation(Layer):
         return {"kind": "activation", "activation": self.activation_spec()}
 
 
+class Identity(Layer):
+    """Returns what it gets: a place holder.
+
+    Args:
+        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
+
+    Example:
+        >>> from foliot.layers import Identity
+        >>> Identity()([[1.0, 2.0]]).tolist()
+        [[1.0, 2.0]]
+    """
+
+    passes_mask = True
+
+    def to_spec(self) -> dict[str, Any]:
+        return {"kind": "activation", "activation": {"kind": "linear"}}
+
+
+class ActivityRegularization(Identity):
+    """Returns what it gets, and adds a penalty on it to the loss: `(l1 * sum(|x|) + l2 * sum(x²)) / batch`.
+
+    Args:
+        l1: Factor of the sum of magnitudes, at least 0.
+        l2: Factor of the sum of squares, at least 0.
+        **kwargs: `name`, `trainable`, `dtype`, `input_shape`.
+
+    Example:
+        >>> from foliot.layers import ActivityRegularization
+        >>> ActivityRegularization(l1=0.1)([[1.0, 2.0]]).tolist()
+        [[1.0, 2.0]]
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.l1, self.l2 = check_number("l1", l1, minimum=0), check_number("l2", l2, minimum=0)
+        if self.activity_regularizer is not None:
+            raise value_error("activity_regularizer", "None beside `l1` and `l2`", self.activity_regularizer)
+        self.activity_regularizer = regularizers.L1L2(self.l1, self.l2)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "activity_regularizer": None}
+
+
 class Dropout(Layer):
     """During training sets a random part of the inputs to 0 and scales the others by `1 / (1 - rate)`.
 
@@ -52,6 +96,15 @@ class Dropout(Layer):
     Call arguments:
         inputs: Any shape.
         training: True to drop; `fit` does.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import Dropout
+        >>> x = np.ones((2, 100), "float32")
+        >>> bool((Dropout(0.5)(x) == x).all())
+        True
+        >>> sorted(set(Dropout(0.5, seed=1)(x, training=True).ravel().tolist()))
+        [0.0, 2.0]
     """
 
     passes_mask = True

@@ -365,40 +365,104 @@ def _inner_axis(argument: str, axis: int, rank: int) -> int:
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:
-    """`Add(**kwargs)(inputs)`."""
+    """`Add(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import add
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> add([a, b]).tolist()
+        [[4.0, 6.0]]
+    """
     return Add(**kwargs)(inputs)
 
 
 def subtract(inputs: Any, **kwargs: Any) -> Any:
-    """`Subtract(**kwargs)(inputs)`."""
+    """`Subtract(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import subtract
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> subtract([a, b]).tolist()
+        [[-2.0, -2.0]]
+    """
     return Subtract(**kwargs)(inputs)
 
 
 def multiply(inputs: Any, **kwargs: Any) -> Any:
-    """`Multiply(**kwargs)(inputs)`."""
+    """`Multiply(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import multiply
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> multiply([a, b]).tolist()
+        [[3.0, 8.0]]
+    """
     return Multiply(**kwargs)(inputs)
 
 
 def average(inputs: Any, **kwargs: Any) -> Any:
-    """`Average(**kwargs)(inputs)`."""
+    """`Average(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import average
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> average([a, b]).tolist()
+        [[2.0, 3.0]]
+    """
     return Average(**kwargs)(inputs)
 
 
 def maximum(inputs: Any, **kwargs: Any) -> Any:
-    """`Maximum(**kwargs)(inputs)`."""
+    """`Maximum(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import maximum
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> maximum([a, b]).tolist()
+        [[3.0, 4.0]]
+    """
     return Maximum(**kwargs)(inputs)
 
 
 def minimum(inputs: Any, **kwargs: Any) -> Any:
-    """`Minimum(**kwargs)(inputs)`."""
+    """`Minimum(**kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import minimum
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> minimum([a, b]).tolist()
+        [[1.0, 2.0]]
+    """
     return Minimum(**kwargs)(inputs)
 
 
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
-    """`Concatenate(axis, **kwargs)(inputs)`."""
+    """`Concatenate(axis, **kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import concatenate
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> concatenate([a, b]).tolist()
+        [[1.0, 2.0, 3.0, 4.0]]
+    """
     return Concatenate(axis, **kwargs)(inputs)
 
 
 def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """`Dot(axes, **kwargs)(inputs)`."""
+    """`Dot(axes, **kwargs)(inputs)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.layers import dot
+        >>> a, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])
+        >>> dot([a, b]).tolist()
+        [[11.0]]
+    """
     return Dot(axes, **kwargs)(inputs)

@@ -1,319 +1,12 @@
 """RNN, which runs any cell over time, and SimpleRNN, LSTM and GRU, each of which makes its own cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from foliot import _core, _nest
-from foliot._checks import check_choice, check_flag
-from foliot._graph import Shape, SymbolicTensor
-from foliot.layers.base import Layer, base_name, has_symbolic
-from foliot.layers.recurrent_cells import (
-    WITHOUT_DROPOUT,
-    AnyCell,
-    Cell,
-    GRUCell,
-    LSTMCell,
-    SimpleRNNCell,
-    StackedRNNCells,
-    arguments_of,
-    check_cell,
-    check_state_count,
-    check_states,
-    flatten_states,
-    with_layers,
-    without_implementation,
-)
-
-_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
-
-
-def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
-    """The remaining keyword arguments without Keras's options that foliot knows one value of."""
-    if rest.get("time_major"):
-        raise ValueError("`time_major`: expected False, for arrays are (batch, time, features); received True")
-    return {name: value for name, value in without_implementation(rest).items() if name != "time_major"}
-
-
-class Reverse(Layer):
-    """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards."""
-
-    axes = "(batch, time, ...)"
-    ranks = (3, float("inf"))
-    passes_mask = True
-
-    def to_spec(self) -> dict[str, Any]:
-        return {"kind": "reverse"}
-
-
-class RNN(Layer):
-    """Runs a cell over time.
-
-    `RNN(LSTMCell(4))` computes what `LSTM(4)` does, with the same kernels and the same bits. A list of cells is a
-    stack: each reads the outputs of the one before, as layers on top of one another would.
-
-    Args:
-        cell: A `SimpleRNNCell`, `LSTMCell`, `GRUCell` or `StackedRNNCells`, or a list of cells. Layers with the same
-            cell share its weights.
-        return_sequences: Return the output of every step instead of the last.
-        return_state: Return the final states too, of a stack a list for each cell.
-        go_backwards: Run over the time axis from its end; outputs come in that order.
-        stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
-            input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
-        unroll: Accepted for Keras's scripts; changes nothing.
-        zero_output_for_mask: Whether the output of a masked step is 0 instead of the output before it.
-        **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
-
-    Call arguments:
-        sequences: `(batch, time, features)`.
-        initial_state: The states to start from, each `(batch, units)`: an array, a list of them, or for a stack a list
-            with an array or a list for each cell. Zeros if None.
-        mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
-
-    Raises:
-        TypeError: `cell` is none of these classes: what a class of one's own computes would have to run in Python at
-            every time step.
-
-    Example:
-        >>> import numpy as np
-        >>> from foliot.layers import RNN, GRUCell, LSTMCell
-        >>> RNN([LSTMCell(3), GRUCell(4)], return_sequences=True)(np.ones((2, 5, 6))).shape
-        (2, 5, 4)
-    """
-
-    axes = "(batch, time, features)"
-    ranks = (3, 3)
-
-    return_sequences: bool
-    return_state: bool
-    go_backwards: bool
-    stateful: bool
-    unroll: bool
-    zero_output_for_mask: bool
-
-    def __init__(
-        self,
-        cell: Any,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        zero_output_for_mask: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        given = locals()
-        super().__init__(**_without_legacy(kwargs))
-        self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
-        for name in _FLAGS:
-            setattr(self, name, check_flag(name, given[name]))
-        self.passes_mask = self.return_sequences
-        self._states: list[_core.Parameter] | None = None
-        # One layer for each cell of a stack; these are the nodes that run.
-        self._inner: list[RNN] = []
-        if self.is_traced():
-            cells = self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
-            self._inner = [RNN(one, stateful=self.stateful, name=f"{self.name}_{one.name}") for one in cells]
-            self._reverse = Reverse(name=f"{self.name}_reverse")
-        if not self._trainable:
-            self.trainable = False  # of the cell too
-
-    def is_traced(self) -> bool:
-        return isinstance(self.cell, StackedRNNCells) or type(self).call is not RNN.call
-
-    def sublayers(self) -> list[Layer]:
-        own = [] if type(self).call is RNN.call else super().sublayers()
-        return list(dict.fromkeys([self.cell, *own]))
-
-    @property
-    def state_count(self) -> int:
-        """How many states are carried from step to step."""
-        return self.cell.state_count
-
-    @property
-    def state_size(self) -> list[Any]:
-        """The sizes of the states."""
-        size = self.cell.state_size
-        return size if isinstance(size, list) else [size]
-
-    def get_initial_state(self, batch_size: int) -> list[Any]:
-        """The states that a sequence starts from: zeros, for a stack in a list for each cell."""
-        return self.cell.get_initial_state(batch_size)
-
-    def pack_states(self, states: Sequence[Any]) -> list[Any]:
-        """States in a row, in the form in which the layer returns them."""
-        packed: list[Any] = _nest.pack(self.cell.state_form, states)
-        return packed
-
-    def _build(self, input_shape: Shape) -> None:
-        self.cell.build((input_shape[0], *input_shape[2:]))
-        if self.stateful:
-            self._begin(_static_batch(self.label, input_shape))
-
-    def _begin(self, batch: int) -> None:
-        zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
-        self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
-
-    def unbuild(self) -> None:
-        super().unbuild()
-        self._states = None
-        for layer in self._inner:
-            layer.unbuild()
-
-    def check_input(self, shape: Shape) -> None:
-        super().check_input(shape)
-        first: AnyCell = self.cell
-        while isinstance(first, StackedRNNCells):
-            first = first.cells[0]
-        if first.built:
-            self._check_features(shape, first.kernel.shape[0])
-
-    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
-        output, *states = self.cell._output_shapes((input_shape[0], *input_shape[2:]))  # noqa: SLF001 - a part of it
-        if self.return_sequences:
-            output = (*input_shape[:2], *output[1:])
-        return [output, *states] if self.return_state else [output]
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        """The output's shape for an input of the given shape, with `return_state` followed by those of the states."""
-        output, *states = self._output_shapes(tuple(input_shape))
-        return [output, *self.pack_states(states)] if states else output
-
-    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        outputs = super().infer(shapes[:1])
-        if len(shapes) > 1:
-            check_state_count("initial_state", self.label, self.cell, len(shapes) - 1)
-            check_states("initial_state", self.label, self.cell.output_size, shapes[0][0], shapes[1:])
-        return outputs
-
-    def __call__(  # type: ignore[override]  # Keras has the states second
-        self, sequences: Any, /, initial_state: Any = None, mask: Any = None, training: bool | None = None
-    ) -> Any:
-        """Runs the layer over whole sequences.
-
-        Args:
-            sequences: `(batch, time, features)`.
-            initial_state: The states to start from, `(batch, units)` or a list of such arrays; zeros if None.
-            mask: `(batch, time)`, False where a step is padding: the state is carried over it unchanged. In a model
-                masks come along by themselves, with an initial state too; the one that the input carries may be passed.
-            training: True to apply dropout. In a model None follows the model and False turns dropout off.
-
-        Returns:
-            The last output, or all with `return_sequences`; a tuple of it and the final states with `return_state`.
-        """
-        self.check_begun()
-        states = [] if initial_state is None else flatten_states(initial_state)
-        inputs = _nest.flatten(sequences) if has_symbolic(sequences) else [sequences]
-        results = self._apply([*inputs, *states], mask, training)
-        if not self.return_state or type(self).call is not RNN.call:
-            return results
-        return (results[0], *self.pack_states(results[1:]))
-
-    def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
-        if self.is_traced():
-            self.check_input(inputs[0].shape)
-        if self.stateful:
-            batch = _static_batch(self.label, inputs[0].shape)
-            if self.states is not None and self.states[0].shape[0] != batch:
-                raise ValueError(
-                    f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
-                    f"states; received {batch} rows"
-                )
-            if self.built and self._states is None and not self.is_traced():
-                self._begin(batch)  # it became stateful later
-        outputs = super().connect(inputs, training)
-        if self._initial_weights is not None:
-            self.set_weights(self._initial_weights)
-            self._initial_weights = None
-        return outputs
-
-    def call(self, sequences: Any, *states: Any) -> Any:
-        """The graph of layers that a stack of cells is; `__call__` is what scripts use."""
-        if states:
-            check_state_count("initial_state", self.label, self.cell, len(states))
-        self.cell.build((sequences.shape[0], *sequences.shape[2:]))
-        remaining = list(states)
-        finals: list[Any] = []
-        for layer in self._inner:
-            if self.go_backwards and layer is not self._inner[0]:
-                # The mask is in the order of time, so the outputs have to be.
-                sequences = self._reverse(sequences)
-            last = layer is self._inner[-1]
-            layer.return_sequences = layer.passes_mask = not last or self.return_sequences
-            layer.return_state, layer.go_backwards = self.return_state, self.go_backwards
-            layer.stateful = self.stateful
-            layer.zero_output_for_mask = last and self.zero_output_for_mask
-            own, remaining = remaining[: layer.state_count], remaining[layer.state_count :]
-            sequences, *after = _nest.flatten(layer(sequences, initial_state=own or None))
-            finals += after
-        return [sequences, *finals]
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask goes on with a sequence of outputs, and ends with the last output."""
-        output = mask if self.return_sequences else None
-        return [output] + [None] * len(self.cell.state_form) if self.return_state else output
-
-    @property
-    def states(self) -> list[_core.Parameter] | None:
-        """What a stateful layer carries from batch to batch, `(batch, units)` for each state; a stack's in a row.
-
-        `numpy()` and `assign()` read and set a state. None for a layer that is not stateful, or not built. As in Keras
-        states count neither among the weights nor in files.
-        """
-        if not self._inner:
-            return self._states
-        parts = [layer.states for layer in self._inner]
-        return None if None in parts else [state for part in parts for state in part or ()]
-
-    def carried_states(self) -> Sequence[_core.Parameter]:
-        return (self._states or ()) if self.stateful else ()
-
-    def reset_state(self) -> None:
-        """Sets the states that a stateful layer carries to zero; without effect on other layers.
-
-        Example:
-            >>> import numpy as np
-            >>> from foliot.layers import GRU
-            >>> layer = GRU(4, stateful=True, return_sequences=True)
-            >>> x = np.random.default_rng(0).normal(size=(2, 6, 3))
-            >>> pieces = layer(x[:, :4]), layer(x[:, 4:])
-            >>> layer.reset_state()
-            >>> bool((np.concatenate(pieces, axis=1) == layer(x)).all())
-            True
-        """
-        for state in self.states or ():
-            state.assign(np.zeros(state.shape, dtype=np.float32))
-
-    def reset_states(self) -> None:
-        """Keras's older name of `reset_state`."""
-        self.reset_state()
-
-    def to_spec(self) -> dict[str, Any]:
-        if not isinstance(self.cell, Cell):
-            return super().to_spec()
-        return self.cell.cell_spec() | {
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "zero_output_for_mask": self.zero_output_for_mask,
-        }
-
-    def to_inference_spec(self) -> dict[str, Any]:
-        return self.to_spec() | WITHOUT_DROPOUT
-
-    def seeds(self) -> dict[str, int]:
-        return self.cell.seeds()
-
-    def set_seeds(self, seeds: Mapping[str, int]) -> None:
-        self.cell.set_seeds(seeds)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes a layer from what `get_config` gave, with new weights."""
-        return super().from_config(with_layers(config, "cell"))
+from foliot._checks import check_choice
+from foliot.layers.base import base_name
+from foliot.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, arguments_of
+from foliot.layers.rnn import RNN
 
 
 class _OfCell:
@@ -351,7 +44,7 @@ class Recurrent(RNN):
     def __init__(self, arguments: dict[str, Any]) -> None:
         kind = self.cell_class
         options = {name: arguments.pop(name) for name in kind.signature_names()} | {"name": base_name(kind.__name__)}
-        if "use_cudnn" in arguments:
+        if "use_cudnn" in self.argument_names():
             given = arguments.pop("use_cudnn")
             self.use_cudnn = given if isinstance(given, bool) else check_choice("use_cudnn", given, ("auto",))
         super().__init__(kind(**options), **arguments)
@@ -364,16 +57,6 @@ class Recurrent(RNN):
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Makes a layer from what `get_config` gave, with new weights."""
         return super(RNN, cls).from_config(config)
-
-
-def _static_batch(label: str, shape: Shape) -> int:
-    """The size of the batch that a stateful layer needs to know."""
-    if shape[0] is None:
-        raise ValueError(
-            f"`stateful`: expected an input with a fixed batch size for {label}, as in Input(batch_shape=(32, None, 8))"
-            f"; received shape {shape}"
-        )
-    return shape[0]
 
 
 class SimpleRNN(Recurrent):
@@ -401,7 +84,11 @@ class SimpleRNN(Recurrent):
         stateful: Start each batch from the states that the one before ended with, row by row, instead of zeros. The
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -409,7 +96,7 @@ class SimpleRNN(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -443,6 +130,9 @@ class SimpleRNN(Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         seed: int | None = None,
+        *,
+        zoneout: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -471,7 +161,7 @@ class LSTM(Recurrent):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final states h and c too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
@@ -480,6 +170,11 @@ class LSTM(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
         use_peepholes: Let the gates see c; see `LSTMCell`.
+        zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
+            at every step in training and replaced by its mean otherwise. Not in Keras.
+        zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -487,7 +182,7 @@ class LSTM(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `[h, c]`, each `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -527,6 +222,9 @@ class LSTM(Recurrent):
         use_cudnn: bool | str = "auto",
         *,
         use_peepholes: bool = False,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -555,7 +253,7 @@ class GRU(Recurrent):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
         return_sequences: Return the output of every step instead of the last.
         return_state: Return the final state too.
         go_backwards: Run over the time axis from its end; outputs come in that order.
@@ -564,6 +262,10 @@ class GRU(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         reset_after: Whether the reset gate acts after the recurrent product.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
+        checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
+            pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
             `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
 
@@ -571,7 +273,7 @@ class GRU(Recurrent):
         sequences: `(batch, time, features)`.
         initial_state: `(batch, units)`, zeros if None.
         mask: `(batch, time)`, False at padding.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -608,6 +310,9 @@ class GRU(Recurrent):
         unroll: bool = False,
         reset_after: bool = True,
         use_cudnn: bool | str = "auto",
+        *,
+        zoneout: float = 0.0,
+        checkpoint_every: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))

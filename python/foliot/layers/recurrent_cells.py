@@ -72,6 +72,8 @@ class Cell(Layer):
     gates: ClassVar[int]
     #: How many states are carried from step to step.
     state_count: ClassVar[int] = 1
+    #: Whether the state is multiplied with a matrix.
+    has_recurrent_kernel: ClassVar[bool] = True
 
     activation: Any
     use_bias: bool
@@ -91,10 +93,12 @@ class Cell(Layer):
         self.activation = activations.get(own["activation"], "activation")
         if self.gates > 1:
             self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
-        self.use_bias = check_flag("use_bias", own["use_bias"])
+        self.use_bias = check_flag("use_bias", own.get("use_bias", False))
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
         self.dropout = check_number("dropout", own["dropout"], minimum=0, below=1)
-        self.recurrent_dropout = check_number("recurrent_dropout", own["recurrent_dropout"], minimum=0, below=1)
+        dropped = own.get("recurrent_dropout", 0.0)
+        self.recurrent_dropout = check_number("recurrent_dropout", dropped, minimum=0, below=1)
+        self.zoneout = check_number("zoneout", own["zoneout"], minimum=0, maximum=1)
         self.seed = own["seed"]
         self._seed = draw_seed(self.seed)
 
@@ -109,7 +113,8 @@ class Cell(Layer):
             raise ValueError(f"{self.label} needs a known number of features (last axis); received {input_shape}")
         columns = self.gates * self.units
         self.kernel = self._add_weight("kernel", (features, columns), "kernel")
-        self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
+        if self.has_recurrent_kernel:
+            self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.units, columns), "recurrent")
         if self.use_bias:
             self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
 
@@ -161,7 +166,7 @@ class Cell(Layer):
         Args:
             inputs: `(batch, features)`.
             states: The states before the step, a list of `(batch, units)`; one may come without a list.
-            training: True to apply dropout. In a model None follows the model and False turns dropout off.
+            training: True to apply dropout and zoneout. In a model None follows the model and False turns dropout off.
 
         Returns:
             The output, and the states after the step in the form of `states`.
@@ -178,6 +183,7 @@ class Cell(Layer):
             "use_bias": self.use_bias,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
+            "zoneout": self.zoneout,
             "seed": self._seed,
         }
         if self.gates > 1:
@@ -197,8 +203,15 @@ class Cell(Layer):
         self._seed = seeds["dropout"]
 
 
-#: The part of a cell's spec that turns dropout off.
-WITHOUT_DROPOUT = {"dropout": 0.0, "recurrent_dropout": 0.0}
+def with_forget_bias(cell: Cell) -> Any:
+    """The first bias of an LSTM as Keras makes it: the forget block is 1, the others follow `bias_initializer`."""
+    units = (cell.units,)
+    blocks = [cell.bias_initializer(units), initializers.Ones()(units), cell.bias_initializer((2 * cell.units,))]
+    return np.concatenate(blocks)
+
+
+#: The part of a cell's spec that turns dropout off, and replaces zoneout by its mean.
+WITHOUT_DROPOUT = {"dropout": 0.0, "recurrent_dropout": 0.0, "zoneout_mean": True}
 
 
 class SimpleRNNCell(Cell):
@@ -219,13 +232,15 @@ class SimpleRNNCell(Cell):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps of a sequence.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
 
     Call arguments:
         inputs: `(batch, features)`.
         states: `[h]` or `h`, `(batch, units)`.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -254,6 +269,8 @@ class SimpleRNNCell(Cell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -279,16 +296,19 @@ class LSTMCell(Cell):
         bias_constraint: Applied to `bias` after each training step.
         dropout: Part of the inputs to drop in training, the same for all time steps of a sequence.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
         use_peepholes: Let the gates see c (Gers and Schmidhuber 2000): i and f the one before the step, o the one after
             it, each through a vector of `units` weights that `kernel_initializer` starts. Not in Keras 3; names and
             order of the weights are those of tf.keras's `PeepholeLSTMCell`: input, forget, output gate.
+        zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
+            at every step in training and replaced by its mean otherwise. Not in Keras.
+        zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
 
     Call arguments:
         inputs: `(batch, features)`.
         states: `[h, c]`, each `(batch, units)`.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -324,11 +344,14 @@ class LSTMCell(Cell):
         seed: int | None = None,
         *,
         use_peepholes: bool = False,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
         self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
         self.use_peepholes = check_flag("use_peepholes", use_peepholes)
+        self.zoneout_cell = check_number("zoneout_cell", zoneout_cell, minimum=0, maximum=1)
 
     def _build(self, input_shape: Shape) -> None:
         super()._build(input_shape)
@@ -336,15 +359,10 @@ class LSTMCell(Cell):
             self._add_weight(f"{gate}_gate_peephole_weights", (self.units,), "peephole", self.kernel_initializer)
 
     def _initial_bias(self, shape: tuple[int, ...]) -> Any:
-        if not self.unit_forget_bias:
-            return super()._initial_bias(shape)
-        # As Keras does: only the forget block is 1, the others still follow bias_initializer.
-        units = (self.units,)
-        blocks = [self.bias_initializer(units), initializers.Ones()(units), self.bias_initializer((2 * self.units,))]
-        return np.concatenate(blocks)
+        return with_forget_bias(self) if self.unit_forget_bias else super()._initial_bias(shape)
 
     def cell_spec(self) -> dict[str, Any]:
-        return super().cell_spec() | {"use_peepholes": self.use_peepholes}
+        return super().cell_spec() | {"use_peepholes": self.use_peepholes, "zoneout_cell": self.zoneout_cell}
 
 
 class GRUCell(Cell):
@@ -367,13 +385,15 @@ class GRUCell(Cell):
         dropout: Part of the inputs to drop in training, the same for all time steps of a sequence.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
         reset_after: Whether the reset gate acts after the recurrent product.
-        seed: Seed of the dropout masks; None draws one.
+        seed: Seed of dropout and zoneout; None draws one.
+        zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
+            drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
 
     Call arguments:
         inputs: `(batch, features)`.
         states: `[h]` or `h`, `(batch, units)`.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -404,6 +424,8 @@ class GRUCell(Cell):
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
         seed: int | None = None,
+        *,
+        zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
@@ -429,7 +451,7 @@ class StackedRNNCells(Layer):
     Call arguments:
         inputs: `(batch, features)`.
         states: A list with the states of each cell, as in `[[h, c], [h]]` for an LSTMCell and a GRUCell.
-        training: True to apply dropout.
+        training: True to apply dropout and zoneout.
 
     Example:
         >>> import numpy as np
@@ -564,7 +586,7 @@ def check_state_count(argument: str, owner: str, cell: AnyCell, received: int) -
 
 def check_cell(argument: str, cell: Any) -> AnyCell:
     """The cell, if it is one that runs in Rust."""
-    expected = "a SimpleRNNCell, LSTMCell, GRUCell or StackedRNNCells"
+    expected = "a SimpleRNNCell, LSTMCell, GRUCell, another cell of foliot.layers, or StackedRNNCells"
     steps: Callable[..., Any] | None = getattr(cell, "call", None)
     if steps is not None and not (isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call):
         raise type_error(

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from foliot import _serialization
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.losses.base import Loss
+from foliot.losses.circle import Circle, circle
 from foliot.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
     KLDivergence,
     Poisson,
     SparseCategoricalCrossentropy,
     binary_crossentropy,
     categorical_crossentropy,
+    categorical_generalized_cross_entropy,
     kl_divergence,
     poisson,
     sparse_categorical_crossentropy,
@@ -74,7 +78,9 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Dice",
     "HalfMeanSquaredError",
@@ -96,7 +102,9 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "ctc",
     "deserialize",
@@ -158,6 +166,8 @@ _REGISTRY: Registry[Loss] = Registry(
         CTC,
         Dice,
         Tversky,
+        Circle,
+        CategoricalGeneralizedCrossEntropy,
     ),
     {
         "mse": MeanSquaredError,
@@ -197,6 +207,8 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
         ctc,
         dice,
         tversky,
+        circle,
+        categorical_generalized_cross_entropy,
     )
 }
 
@@ -301,3 +313,7 @@ def deserialize(config: object) -> Loss:
         ValueError: The class or a key is unknown.
     """
     return _REGISTRY.deserialize(config)
+
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("loss", __name__, __all__)

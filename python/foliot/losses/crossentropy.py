@@ -142,6 +142,45 @@ class SparseCategoricalCrossentropy(Loss):
         return rows if self.ignore_class is None else int((targets != self.ignore_class).sum())
 
 
+class CategoricalGeneralizedCrossEntropy(Loss):
+    """Generalized cross-entropy of integer classes (Zhang and Sabuncu, 2018), which wrong labels disturb less.
+
+    `(1 - p**q) / q`, where `p` is the probability that was given to the target: the cross-entropy as `q` goes to 0, the
+    absolute error as it goes to 1.
+
+    Args:
+        q: Between 0 and 1.
+        reduction: See `Loss`.
+        name: The loss's name.
+        dtype: None or "float32".
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> CategoricalGeneralizedCrossEntropy()([1], [[0.75, 0.25]])
+    1.0
+    """
+
+    sparse = True
+    _kind = "categorical_generalized_cross_entropy"
+
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_generalized_cross_entropy",
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.q = check_number("q", q, above=0, below=1)
+
+    def _numbers(self) -> dict[str, Any]:
+        return {"q": self.q}
+
+
 class KLDivergence(Loss):
     """`sum(y_true * log(y_true / y_pred))`, the divergence of two distributions, both kept within `[1e-7, 1]`.
 
@@ -229,6 +268,17 @@ def sparse_categorical_crossentropy(
     array([0.6931], dtype=float32)
     """
     return SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis).call(y_true, y_pred)
+
+
+def categorical_generalized_cross_entropy(y_true: ArrayLike, y_pred: ArrayLike, q: float) -> NDArray[np.float32]:
+    """The generalized cross-entropy of each sample: see `CategoricalGeneralizedCrossEntropy` and `Loss.call`.
+
+    Example:
+
+    >>> categorical_generalized_cross_entropy([1], [[0.75, 0.25]], 0.5)
+    array([1.], dtype=float32)
+    """
+    return CategoricalGeneralizedCrossEntropy(q).call(y_true, y_pred)
 
 
 def kl_divergence(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float32]:

@@ -9,9 +9,10 @@ On its own, a metric gathers what `update_state` is given, and `result` is that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foliot import _serialization, losses
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.losses import (
     BCE,
@@ -313,3 +314,7 @@ def deserialize(config: object) -> Metric:
         ValueError: The class or a key is unknown.
     """
     return own_metric(config) or _REGISTRY.deserialize(config)
+
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("metric", __name__, __all__)

@@ -79,7 +79,8 @@ class Metric(Configurable):
 
         targets, predictions, leading = to_rows(y_true, y_pred, sparse=self.sparse, elementwise=self.elementwise)
         weights = row_weights(sample_weight, leading)
-        part = _core.evaluate_metric(json.dumps(self.to_spec()), targets, predictions, weights)
+        samples = leading[0] if leading else 1
+        part = _core.evaluate_metric(json.dumps(self.to_spec()), targets, predictions, weights, samples)
         if self._state and len(part) != len(self._state):
             raise ValueError(f"`y_pred`: expected as many features as before; received shape {np.shape(y_pred)}")
         self._state = [total + value for total, value in zip(self._state or [0.0] * len(part), part, strict=True)]

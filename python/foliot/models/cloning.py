@@ -6,7 +6,8 @@ from typing import Any
 from foliot import _nest, optimizers
 from foliot._checks import check_flag, type_error, value_error
 from foliot._graph import Node, SymbolicTensor
-from foliot.layers import RNN, Bidirectional, InputLayer, Layer, MultiHeadAttention, StackedRNNCells
+from foliot.layers import RNN, Bidirectional, InputLayer, Layer, StackedRNNCells
+from foliot.layers.heads import ManyHeads
 from foliot.layers.recurrent_cells import Cell
 from foliot.models.configs import check_plain
 from foliot.models.functional import Functional
@@ -23,8 +24,9 @@ def clone_model(
 ) -> Any:
     """A model of the same structure with new layers, and so with new weights.
 
-    A layer that the model calls several times is one layer in the clone, too. A compiled model's clone is compiled with
-    the same arguments and a new optimizer.
+    A layer that the model calls several times is one layer in the clone, too. Two `RNN` that were given one cell have
+    cells of their own in the clone, as in Keras, for each comes from its configuration; in a file they keep the one. A
+    compiled model's clone is compiled with the same arguments and a new optimizer.
 
     Args:
         model: The model.
@@ -167,7 +169,7 @@ class _Cloner:
         elif node.options:
             roles = node.options["roles"]
             kwargs |= {name: value for name, value in node.options.items() if name != "roles"}
-            if isinstance(node.layer, MultiHeadAttention):
+            if isinstance(node.layer, ManyHeads):
                 args, kwargs = [], dict(zip(roles, tensors, strict=True)) | kwargs
                 args = [kwargs.pop("query"), kwargs.pop("value")]
         elif node.layer.is_traced():

@@ -97,6 +97,11 @@ class CompiledNetwork(Network):
     ) -> None:
         """Says how the model is trained.
 
+        What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
+        Dropout's `rate`, counts from now on; until then the model goes on as it was. (In Keras likewise, but for calls
+        `model(x)`, which follow at once.) Regularizers and constraints belong to the weights, and stay those that the
+        layers were built with.
+
         Args:
             optimizer: Name, optimizer or configuration.
             loss: Name or loss object; for several outputs one for all, a list, or a dict by output name. None for an
@@ -113,6 +118,14 @@ class CompiledNetwork(Network):
 
         Raises:
             ValueError: An unknown optimizer, loss or metric.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.compile("adam", loss="mse", metrics=["mae"])
+            >>> model.compile(foliot.optimizers.Adam(1e-3, clipnorm=1.0), foliot.losses.Huber())
         """
         check_flag("run_eagerly", run_eagerly)
         check_integer("steps_per_execution", steps_per_execution, minimum=1)
@@ -232,19 +245,19 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any = None,
         class_weight: Any = None,
-        prefix: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        prefix: tuple[str, str, str, str] = ("x", "y", "sample_weight", "lengths"),
         lengths: Any = None,
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
         data, resolved = self._convert(x, y, sample_weight, class_weight, prefix, lengths)
-        self._settle(resolved)
+        self._settle(resolved, data.masked)
         return data
 
-    def _settle(self, resolved: Resolved) -> None:
+    def _settle(self, resolved: Resolved, masked: tuple[bool, ...]) -> None:
         # At once: a thread that has taken the program by then must not have its means begin anew.
         with BUILDING:
             self._resolved = resolved
-            self._part(self._judged_positions()).set_training(resolved)
+            self._part(self._judged_positions(), masked).set_training(resolved)
 
     def _convert(
         self,
@@ -252,13 +265,13 @@ class CompiledNetwork(Network):
         y: Any,
         sample_weight: Any,
         class_weight: Any,
-        prefix: tuple[str, str, str],
+        prefix: tuple[str, str, str, str],
         lengths: Any = None,
         always_masked: bool = False,
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked)
+        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -266,10 +279,10 @@ class CompiledNetwork(Network):
         names, form = self.output_names, self._output_form
         judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
-        raw = [
-            (name, sequences.pad_targets(name, value, masks))
-            for name, value in datasets.split_targets(prefix[1], y, form, names, judged, lambda item: len(item) == rows)
-        ]
+        given_targets = datasets.split_targets(
+            prefix[1], y, form, names, judged, lambda item: datasets.is_whole(item, rows, predicted[0])
+        )
+        raw = [(name, sequences.pad_targets(name, value, masks)) for name, value in given_targets]
         datasets.check_same_length([*inputs, *raw])
         resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
         targets = [
@@ -305,13 +318,13 @@ class CompiledNetwork(Network):
         masked: list[tuple[bool, ...]] = []
 
         def convert(name: str, parts: Parts) -> Data:
-            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}"
+            names = f"inputs of {name}", f"targets of {name}", f"sample weights of {name}", "lengths"
             # Lists may differ from batch to batch in whether their rows have one length.
             data, resolved = self._convert(*parts, class_weight, names, always_masked=True)
             data = self._masked_alike(data, masked, names[0])
             if not first:
                 first.append(resolved)
-                self._settle(resolved)
+                self._settle(resolved, data.masked)
             elif resolved.training != first[0].training:
                 raise ValueError(
                     f"`targets of {name}`: expected the form of those of the first batch; received shapes "

@@ -9,7 +9,7 @@ from foliot._checks import check_integer, value_error
 from foliot._graph import Node, Shape, SymbolicTensor
 from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
 from foliot.layers.attention import BaseAttention
-from foliot.layers.multi_head_attention import Projection
+from foliot.layers.heads import Projection
 from foliot.layers.recurrent_cells import Cell
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Costs:
     #: Bytes for a prediction and for a training step, without weights and the optimizer's state.
     predicting: int
     training: int
+    #: Whether training runs steps of a layer again, those between checkpoints.
+    checkpoints: bool
 
 
 def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
@@ -79,7 +81,12 @@ def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
             found[node.layer] = LayerCost(node.layer, outputs, operations, size)
     sizes = [[size or 0 for size in shape] for shape in shapes]
     predicting, training = (model.batch_memory(sizes, training=training) for training in (False, True))
-    return Costs(list(found.values()), predicting, training)
+    return Costs(list(found.values()), predicting, training, any(_has_checkpoints(layer) for layer in found))
+
+
+def _has_checkpoints(layer: Layer) -> bool:
+    own = isinstance(layer, RNN) and layer.checkpoint_every is not None
+    return own or any(_has_checkpoints(inner) for inner in layer.sublayers())
 
 
 def _elements(shape: Shape) -> int:

@@ -56,6 +56,26 @@ def split(
     return [(argument, value)]
 
 
+def is_whole(item: Any, rows: int, output: Shape) -> bool:
+    """Whether the only item of a list holds the targets of all rows, and is not itself the only row.
+
+    Args:
+        item: An array.
+        rows: How many rows the inputs have.
+        output: The shape of the output that the targets belong to.
+    """
+    if len(item) != rows:
+        return False
+    shape = np.shape(item)
+    if rows > 1:
+        return True
+    # Targets have at most the features less than the output.
+    if len(shape) < len(output) - 1:
+        return False
+    forms = (output, output[:-1], (*output[:-1], 1))
+    return shape in forms or (1, *shape) not in forms
+
+
 def split_targets(
     argument: str,
     value: Any,

@@ -184,6 +184,16 @@ class Model(Trainer):
 
         Raises:
             ValueError: There is none, or both are given.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.get_layer(index=1).units
+            1
+            >>> model.get_layer(model.layers[0].name) is model.layers[0]
+            True
         """
         layers = self.layers
         if index is not None and name is not None:
@@ -233,6 +243,15 @@ class Model(Trainer):
         """Sets what stateful layers carry from batch to batch to zero.
 
         Keras 3 has this on layers only, older versions on models too.
+
+        Example:
+            >>> import foliot
+            >>> from foliot.layers import GRU, Input
+            >>> model = foliot.Sequential([Input(batch_shape=(2, 5, 3)), GRU(4, stateful=True)])
+            >>> outputs = model.predict_on_batch([[[1.0] * 3] * 5] * 2)
+            >>> model.reset_states()
+            >>> bool((model.predict_on_batch([[[1.0] * 3] * 5] * 2) == outputs).all())
+            True
         """
         for layer in self.stateful_layers():
             layer.reset_state()
@@ -267,6 +286,19 @@ class Model(Trainer):
         Raises:
             ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built.
             FileExistsError: The file exists and `overwrite` is False.
+
+        Example:
+            >>> import tempfile
+            >>> from pathlib import Path
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save(Path(folder) / "model.foliot")
+            ...     same = foliot.models.load_model(Path(folder) / "model.foliot")
+            >>> bool((same.get_weights()[0] == model.get_weights()[0]).all())
+            True
         """
         saving.write_model(self, filepath, overwrite)
 
@@ -279,6 +311,20 @@ class Model(Trainer):
 
         Raises:
             ValueError: Their number or a shape differs. Nothing is changed then.
+
+        Example:
+            >>> import tempfile
+            >>> from pathlib import Path
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> other = foliot.models.clone_model(model)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save_weights(Path(folder) / "model.weights")
+            ...     other.load_weights(Path(folder) / "model.weights")
+            >>> bool((other.get_weights()[0] == model.get_weights()[0]).all())
+            True
         """
         saving.load_weights(self, filepath)
 
@@ -294,6 +340,14 @@ class Model(Trainer):
 
         Raises:
             ValueError: A layer is of a class of yours without a `get_config`.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> foliot.models.model_from_json(model.to_json()).count_params() == model.count_params()
+            True
         """
         return json.dumps(serialize_layer(self), **kwargs)
 

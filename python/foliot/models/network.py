@@ -12,7 +12,7 @@ from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
-from foliot.layers.recurrent import RNN
+from foliot.layers.rnn import RNN
 from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
 from foliot.models import sequences
@@ -25,11 +25,24 @@ class Compiled:
 
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
-        sizes = [math.prod(weight.parameter.shape) for weight in assembly.weights]
-        self.choice = _devices.choose(assembly.graph, _devices.weights_of_steps(assembly.graph, sizes))
-        self.program: _core.Program = assembly.program(self.choice.index)
+        self.choice = _devices.CPU
+        self._program: _core.Program | None = None
         self.training: str | None = None
         self._own: list[OwnMetric] = []
+
+    @property
+    def program(self) -> _core.Program:
+        """The native program, made at its first use: some parts are only asked what their inputs hold."""
+        if self._program is None:
+            with BUILDING:
+                self._program = self._program or self._make()
+        return self._program
+
+    def _make(self) -> _core.Program:
+        """A program where models run now."""
+        sizes = [math.prod(weight.parameter.shape) for weight in self.assembly.weights]
+        self.choice = _devices.choose(self.assembly.graph, _devices.weights_of_steps(self.assembly.graph, sizes))
+        return self.assembly.program(self.choice.index)
 
     def set_training(self, resolved: Resolved) -> None:
         """Sets losses and metrics, unless they are the ones that the program has."""
@@ -42,7 +55,8 @@ class Compiled:
 
     def reset_metrics(self) -> None:
         """Lets the means of losses and metrics begin anew."""
-        self.program.reset_metrics()
+        if self._program is not None:
+            self._program.reset_metrics()
         for own in self._own:
             own.metric.reset_state()
 
@@ -56,24 +70,24 @@ class Compiled:
                 f"`tbptt`: expected None beside a metric that is a function of yours, which takes outputs of whole "
                 f"sequences; received {tbptt} beside {name!r}"
             )
-        if self.choice.device is not None and not self.choice.demanded:
-            self._check_optimizer(optimizer, self.choice.device)
+        self._check_optimizer(optimizer)
         values = self.program.train_batch(
             optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None, tbptt
         )
         return values + self._measure(data, rows) if self._own else values
 
-    def _check_optimizer(self, optimizer: _core.Optimizer, device: _devices.Device) -> None:
+    def _check_optimizer(self, optimizer: _core.Optimizer) -> None:
         """Moves to the CPU where the device, which nobody demanded, does not have the optimizer."""
-        refused = optimizer.refused_by_gpus()
-        if refused is None:
+        device = self.choice.device
+        refused = None if device is None or self.choice.demanded else optimizer.refused_by_gpus()
+        if device is None or refused is None:
             return
         _devices.warn(device, f"the optimizer: {refused}")
         self.choice = _devices.CPU
-        self.program = self.assembly.program()
+        self._program = self.assembly.program()
         if self.training is not None:
-            self.program.compile(self.training)
-            self.program.watch(bool(self._own))
+            self._program.compile(self.training)
+            self._program.watch(bool(self._own))
 
     def test(self, data: Data, rows: Array | None) -> list[float]:
         """Losses and metrics of a batch, as `train`."""
@@ -302,7 +316,7 @@ class Network(Layer):
         return Data([array for _, array in named], [], [], masks=masks), shapes
 
     def _input_arrays(
-        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
+        self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False, called: str = "lengths"
     ) -> tuple[list[tuple[str, Array]], list[Array | None], list[Shape]]:
         """The converted inputs with their names for messages, their masks (see `Data`) and the shapes of the outputs.
 
@@ -311,6 +325,7 @@ class Network(Layer):
             x: What the user passed: arrays, or lists with rows of different lengths.
             lengths: Where the rows of arrays end.
             always_masked: Whether lists of rows have masks even if the rows are equally long.
+            called: What messages call the lengths.
         """
         self.check_begun()
         form = self._input_form if self.inputs else self._form_for(x)
@@ -356,7 +371,7 @@ class Network(Layer):
                 array.ndim >= (2 if dtype == "int32" else 3) for (_, array), dtype in zip(named, dtypes, strict=True)
             ]
             simple = _nest.simplify(self._input_form)
-            ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names)
+            ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names, called)
             padding = _padding(self._part().assembly, len(named))
             named, masks = sequences.mask_padding(named, ends, padding, always_masked)
         shapes: list[Shape] = [array.shape for _, array in named]

@@ -93,6 +93,19 @@ def load_model(
         TypeError: `filepath` is no path, or `custom_objects` no dict.
         ValueError: The file is no foliot model, is damaged, or names classes or arguments that foliot does not know.
         FileNotFoundError: There is no such file.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import foliot
+        >>> from foliot.layers import LSTM, Dense, Input
+        >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(Path(folder) / "model.foliot")
+        ...     same = foliot.models.load_model(Path(folder) / "model.foliot")
+        >>> [layer.name for layer in same.layers] == [layer.name for layer in model.layers]
+        True
     """
     check_flag("compile", compile)
     check_flag("safe_mode", safe_mode)

@@ -68,6 +68,8 @@ def check_lengths(argument: str, value: Any, name: str, shape: tuple[int, ...]) 
     rows, time = shape[:2]
     if array.shape != (rows,):
         raise ValueError(f"`{argument}`: expected shape {(rows,)}, a length for each row; received shape {array.shape}")
+    if np.asarray(value).dtype == np.bool_:
+        raise TypeError(f"`{argument}`: expected whole numbers, the lengths of the rows; received booleans")
     _arrays.check_whole(argument, array, "whole numbers, the lengths of the rows")
     bad = (array < 0) | (array > time)
     if bad.any():
@@ -79,10 +81,11 @@ def check_lengths(argument: str, value: Any, name: str, shape: tuple[int, ...]) 
     return array.astype(np.int64)
 
 
-def split_lengths(lengths: Any, form: Any, names: Sequence[str], timed: Sequence[bool]) -> list[Any]:
+def split_lengths(argument: str, lengths: Any, form: Any, names: Sequence[str], timed: Sequence[bool]) -> list[Any]:
     """What `lengths` says of each input, None where it says nothing.
 
     Args:
+        argument: What messages call the lengths.
         lengths: An array for the only input with a time axis, or what `form` is: a list or dict with an array or None
             for each input; also a dict by the inputs' names.
         form: The nest of the model's inputs, simplified.
@@ -94,14 +97,12 @@ def split_lengths(lengths: Any, form: Any, names: Sequence[str], timed: Sequence
     """
     if isinstance(lengths, Mapping):
         if not set(lengths) <= set(names):
-            raise value_error("lengths", f"a dict with keys among {list(names)}", sorted(map(str, lengths)))
+            raise value_error(argument, f"a dict with keys among {list(names)}", sorted(map(str, lengths)))
         return [lengths.get(name) for name in names]
     several = isinstance(lengths, (list, tuple)) and any(item is None or np.ndim(item) > 0 for item in lengths)
     if several:
         if isinstance(form, Mapping) or len(lengths) != len(names):
-            raise value_error(
-                "lengths", f"one array, or an array or None for each of the inputs {list(names)}", lengths
-            )
+            raise value_error(argument, f"one array, or an array or None for each of the inputs {list(names)}", lengths)
         return list(lengths)
     if sum(timed) != 1:
         expected = (
@@ -110,7 +111,7 @@ def split_lengths(lengths: Any, form: Any, names: Sequence[str], timed: Sequence
             if len(names) > 1
             else "None for an input without a time axis"
         )
-        raise value_error("lengths", expected, lengths)
+        raise value_error(argument, expected, lengths)
     return [lengths if has_time else None for has_time in timed]
 
 
@@ -121,6 +122,7 @@ def find_ends(
     lengths: Any,
     form: Any,
     keys: Sequence[str],
+    called: str = "lengths",
 ) -> list[Array | None]:
     """The lengths of the rows of each input, None where they are all that there is.
 
@@ -131,19 +133,20 @@ def find_ends(
         lengths: What the user passed as such.
         form: The nest of the model's inputs, simplified.
         keys: The inputs' names, or their keys in the model's dict.
+        called: What messages call the lengths.
     """
     if lengths is not None:
         if any(end is not None for end in ends):
-            raise value_error("lengths", "None for rows of different lengths, which say it themselves", lengths)
-        ends = split_lengths(lengths, form, keys, timed)
+            raise value_error(called, "None for rows of different lengths, which say it themselves", lengths)
+        ends = split_lengths(called, lengths, form, keys, timed)
     found: list[Array | None] = []
     for (name, array), key, has_time, end in zip(inputs, keys, timed, ends, strict=True):
         if end is None or has_time:
             own = end is None or lengths is None
-            argument = "lengths" if len(inputs) == 1 else f"lengths[{key!r}]"
+            argument = called if len(inputs) == 1 else f"{called}[{key!r}]"
             found.append(end if own else check_lengths(argument, end, name, array.shape))
         elif lengths is not None:
-            raise value_error("lengths", f"None for the input {key!r}, which has no time axis", end)
+            raise value_error(called, f"None for the input {key!r}, which has no time axis", end)
         elif len(set(end.tolist())) > 1:
             raise ValueError(
                 f"`{name}`: expected rows of one length, for the input has no time axis; received a ragged list"

@@ -47,6 +47,16 @@ class Sequential(Model):
         Args:
             layer: A layer, an `Input` (first only) or a model with one input and one output.
             rebuild: Accepted for Keras's scripts.
+
+        Example:
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential()
+            >>> model.add(Input((5, 3)))
+            >>> model.add(LSTM(4))
+            >>> model.add(Dense(1))
+            >>> model.output_shape
+            (None, 1)
         """
         self._check_alone("add")
         if isinstance(layer, SymbolicTensor):
@@ -77,6 +87,16 @@ class Sequential(Model):
 
         Returns:
             The layer.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.pop().units
+            1
+            >>> model.output_shape
+            (None, 4)
         """
         self._check_alone("pop")
         if not self.layers:

@@ -133,7 +133,10 @@ class Stream:
 
     @property
     def state(self) -> dict[str, list[Array]]:
-        """The states `(batch, units)` of each recurrent layer by its name, as copies; set it to go on from there."""
+        """The states `(batch, units)` of each recurrent layer by its name, as copies; set it to go on from there.
+
+        NaN and infinity are set as they are, so that whatever was read can be put back.
+        """
         return {name: [state.numpy() for state in states] for name, states in self._native.states()}
 
     @state.setter
@@ -148,7 +151,7 @@ class Stream:
                 raise ValueError(f"`state[{name!r}]`: expected {len(states)} arrays; received {len(arrays)}")
             for position, (state, given) in enumerate(zip(states, arrays, strict=True)):
                 argument = f"state[{name!r}][{position}]"
-                array = _arrays.convert(argument, _arrays.numeric(argument, given), "float32")
+                array = _arrays.float32_as_is(argument, _arrays.numeric(argument, given), f"a state of {name!r}")
                 if array.shape != state.shape:
                     raise ValueError(f"`{argument}`: expected shape {state.shape}; received shape {array.shape}")
                 converted.append((state, array))

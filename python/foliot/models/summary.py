@@ -63,9 +63,11 @@ def cost_lines(found: Costs, batch_size: int, time: int | None, line_length: int
     lines.append(_rule("└─┴─┘", widths))
     known = [cost.operations for cost in found.layers if cost.operations is not None]
     least = "" if len(known) == len(found.layers) else " at least"
+    # A pass back costs two forward, and checkpoints one more.
+    times = "three to four" if found.checkpoints else "three"
     return [
         *lines,
-        f" FLOPs, forward:{least} {sum(known):,} (in products of matrices; training takes about three times as many)",
+        f" FLOPs, forward:{least} {sum(known):,} (in products of matrices; training takes about {times} times as many)",
         f" Memory of a prediction: {_bytes(found.predicting)}",
         f" Memory of a training step: {_bytes(found.training)} (without weights and the optimizer's state)",
     ]

@@ -65,6 +65,7 @@ class Trainer(CompiledNetwork):
         *,
         lengths: Any = None,
         bucket_by_length: bool = False,
+        validation_lengths: Any = None,
         **kwargs: Any,
     ) -> History:
         """Trains the model.
@@ -85,7 +86,7 @@ class Trainer(CompiledNetwork):
             callbacks: Callbacks to run.
             validation_split: The part at the end of the data (before shuffling) that is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or a source of batches: to validate on after each
-                epoch. Its `x` may have rows of different lengths.
+                epoch. Its `x` may have rows of different lengths, and `validation_lengths` says those of an array.
             shuffle: Put the rows, or the batches of a `PyDataset`, in a new random order in every epoch. Turn it off
                 for stateful layers, where a row goes on in the next batch.
             class_weight: Weights of the classes by class index.
@@ -103,6 +104,8 @@ class Trainer(CompiledNetwork):
             bucket_by_length: Put rows of similar length into one batch: the same rows in every epoch, in other batches.
                 Rows are shuffled, brought in order of length and cut into batches, which are then shuffled, too. The
                 lengths are those of `lengths` or `x`, or count the ids other than 0 for an `Embedding(mask_zero=True)`.
+            validation_lengths: The lengths of the rows of `validation_data`, as `lengths` says those of `x`. Those of
+                `validation_split` are in `lengths`.
             tbptt: Truncated backpropagation through time, for models with outputs and targets for each time step: the
                 sequences of a batch are cut into pieces of so many steps, the last of which may be shorter, and each
                 piece is an optimizer step of its own. States go on from piece to piece, and begin anew with each batch
@@ -176,11 +179,14 @@ class Trainer(CompiledNetwork):
             size = self._rows_per_batch("x", batch_size, last)
             training = ArrayFeed(data, Batches(0, last, size, steps, seed_and_pass, lengths_of_rows))
         if is_stream(validation_data):
+            refuse_beside_stream("validation_data", validation_data, validation_lengths=validation_lengths)
             validation = self._stream("validation_data", validation_data, validation_steps)
         elif validation_data is not None:
-            data = self._validation_data(validation_data)
+            data = self._validation_data(validation_data, validation_lengths)
             size = self._rows_per_batch("validation_data", validation_batch_size, data.rows)
             validation = ArrayFeed(data, Batches(0, data.rows, size, validation_steps))
+        elif validation_lengths is not None:
+            raise value_error("validation_lengths", "None without validation_data", validation_lengths)
 
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
         self.history = history = _find(callbacks, History) or History()
@@ -285,12 +291,12 @@ class Trainer(CompiledNetwork):
             )
         return size
 
-    def _validation_data(self, validation_data: Any) -> Data:
+    def _validation_data(self, validation_data: Any, lengths: Any) -> Data:
         if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
             raise value_error("validation_data", "(x, y) or (x, y, sample_weight)", validation_data)
-        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]", "validation_lengths")
         x, y, weight = (*validation_data, None)[:3]
-        return self._data(x, y, weight, None, names)
+        return self._data(x, y, weight, None, names, lengths)
 
     # evaluate
 
@@ -322,6 +328,17 @@ class Trainer(CompiledNetwork):
 
         Returns:
             `[loss, metric, ...]`, the loss alone if there are no metrics, or a dict.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse", metrics=["mae"])
+            >>> loss, mae = model.evaluate(x, y, verbose=0)
+            >>> sorted(model.evaluate(x, y, verbose=0, return_dict=True))
+            ['loss', 'mae']
         """
         batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
@@ -374,6 +391,14 @@ class Trainer(CompiledNetwork):
 
         Returns:
             A float32 array, or a list or dict of them as the model's outputs are.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.predict(np.ones((8, 5, 3), "float32"), verbose=0).shape
+            (8, 1)
         """
         batch_size = _check_batch_size("batch_size", batch_size)
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
@@ -425,6 +450,17 @@ class Trainer(CompiledNetwork):
 
         Returns:
             `[loss, metric, ...]` of this batch, the loss alone if there are no metrics, or a dict.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse")
+            >>> first = model.train_on_batch(x, y)
+            >>> model.train_on_batch(x, y) < first
+            True
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, class_weight, lengths=lengths)
@@ -440,6 +476,16 @@ class Trainer(CompiledNetwork):
 
         Returns:
             As `train_on_batch`.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> x, y = np.ones((8, 5, 3), "float32"), np.zeros((8, 1), "float32")
+            >>> model.compile("sgd", loss="mse")
+            >>> bool(np.isclose(model.test_on_batch(x, y), np.mean(model.predict_on_batch(x) ** 2)))
+            True
         """
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, lengths=lengths)
@@ -448,7 +494,16 @@ class Trainer(CompiledNetwork):
         return self._answer(self._logs(values), return_dict)
 
     def predict_on_batch(self, x: Any, *, lengths: Any = None) -> Any:
-        """The outputs for one batch: `predict` without its loop."""
+        """The outputs for one batch: `predict` without its loop.
+
+        Example:
+            >>> import numpy as np
+            >>> import foliot
+            >>> from foliot.layers import LSTM, Dense, Input
+            >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+            >>> model.predict_on_batch(np.ones((8, 5, 3), "float32")).shape
+            (8, 1)
+        """
         data, _ = self._input_data("x", x, lengths)
         return self._pack(self._forward(data, None))
 

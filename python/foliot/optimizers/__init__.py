@@ -7,12 +7,13 @@ The formulas are Keras's. The learning rate is a number, which can be set at any
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foliot import _serialization
+from foliot._checks import missing
 from foliot._serialization import Registry
 from foliot.optimizers import schedules
-from foliot.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
+from foliot.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from foliot.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from foliot.optimizers.base import Optimizer
 from foliot.optimizers.momentum import SGD, Lion
@@ -33,6 +34,7 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
@@ -42,7 +44,7 @@ __all__ = [
 _REGISTRY: Registry[Optimizer] = Registry(
     "optimizer",
     Optimizer,
-    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon),
+    (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon, ScheduleFreeAdamW),
 )
 
 
@@ -82,3 +84,7 @@ def deserialize(config: object) -> Optimizer:
         ValueError: The class or a key is unknown.
     """
     return _REGISTRY.deserialize(config)
+
+
+if not TYPE_CHECKING:  # which would find any name in the modules then
+    __getattr__ = missing("optimizer", __name__, __all__)

@@ -52,7 +52,14 @@ def set_random_seed(seed: int) -> None:
 
 
 def clear_session() -> None:
-    """Restarts the numbering of layers' automatic names."""
+    """Restarts the numbering of layers' automatic names.
+
+    Example:
+        >>> import foliot
+        >>> foliot.utils.clear_session()
+        >>> foliot.layers.Dense(1).name, foliot.layers.Dense(1).name
+        ('dense', 'dense_1')
+    """
     clear_names()
 
 

@@ -139,6 +139,14 @@ pub struct MemorySize {
     pub masks: usize,
 }
 
+impl MemorySize {
+    /// In bytes.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        self.floats * size_of::<f32>() + self.integers * size_of::<i32>() + self.masks
+    }
+}
+
 /// A device that runs layers.
 pub trait Backend {
     /// Its name, for messages.
@@ -158,6 +166,8 @@ pub trait Backend {
     /// # Errors
     /// When there is not so much memory.
     fn resize(&mut self, size: MemorySize) -> Result<()>;
+    /// The room that there is, which does not shrink.
+    fn size(&self) -> MemorySize;
     /// Lets `fill` write floats.
     ///
     /// # Errors
@@ -226,6 +236,8 @@ pub struct LossJob<'a> {
     pub targets: Targets<'a>,
     /// The number of rows.
     pub rows: usize,
+    /// The samples to which the rows belong.
+    pub samples: usize,
     /// Values in a row of the prediction.
     pub features: usize,
     /// How rows belong together, for a loss that is not one of rows.
@@ -256,7 +268,7 @@ impl LossJob<'_> {
     /// # Errors
     /// As [`Backend::metric`].
     pub fn measure(&self, metric: &Metric, prediction: &[f32]) -> Result<Vec<f64>> {
-        metric.update(self.targets, prediction, self.rows, self.features, self.weights)
+        metric.update(self.targets, prediction, self.rows, self.features, self.weights, self.samples)
     }
 }
 

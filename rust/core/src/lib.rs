@@ -23,6 +23,7 @@ pub mod regularizers;
 pub mod scan;
 pub mod steps;
 pub mod stream;
+mod sums;
 pub mod tensor;
 pub mod text;
 pub mod threads;

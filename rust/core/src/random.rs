@@ -157,15 +157,21 @@ pub fn fill_normal(out: &mut [f32], first_block: u64, seed: u64, step: u32, stre
     }
 }
 
+/// Writes 0 where [`keep`] says no and 1 where it says yes, for the elements from `first_element` on.
+pub fn fill_keep(out: &mut [f32], first_element: u64, seed: u64, step: u32, stream: u32, rate: f32) {
+    fill(out, first_element, seed, step, stream, rate, 1.0);
+}
+
 /// Writes a part of a dropout mask: 0 where [`keep`] says no, `1 / (1 - rate)` where it says yes, for the elements from
 /// `first_element` on.
 pub fn fill_keep_scale(out: &mut [f32], first_element: u64, seed: u64, step: u32, stream: u32, rate: f32) {
+    fill(out, first_element, seed, step, stream, rate, kept_scale(rate));
+}
+
+fn fill(out: &mut [f32], first_element: u64, seed: u64, step: u32, stream: u32, rate: f32, scale: f32) {
     let level = *available().last().unwrap_or(&foliot_simd::Level::Portable);
     // Integers come out the same on every instruction set, so the best one serves whatever was asked for.
-    dispatch(
-        level,
-        Fill { out, first_element, seed, step, stream, threshold: threshold(rate), scale: kept_scale(rate) },
-    );
+    dispatch(level, Fill { out, first_element, seed, step, stream, threshold: threshold(rate), scale });
 }
 
 struct Fill<'a> {

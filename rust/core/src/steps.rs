@@ -70,7 +70,13 @@ fn of_node(node: &Node, given: &[Pieces], input: Option<&Shape>) -> std::result:
         return Ok((given[0], false));
     }
     match &node.layer {
-        Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => {
+        Layer::SimpleRnn(options)
+        | Layer::Lstm(options)
+        | Layer::Gru(options)
+        | Layer::LayerNormLstm(options)
+        | Layer::LayerNormGru(options)
+        | Layer::MinGru(options)
+        | Layer::MinLstm(options) => {
             if options.go_backwards {
                 Err("goes through the sequence from its end (go_backwards)")
             } else if given.len() > 1 {
@@ -83,6 +89,7 @@ fn of_node(node: &Node, given: &[Pieces], input: Option<&Shape>) -> std::result:
         Layer::Embedding(_)
         | Layer::Dense(_)
         | Layer::Activation(_)
+        | Layer::RepeatParts(_)
         | Layer::Dropout(_)
         | Layer::Masking(_)
         | Layer::RowNormalization(_)

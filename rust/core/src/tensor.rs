@@ -187,6 +187,12 @@ impl Buffer {
         self.len
     }
 
+    /// The number of elements that there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.lines.len() * 16
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -169,6 +169,12 @@ impl Backend for Gpu {
         Ok(())
     }
 
+    fn size(&self) -> MemorySize {
+        let Known { integers, masks } = &self.known;
+        let floats = self.floats.as_ref().map_or(0, Buffer::len);
+        MemorySize { floats, integers: integers.capacity(), masks: masks.capacity() }
+    }
+
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
         let mut values = vec![0.0; span.len];
         fill(&mut values)?;

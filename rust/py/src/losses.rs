@@ -57,18 +57,20 @@ fn evaluate_loss<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (spec, targets, predictions, weights=None))]
+#[pyo3(signature = (spec, targets, predictions, weights=None, samples=None))]
 fn evaluate_metric(
     spec: &str,
     targets: Given<'_>,
     predictions: PyReadonlyArray2<'_, f32>,
     weights: Option<PyReadonlyArray1<'_, f32>>,
+    samples: Option<usize>,
 ) -> PyResult<Vec<f64>> {
     let metric: Metric = specification(spec)?;
     metric.validate().map_err(to_python)?;
     let (rows, features) = predictions.as_array().dim();
     let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
-    metric.update(targets.targets()?, predictions.as_slice()?, rows, features, weights).map_err(to_python)
+    let samples = samples.unwrap_or(rows);
+    metric.update(targets.targets()?, predictions.as_slice()?, rows, features, weights, samples).map_err(to_python)
 }
 
 /// The metric of the sum of what [`evaluate_metric`] gave.

@@ -61,6 +61,10 @@ impl Program {
         py.detach(|| self.lock().memory(&inputs, training)).map_err(to_python)
     }
 
+    fn held_memory(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().held_memory())
+    }
+
     fn compile(&self, py: Python<'_>, training: &str) -> PyResult<()> {
         py.detach(|| self.lock().compile(training)).map_err(to_python)
     }

@@ -6,6 +6,9 @@
 #![allow(clippy::inline_always, reason = "only what is inlined into the trampoline is compiled with its CPU features")]
 #![allow(missing_docs, reason = "`criterion_group!` declares a public function")]
 
+#[path = "support/peak.rs"]
+mod peak;
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -18,37 +21,11 @@ fn wave(len: usize) -> Vec<f32> {
     (0..len).map(|i| (i as f32 * 0.37).sin() * 6.0).collect()
 }
 
-const PEAK_STEPS: u64 = 10_000;
-/// Chains that hide the latency of a multiply-add on every CPU, and fit sixteen registers.
-const PEAK_CHAINS: usize = 12;
-
-struct Peak;
-
-impl Kernel for Peak {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) -> f32 {
-        let (factor, term) = (isa.splat(black_box(0.5)), isa.splat(black_box(1.0)));
-        let mut sums = [isa.zero(); PEAK_CHAINS];
-        for _ in 0..PEAK_STEPS {
-            for sum in &mut sums {
-                *sum = isa.mul_add(*sum, factor, term);
-            }
-        }
-        let mut total = isa.zero();
-        for sum in sums {
-            total = isa.add(total, sum);
-        }
-        isa.reduce_add(total)
-    }
-}
-
 fn peak(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("peak");
     for &level in available() {
-        group.throughput(Throughput::Elements(2 * PEAK_STEPS * (PEAK_CHAINS * level.lanes()) as u64));
-        group.bench_function(level.name(), |bencher| bencher.iter(|| dispatch(level, Peak)));
+        group.throughput(Throughput::Elements(peak::operations(level)));
+        group.bench_function(level.name(), |bencher| bencher.iter(|| dispatch(level, peak::Peak)));
     }
 }
 

@@ -185,6 +185,55 @@ proptest! {
     }
 }
 
+/// Sums that run from the last k to the first, and the same with the operands turned around in memory.
+fn check_reversed(level: Level, (m, n, k): (usize, usize, usize), transposed: bool) {
+    let a = if transposed { Matrix::columns(m, k, 1, 5) } else { Matrix::rows(m, k, 1, 5) };
+    let b = Matrix::rows(k, n, 2, 6);
+    let (mut turned_a, mut turned_b) = (a.clone(), b.clone());
+    for l in 0..k {
+        for i in 0..m {
+            turned_a.data[i * a.row_stride + l * a.column_stride] =
+                a.data[i * a.row_stride + (k - 1 - l) * a.column_stride];
+        }
+        for j in 0..n {
+            turned_b.data[l * b.row_stride + j] = b.data[(k - 1 - l) * b.row_stride + j];
+        }
+    }
+    let run = |a: MatrixRef<'_>, b: MatrixRef<'_>| {
+        let mut c = values(m * n, 7);
+        gemm(level, m, n, k, a, Operand::Matrix(b), Init::Accumulate, MatrixMut::new(&mut c, n));
+        c
+    };
+    let reversed = run(a.view().reversed_columns(k), b.view().reversed_rows(k));
+    assert_eq!(reversed, run(turned_a.view(), turned_b.view()), "{level} {m}x{n}x{k}");
+    let initial = values(m * n, 7);
+    for i in 0..m {
+        for j in 0..n {
+            let expected = product(&a, &b, i, j, k, f64::from(initial[i * n + j]));
+            assert_close(reversed[i * n + j], expected, k, &format!("{level} {m}x{n}x{k} at ({i}, {j})"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn reversed_operands_are_those_that_were_turned_around(
+        m in 1..40_usize, n in 1..90_usize, k in 1..300_usize, transposed: bool,
+    ) {
+        for &level in available() {
+            check_reversed(level, (m, n, k), transposed);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "5 rows or columns at a distance of 3 need 12 values, got 11")]
+fn reversing_refuses_a_short_slice() {
+    let _ = MatrixRef::new(&[0.0; 11], 3, 1).reversed_rows(5);
+}
+
 #[test]
 fn threads_share_a_product_by_columns() {
     let (m, n, k) = (13, 100, 40);

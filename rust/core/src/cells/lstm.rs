@@ -32,8 +32,6 @@ const FORGET_GATE: usize = 1;
 const CANDIDATE: usize = 2;
 const OUTPUT_GATE: usize = 3;
 const GATES: usize = 4;
-/// The slot of each peephole's gate, and whether it sees c of the same step instead of c₋.
-pub(crate) const PEEPHOLES: [(usize, bool); 3] = [(INPUT_GATE, false), (FORGET_GATE, false), (OUTPUT_GATE, true)];
 
 /// The cell with its activations.
 #[derive(Clone, Copy, Debug)]
@@ -168,9 +166,12 @@ impl<I: Isa, A: Unary, G: Unary> Epilogue<I, 2> for Backward<A, G> {
 
 /// The peepholes of i, f and o, if there are any.
 fn peepholes(weights: &Weights, units: usize) -> Option<[&[f32]; 3]> {
-    let mut each = weights.peepholes.chunks_exact(units);
+    let mut each = weights.vectors.chunks_exact(units);
     Some([each.next()?, each.next()?, each.next()?])
 }
+
+/// How many peepholes there are.
+const PEEPHOLES: usize = 3;
 
 /// The cell with peepholes, or with activations that are known at run time, in [steps by rows](super::rows). Slots 0 to 3: the pre-activations
 /// of i, f, g, o, later their gradients; 4 to 7: i, f, g, o; 8: act(c); 9: room for a row.
@@ -253,6 +254,10 @@ impl Cell for ByRows {
                 if let Some([pi, pf, _]) = &peepholes {
                     rows::add_products(dc, zi, pi);
                     rows::add_products(dc, zf, pf);
+                    let [dpi, dpf, dpo] = rows::slots::<PEEPHOLES>(step.vector_gradients, row, units);
+                    rows::add_products(dpi, zi, c_previous);
+                    rows::add_products(dpf, zf, c_previous);
+                    rows::add_products(dpo, zo, c);
                 }
                 if step.has_product {
                     dh.fill(0.0);

@@ -10,7 +10,11 @@
 //! pre-activations stay in registers. Activations that are only known at run time go another way, by [rows].
 
 pub mod gru;
+mod layer_norm;
+pub mod layer_norm_gru;
+pub mod layer_norm_lstm;
 pub mod lstm;
+pub mod minimal;
 pub mod rows;
 pub mod simple_rnn;
 
@@ -54,7 +58,8 @@ pub trait Cell: Copy + Send + Sync {
     const SLOTS: usize;
     /// Where each column block of the kernel goes. Together they fill the first slots.
     const INPUTS: &'static [Block];
-    /// The products with the recurrent kernel; the first one multiplies the previous state.
+    /// The products with the recurrent kernel; the first one multiplies the previous state. None for a cell without such a
+    /// kernel.
     const PRODUCTS: &'static [Product];
     /// Whether a second state (the LSTM's c) is carried.
     const HAS_CELL_STATE: bool;
@@ -74,6 +79,11 @@ pub trait Cell: Copy + Send + Sync {
     unsafe fn backward<I: Isa>(self, isa: I, weights: &Weights, step: &BackwardStep);
 }
 
+/// The columns of the product with the previous state, if the cell has one.
+pub(crate) fn state_product<C: Cell>() -> Option<Block> {
+    C::PRODUCTS.first().map(|product| product.block)
+}
+
 /// The recurrent weights of a layer in the kernels' order, made once per change of the weights.
 pub struct Weights {
     /// The recurrent product of the state, gates interleaved.
@@ -84,17 +94,17 @@ pub struct Weights {
     pub inner: Option<[Packed; 2]>,
     /// The recurrent bias of the GRU's candidate, `units` values; zeros for a cell that has none.
     pub candidate_bias: Vec<f32>,
-    /// The LSTM's peepholes of i, f and o, `units` values each; empty without.
-    pub peepholes: Vec<f32>,
+    /// The weights that only the cell knows, one after another: peepholes, scales.
+    pub vectors: Vec<f32>,
 }
 
 impl Weights {
-    /// Packs a recurrent kernel (units, gates·units).
+    /// Packs a recurrent kernel (units, gates·units); an empty one for a cell that has none.
     #[must_use]
     pub fn pack<C: Cell>(level: Level, units: usize, gates: usize, kernel: &[f32], candidate_bias: Vec<f32>) -> Self {
         let columns = gates * units;
-        let Block { gate, count, .. } = C::PRODUCTS[0].block;
-        let state = &kernel[gate * units..];
+        let (k, gate, count) = state_product::<C>().map_or((0, 0, 1), |block| (units, block.gate, block.count));
+        let state = &kernel[(gate * units).min(kernel.len())..];
         let inner = C::PRODUCTS.get(1).map(|product| {
             let candidate = &kernel[product.block.gate * units..];
             [
@@ -103,11 +113,11 @@ impl Weights {
             ]
         });
         Self {
-            forward: Packed::interleaved(level, state, units, count, units, columns, 1),
-            backward: Packed::plain(level, state, count * units, units, 1, columns),
+            forward: Packed::interleaved(level, state, k, count, units, columns, 1),
+            backward: Packed::plain(level, state, count * k, units, 1, columns),
             inner,
             candidate_bias,
-            peepholes: Vec::new(),
+            vectors: Vec::new(),
         }
     }
 }
@@ -193,7 +203,9 @@ pub struct BackwardStep {
     pub carry: *mut f32,
     /// dL/dc, read and replaced.
     pub cell_carry: *mut f32,
-    /// Whether the recurrent product is part of `carry` already (recurrent dropout).
+    /// The gradients of [`Weights::vectors`], as many values for each row, to add to.
+    pub vector_gradients: *mut f32,
+    /// Whether the recurrent product is part of `carry` already (recurrent dropout, zoneout).
     pub has_product: bool,
     /// What multiplies `r ∘ h` under recurrent dropout; null without.
     pub candidate_mask: *const f32,
@@ -313,11 +325,11 @@ pub(crate) unsafe fn backward_rows<C: Cell, I: Isa, E: Epilogue<I, 2>>(
         reads_carry,
     };
     let (start, end) = step.rows;
-    let continuing = if step.has_product { start } else { step.continuing.clamp(start, end) };
-    let Block { slot, count, .. } = C::PRODUCTS[0].block;
+    let product = state_product::<C>().filter(|_| !step.has_product);
+    let continuing = product.map_or(start, |_| step.continuing.clamp(start, end));
     // SAFETY: the slots of the recurrent product lie inside the row records of `gates_next`, which the caller guarantees.
     unsafe {
-        if continuing > start {
+        if let (true, Some(Block { slot, count, .. })) = (continuing > start, product) {
             let a = step.gates_next.add(slot * step.units);
             let mut epilogue = make(gradient(C::HAS_DIRECT_GRADIENT));
             let k = count * step.units;
@@ -361,6 +373,7 @@ pub fn with_cell<V: Visitor>(
     let usual = options.activation == Activation::Tanh {} && gate == Activation::Sigmoid {} && !options.use_peepholes;
     let reset_after = options.reset_after.unwrap_or(true);
     let activation = options.activation;
+    let epsilon = options.norm_epsilon.unwrap_or_default();
     match (kind, usual, reset_after) {
         (CellKind::SimpleRnn, true, _) => visitor.visit(simple_rnn::SimpleRnn { activation: Tanh }),
         (CellKind::SimpleRnn, false, _) => visitor.visit(simple_rnn::ByRows { activation }),
@@ -370,6 +383,12 @@ pub fn with_cell<V: Visitor>(
         (CellKind::Gru, false, true) => visitor.visit(gru::ResetAfterByRows { activation, gate }),
         (CellKind::Gru, true, false) => visitor.visit(gru::ResetBefore { activation: Tanh, gate: Sigmoid }),
         (CellKind::Gru, false, false) => visitor.visit(gru::ResetBeforeByRows { activation, gate }),
+        (CellKind::LayerNormLstm, ..) => {
+            visitor.visit(layer_norm_lstm::LayerNormLstm { activation, gate, epsilon, use_bias: options.use_bias })
+        }
+        (CellKind::LayerNormGru, ..) => visitor.visit(layer_norm_gru::LayerNormGru { activation, gate, epsilon }),
+        (CellKind::MinGru, ..) => visitor.visit(minimal::MinGru { activation, gate }),
+        (CellKind::MinLstm, ..) => visitor.visit(minimal::MinLstm { activation, gate }),
     }
 }
 

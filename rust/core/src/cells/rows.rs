@@ -8,6 +8,7 @@
 
 use super::{
     BackwardStep, Block, Cell, ForwardStep, StateGradient, Store, Weights, backward_rows, lanes, multiply, range,
+    state_product,
 };
 use crate::activations::Activation;
 use foliot_simd::gemm::Epilogue;
@@ -68,14 +69,18 @@ pub(crate) fn bend<I: Isa>(activation: Activation, x: &[f32], y: &mut [f32]) {
     activation.forward(I::LEVEL, x.len(), x, y);
 }
 
-/// Brings the sums of the input projections and the product with the previous state into the gates of a step.
+/// How many slots the input projections fill.
+fn input_slots<C: Cell>() -> usize {
+    C::INPUTS.iter().map(|block| block.count).sum()
+}
+
+/// Brings the input projections into the gates of a step.
 ///
 /// # Safety
 /// As [`Cell::forward`].
 #[inline(always)]
-pub(crate) unsafe fn sum_up<C: Cell, I: Isa, const NV: usize>(isa: I, weights: &Weights, step: &ForwardStep) {
-    let (units, record) = (step.units, C::SLOTS * step.units);
-    let inputs = C::INPUTS.iter().map(|block| block.count).sum::<usize>();
+pub(crate) unsafe fn bring_inputs<C: Cell>(step: &ForwardStep) {
+    let (units, record, inputs) = (step.units, C::SLOTS * step.units, input_slots::<C>());
     if !step.projected.records.is_null() {
         for index in range(step.rows) {
             // SAFETY: the projections of a token fill the first slots of a record, and lie elsewhere.
@@ -85,10 +90,18 @@ pub(crate) unsafe fn sum_up<C: Cell, I: Isa, const NV: usize>(isa: I, weights: &
             }
         }
     }
-    if step.has_product {
-        return;
-    }
-    let Block { slot, count, .. } = C::PRODUCTS[0].block;
+}
+
+/// Brings the sums of the input projections and the product with the previous state into the gates of a step.
+///
+/// # Safety
+/// As [`Cell::forward`].
+#[inline(always)]
+pub(crate) unsafe fn sum_up<C: Cell, I: Isa, const NV: usize>(isa: I, weights: &Weights, step: &ForwardStep) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { bring_inputs::<C>(step) };
+    let (units, record, inputs) = (step.units, C::SLOTS * step.units, input_slots::<C>());
+    let Some(Block { slot, count, .. }) = state_product::<C>().filter(|_| !step.has_product) else { return };
     // SAFETY: the slots of the product lie inside the record, h_previous has `units` values in each row.
     unsafe {
         let target = step.gates.add(slot * units);
@@ -97,8 +110,8 @@ pub(crate) unsafe fn sum_up<C: Cell, I: Isa, const NV: usize>(isa: I, weights: &
             let mut add = Store { initial: target, initial_stride: record, target, stride: record, columns: units };
             multiply(isa, range(step.rows), a, units, units, b, &mut add);
         } else {
-            let biased = if slot + count > inputs { weights.candidate_bias.as_ptr() } else { ptr::null() };
-            let mut add = AddGates::<NV> { target, record, units, biased };
+            let (filled, bias) = (inputs.saturating_sub(slot), weights.candidate_bias.as_ptr());
+            let mut add = AddGates::<NV> { target, record, units, filled, bias };
             multiply(isa, range(step.rows), a, units, units, b, &mut add);
         }
     }
@@ -110,8 +123,10 @@ struct AddGates<const NV: usize> {
     target: *mut f32,
     record: usize,
     units: usize,
-    /// What the last slot starts from, which no input fills; null if one does.
-    biased: *const f32,
+    /// How many slots an input has filled.
+    filled: usize,
+    /// What the others start from.
+    bias: *const f32,
 }
 
 impl<I: Isa, const NV: usize> Epilogue<I, NV> for AddGates<NV> {
@@ -123,8 +138,8 @@ impl<I: Isa, const NV: usize> Epilogue<I, NV> for AddGates<NV> {
         for (gate, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the slots lie inside the record; the bias holds `units` values.
             *sum = unsafe {
-                let source = if gate + 1 == NV && !self.biased.is_null() {
-                    self.biased.add(unit)
+                let source = if gate >= self.filled {
+                    self.bias.add(unit)
                 } else {
                     self.target.add(row * self.record + gate * self.units + unit).cast_const()
                 };

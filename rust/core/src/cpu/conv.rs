@@ -8,7 +8,7 @@ use crate::activations::Activation;
 use crate::backend::{Call, Workspace};
 use crate::layers::{Conv1d, Windows};
 use crate::parameter::Parameter;
-use crate::scan::gradients::{self, Rows, Segment};
+use crate::scan::gradients::{ColumnSums, OuterProducts, Rows, Segment};
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, Operand, Packed, gemm};
 
@@ -125,8 +125,9 @@ impl Compute for Conv1d {
         let Some(sizes) = Sizes::new(self, call) else { return Workspace::default() };
         let elements = call.outputs[0].shape.elements();
         let linear = self.activation == Activation::Linear {};
-        let partials = gradients::partials_len(sizes.group_features, sizes.group_filters, sizes.rows())
-            .max(gradients::column_partials_len(sizes.filters));
+        let partials = OuterProducts::new(sizes.group_features, sizes.filters, sizes.rows())
+            .partials()
+            .max(ColumnSums::new(sizes.filters, sizes.rows()).partials());
         Workspace { saved: if linear { 0 } else { elements }, scratch: elements + partials }
     }
 
@@ -183,24 +184,30 @@ impl Compute for Conv1d {
         let dz = if linear { output_gradient } else { dz };
         if let Some(kernel) = call.parameter_gradients[0] {
             let [x, dz, kernel, partials] = memory.many([call.inputs[0].value, dz, kernel, partials]);
+            let sum = OuterProducts::new(group_features, filters, sizes.rows());
             for tap in 0..sizes.taps {
                 let runs = sizes.runs(tap, 0, sizes.windows.count);
                 let segments: Vec<Segment> = runs
                     .into_iter()
                     .map(|(window, step, run)| Segment { left: step * batch, right: window * batch, rows: run * batch })
                     .collect();
+                partials.fill(0.0);
                 let kernel = &mut kernel[tap * group_features * filters..][..group_features * filters];
                 for group in 0..groups {
                     let (start, column) = (group * group_features, group * group_filters);
                     let left = Rows { values: x, stride: features, start, width: group_features };
                     let right = Rows { values: dz, stride: filters, start: column, width: group_filters };
-                    gradients::add_outer_products(level, &segments, left, right, kernel, filters, column, partials);
+                    sum.add(level, 0, &segments, left, right, column, partials);
                 }
+                sum.finish(partials, kernel);
             }
         }
         if let Some(bias) = call.parameter_gradients.get(1).copied().flatten() {
             let [dz, bias, partials] = memory.many([dz, bias, partials]);
-            gradients::add_column_sums(Rows::whole(dz, filters), sizes.rows(), bias, 0, partials);
+            let sum = ColumnSums::new(filters, sizes.rows());
+            partials.fill(0.0);
+            sum.add(0, sizes.rows(), Rows::whole(dz, filters), 0, partials);
+            sum.finish(partials, bias);
         }
         if let Some(input_gradient) = call.inputs[0].gradient {
             let kernel = sizes.packed(&mut kept.conv.backward, level, call.parameters[0], true);

@@ -6,7 +6,7 @@ use crate::activations::Activation;
 use crate::backend::{Call, Workspace};
 use crate::layers::Dense;
 use crate::parameter::Parameter;
-use crate::scan::gradients::{self, Rows, Segment};
+use crate::scan::gradients::{ColumnSums, OuterProducts, Rows, Segment};
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, Operand, Packed, gemm};
 
@@ -44,7 +44,8 @@ impl Compute for Dense {
         let linear = self.activation == Activation::Linear {};
         let (rows, features, units) =
             (call.inputs[0].shape.rows(), call.inputs[0].shape.features(), call.outputs[0].shape.features());
-        let partials = gradients::partials_len(features, units, rows).max(gradients::column_partials_len(units));
+        let partials =
+            OuterProducts::new(features, units, rows).partials().max(ColumnSums::new(units, rows).partials());
         Workspace { saved: if linear { 0 } else { elements }, scratch: elements + partials }
     }
 
@@ -98,11 +99,17 @@ impl State {
             let [x, dz, kernel, partials] = memory.many([call.inputs[0].value, dz, kernel, partials]);
             let segments = [Segment { left: 0, right: 0, rows }];
             let (x, dz) = (Rows::whole(x, features), Rows::whole(dz, units));
-            gradients::add_outer_products(level, &segments, x, dz, kernel, units, 0, partials);
+            let sum = OuterProducts::new(features, units, rows);
+            partials.fill(0.0);
+            sum.add(level, 0, &segments, x, dz, 0, partials);
+            sum.finish(partials, kernel);
         }
         if let Some(bias) = call.parameter_gradients.get(1).copied().flatten() {
             let [dz, bias, partials] = memory.many([dz, bias, partials]);
-            gradients::add_column_sums(Rows::whole(dz, units), rows, bias, 0, partials);
+            let sum = ColumnSums::new(units, rows);
+            partials.fill(0.0);
+            sum.add(0, rows, Rows::whole(dz, units), 0, partials);
+            sum.finish(partials, bias);
         }
         if let Some(input_gradient) = call.inputs[0].gradient {
             let kernel = packed(&mut self.backward, level, call.parameters[0], [features, units], true);

@@ -181,13 +181,20 @@ fn deliver(memory: &mut Memory, call: &Call<'_>, position: usize, full: Span, sc
     for_each_source(&output.shape, &input.shape, |position, source| gradient[source] += full[position] * scale);
 }
 
+impl Merge {
+    /// What masks say about the values.
+    fn heeded(&self, flags: Vec<Flags>) -> Vec<Flags> {
+        if self.operation == Operation::Product { vec![None; flags.len()] } else { flags }
+    }
+}
+
 impl Compute for Merge {
     fn workspace(&self, call: &Call<'_>) -> Workspace {
         let output = &call.outputs[0].shape;
         let repeated = call.inputs.iter().filter(|input| input.shape != *output).count();
         let parts = match self.operation {
             Operation::Add | Operation::Subtract | Operation::Average => 0,
-            Operation::Multiply => 1,
+            Operation::Multiply | Operation::Product => 1,
             Operation::Maximum | Operation::Minimum => 3,
         };
         Workspace { saved: repeated * output.elements(), scratch: parts * output.elements() }
@@ -198,6 +205,7 @@ impl Compute for Merge {
         let (output, y) = (&call.outputs[0].shape, call.outputs[0].value);
         let flags = flags(memory, call)?;
         write_mask(memory, call, &flags);
+        let flags = self.heeded(flags);
         if y.len == 0 {
             return Ok(0.0);
         }
@@ -212,14 +220,14 @@ impl Compute for Merge {
             }
             let [x, y] = memory.many([operand, y]);
             match self.operation {
-                Operation::Multiply if position == 0 => {
+                Operation::Multiply | Operation::Product if position == 0 => {
                     y.fill(1.0);
                     multiply(y, width, x, &flags[0]);
                 }
                 _ if position == 0 => y.copy_from_slice(x),
                 Operation::Add | Operation::Average => y.iter_mut().zip(&*x).for_each(|(y, x)| *y += x),
                 Operation::Subtract => y.iter_mut().zip(&*x).for_each(|(y, x)| *y -= x),
-                Operation::Multiply => multiply(y, width, x, &flags[position]),
+                Operation::Multiply | Operation::Product => multiply(y, width, x, &flags[position]),
                 Operation::Maximum | Operation::Minimum => {
                     let (rules, after) = entering(&seen, &flags[position], rows);
                     fold(self.operation, &rules, width, y, x);
@@ -255,7 +263,8 @@ impl Compute for Merge {
             Operation::Average => {
                 (0..=last).for_each(|position| deliver(memory, call, position, dy, 1.0 / operands.len() as f32));
             }
-            Operation::Multiply => {
+            Operation::Multiply | Operation::Product => {
+                let flags = self.heeded(flags);
                 let full = call.scratch.part(0, dy.len);
                 for position in 0..=last {
                     let [source, target] = memory.many([dy, full]);

@@ -125,6 +125,9 @@ impl Memory {
     }
 }
 
+/// The plan places what is alive at one time apart and a call reads its spans from there, whatever a user passes: shapes, options
+/// and arrays are checked before there is a plan. So what cannot be split here is a fault of ours, and no more than a wrong answer
+/// is to come of it.
 fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32]; N] {
     // An empty span may lie anywhere; an empty range at the start overlaps nothing.
     let ranges = spans.map(|span| if span.len == 0 { 0..0 } else { span.offset..span.offset + span.len });
@@ -178,6 +181,7 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Reshape(layer) => layer,
         Layer::Permute(layer) => layer,
         Layer::RepeatVector(layer) => layer,
+        Layer::RepeatParts(layer) => layer,
         Layer::Cropping1d(layer) => layer,
         Layer::ZeroPadding1d(layer) => layer,
         Layer::Masking(layer) => layer,
@@ -196,7 +200,13 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Dot(layer) => layer,
         Layer::Reverse(layer) => layer,
         Layer::Attention(layer) => layer,
-        Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
+        Layer::SimpleRnn(options)
+        | Layer::Lstm(options)
+        | Layer::Gru(options)
+        | Layer::LayerNormLstm(options)
+        | Layer::LayerNormGru(options)
+        | Layer::MinGru(options)
+        | Layer::MinLstm(options) => options,
     }
 }
 
@@ -269,6 +279,11 @@ impl Backend for Cpu {
         self.memory.integers.resize(size.integers, 0);
         self.memory.masks.resize(size.masks, 0);
         Ok(())
+    }
+
+    fn size(&self) -> MemorySize {
+        let Memory { floats, integers, masks } = &self.memory;
+        MemorySize { floats: floats.capacity(), integers: integers.capacity(), masks: masks.capacity() }
     }
 
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {

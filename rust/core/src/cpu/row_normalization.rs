@@ -5,11 +5,11 @@
 //! dx = r·(g - mean(g) where v = x - mean) - r³ / N · u · Σ g·v. The mean's own part in Σu² has no slope, for Σu = 0.
 //! A row of zeros has no direction for `Unit`: its gradient is 0, where Keras's is NaN.
 
-use super::columns::{self, row_sum};
-use super::{Compute, Context, ELEMENTS_PER_TASK, Parts, for_each_rows};
+use super::{Compute, Context, ELEMENTS_PER_TASK, Parts, columns, for_each_rows};
 use crate::Result;
 use crate::backend::{Call, Workspace};
 use crate::layers::{RowMethod, RowNormalization};
+use crate::sums::row_sum;
 use foliot_simd::{Isa, Kernel, dispatch};
 
 impl RowNormalization {

@@ -3,7 +3,7 @@
 use super::{Compute, Context, Memory};
 use crate::Result;
 use crate::backend::Call;
-use crate::layers::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
+use crate::layers::{Cropping1d, Flatten, Permute, RepeatParts, RepeatVector, Reshape, ZeroPadding1d};
 use crate::tensor::{Shape, Span};
 
 /// Elements at a distance from each other, in the memory of the input and of the output.
@@ -161,6 +161,15 @@ impl Moves for RepeatVector {
     fn for_each_line(&self, input: &Shape, _output: &Shape, visit: &mut dyn FnMut(Line)) {
         let step = input.elements();
         (0..self.n).for_each(|time| visit(Line::run(0, time * step, step)));
+    }
+}
+
+impl Moves for RepeatParts {
+    fn for_each_line(&self, input: &Shape, _output: &Shape, visit: &mut dyn FnMut(Line)) {
+        let size = input.features() / self.parts;
+        for part in 0..input.rows() * self.parts {
+            (0..self.times).for_each(|time| visit(Line::run(part * size, (part * self.times + time) * size, size)));
+        }
     }
 }
 

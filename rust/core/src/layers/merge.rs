@@ -16,6 +16,8 @@ pub enum Operation {
     Subtract,
     /// Their product, in which masked ones count as 1; 0 where all are masked.
     Multiply,
+    /// Their product, whatever is masked: a gate.
+    Product,
     /// Their mean.
     Average,
     /// The greatest, in which masked ones do not count.

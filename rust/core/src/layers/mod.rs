@@ -33,8 +33,8 @@ pub use noise::{Noise, NoiseMethod};
 pub use normalization::{BatchNormalization, RowMethod, RowNormalization};
 pub use pooling::{GlobalPooling1d, Padding, Pooling1d, PoolingMethod, Windows};
 pub use prelu::PRelu;
-pub use recurrent::{CellKind, CellLayer, Recurrent};
-pub use shape::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, ZeroPadding1d};
+pub use recurrent::{CellKind, CellLayer, Checkpoints, Recurrent, Vector};
+pub use shape::{Cropping1d, Flatten, Permute, RepeatParts, RepeatVector, Reshape, ZeroPadding1d};
 
 use crate::tensor::{DType, Shape};
 use crate::{Error, Result};
@@ -63,6 +63,8 @@ pub enum Layer {
     Permute(Permute),
     /// A new time axis.
     RepeatVector(RepeatVector),
+    /// Features several times.
+    RepeatParts(RepeatParts),
     /// Fewer time steps.
     Cropping1d(Cropping1d),
     /// More time steps.
@@ -105,6 +107,14 @@ pub enum Layer {
     Lstm(Recurrent),
     /// See [`crate::cells::gru`].
     Gru(Recurrent),
+    /// See [`crate::cells::layer_norm_lstm`].
+    LayerNormLstm(Recurrent),
+    /// See [`crate::cells::layer_norm_gru`].
+    LayerNormGru(Recurrent),
+    /// See [`crate::cells::minimal`].
+    MinGru(Recurrent),
+    /// See [`crate::cells::minimal`].
+    MinLstm(Recurrent),
 }
 
 /// Where a layer's first output has its mask from.
@@ -192,6 +202,7 @@ impl Layer {
             Self::Reshape(layer) => Described::Plain(layer),
             Self::Permute(layer) => Described::Plain(layer),
             Self::RepeatVector(layer) => Described::Plain(layer),
+            Self::RepeatParts(layer) => Described::Plain(layer),
             Self::Cropping1d(layer) => Described::Plain(layer),
             Self::ZeroPadding1d(layer) => Described::Plain(layer),
             Self::Masking(layer) => Described::Plain(layer),
@@ -213,6 +224,10 @@ impl Layer {
             Self::SimpleRnn(options) => Described::Cell(CellLayer { kind: CellKind::SimpleRnn, options }),
             Self::Lstm(options) => Described::Cell(CellLayer { kind: CellKind::Lstm, options }),
             Self::Gru(options) => Described::Cell(CellLayer { kind: CellKind::Gru, options }),
+            Self::LayerNormLstm(options) => Described::Cell(CellLayer { kind: CellKind::LayerNormLstm, options }),
+            Self::LayerNormGru(options) => Described::Cell(CellLayer { kind: CellKind::LayerNormGru, options }),
+            Self::MinGru(options) => Described::Cell(CellLayer { kind: CellKind::MinGru, options }),
+            Self::MinLstm(options) => Described::Cell(CellLayer { kind: CellKind::MinLstm, options }),
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Describe, MaskRule, WeightShape, features, finite, positive};
+use super::{Describe, MaskRule, WeightShape, features, finite, positive, share};
 use crate::activations::Activation;
 use crate::tensor::Shape;
 use crate::{Error, Result};
@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::ops::RangeInclusive;
 
 /// The options of a recurrent layer. Weights, with as many column blocks as the cell has gates: kernel (in, gates·units),
-/// `recurrent_kernel` (units, gates·units), bias (gates·units); a GRU that resets after the product has a bias
-/// (2, gates·units). Peepholes are three more, (units) each, of the gates i, f and o.
+/// `recurrent_kernel` (units, gates·units) unless the cell is a minimal one, bias (gates·units); a GRU that resets after the
+/// product has a bias (2, gates·units). Then the [vectors](CellLayer::vectors) of the cell.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 // Each flag is one of Keras's constructor arguments.
@@ -39,31 +39,72 @@ pub struct Recurrent {
     /// Whether the input is one time step (batch, features): a cell by itself.
     #[serde(default)]
     pub single_step: bool,
+    /// The probability of each element of h to keep its value of the step before.
+    #[serde(default)]
+    pub zoneout: f32,
+    /// LSTM only: the same for c.
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    /// Whether zoneout takes its mean in training, too.
+    #[serde(default)]
+    pub zoneout_mean: bool,
     /// LSTM only: whether the gates see c, too.
     #[serde(default)]
     pub use_peepholes: bool,
+    /// Cells with layer normalization only: what is added to the variance.
+    #[serde(default)]
+    pub norm_epsilon: Option<f32>,
     /// GRU only: whether the reset gate acts after the recurrent product.
     #[serde(default)]
     pub reset_after: Option<bool>,
+    /// Which steps' states training keeps, to run the steps between them again in the backward pass; without it, training
+    /// keeps all that a step has computed.
+    #[serde(default)]
+    pub checkpoint_every: Option<Checkpoints>,
 }
 
+/// How far apart checkpoints are.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Checkpoints {
+    /// The root of the number of time steps, which keeps about as many states as steps between two of them.
+    Auto,
+    /// So many steps.
+    Steps(usize),
+}
+
+impl Checkpoints {
+    /// The steps from one checkpoint to the next in sequences of `time` steps.
+    #[must_use]
+    pub fn steps(self, time: usize) -> usize {
+        match self {
+            Self::Auto => time.isqrt() + usize::from(time.isqrt().pow(2) < time),
+            Self::Steps(steps) => steps.min(time),
+        }
+    }
+}
+
+/// A weight of one axis that only the cell itself knows: its name and how many blocks of `units` values it has.
+pub type Vector = (&'static str, usize);
+
 /// What tf.keras called them.
-const PEEPHOLES: [&str; 3] =
-    ["input_gate_peephole_weights", "forget_gate_peephole_weights", "output_gate_peephole_weights"];
+const PEEPHOLES: &[Vector] =
+    &[("input_gate_peephole_weights", 1), ("forget_gate_peephole_weights", 1), ("output_gate_peephole_weights", 1)];
+
+/// The bias is added behind the norms.
+const NORMS_OF_LSTM: &[Vector] = &[
+    ("bias", 4),
+    ("kernel_gamma", 4),
+    ("kernel_beta", 4),
+    ("recurrent_gamma", 4),
+    ("recurrent_beta", 4),
+    ("state_gamma", 1),
+    ("state_beta", 1),
+];
+const NORMS_OF_GRU: &[Vector] =
+    &[("kernel_gamma", 3), ("kernel_beta", 3), ("recurrent_gamma", 3), ("recurrent_beta", 3)];
 
 impl Recurrent {
-    /// Where the bias stands among the weights, if there is one.
-    #[must_use]
-    pub fn bias(&self) -> Option<usize> {
-        self.use_bias.then_some(2)
-    }
-
-    /// Where the peepholes start among the weights, if there are any.
-    #[must_use]
-    pub fn peepholes(&self) -> Option<usize> {
-        self.use_peepholes.then_some(2 + usize::from(self.use_bias))
-    }
-
     /// Whether training drops inputs. A rate of 1 is no dropout: Keras tests 0 < rate < 1.
     #[must_use]
     pub fn drops_inputs(&self) -> bool {
@@ -92,6 +133,14 @@ pub enum CellKind {
     Lstm,
     /// Gated recurrent unit.
     Gru,
+    /// The LSTM with layer normalization.
+    LayerNormLstm,
+    /// The GRU with layer normalization.
+    LayerNormGru,
+    /// A GRU whose gates do not see the state.
+    MinGru,
+    /// An LSTM whose gates do not see the state.
+    MinLstm,
 }
 
 impl CellKind {
@@ -100,15 +149,27 @@ impl CellKind {
     pub fn gates(self) -> usize {
         match self {
             Self::SimpleRnn => 1,
-            Self::Lstm => 4,
-            Self::Gru => 3,
+            Self::MinGru => 2,
+            Self::Gru | Self::LayerNormGru | Self::MinLstm => 3,
+            Self::Lstm | Self::LayerNormLstm => 4,
         }
+    }
+
+    /// Whether the state is multiplied with a matrix.
+    #[must_use]
+    pub fn has_recurrent_kernel(self) -> bool {
+        !matches!(self, Self::MinGru | Self::MinLstm)
+    }
+
+    /// Whether products and states are normalized.
+    fn has_norms(self) -> bool {
+        matches!(self, Self::LayerNormLstm | Self::LayerNormGru)
     }
 
     /// Arrays that are carried from step to step.
     #[must_use]
     pub fn states(self) -> usize {
-        if self == Self::Lstm { 2 } else { 1 }
+        if matches!(self, Self::Lstm | Self::LayerNormLstm) { 2 } else { 1 }
     }
 
     fn class_name(self) -> &'static str {
@@ -116,6 +177,10 @@ impl CellKind {
             Self::SimpleRnn => "SimpleRNN",
             Self::Lstm => "LSTM",
             Self::Gru => "GRU",
+            Self::LayerNormLstm => "LayerNormLSTM",
+            Self::LayerNormGru => "LayerNormGRU",
+            Self::MinGru => "MinGRU",
+            Self::MinLstm => "MinLSTM",
         }
     }
 }
@@ -129,6 +194,27 @@ pub struct CellLayer<'a> {
     pub options: &'a Recurrent,
 }
 
+impl CellLayer<'_> {
+    /// Where the bias stands among the weights, if there is one that is added to the input's product.
+    #[must_use]
+    pub fn bias(&self) -> Option<usize> {
+        let before = 1 + usize::from(self.kind.has_recurrent_kernel());
+        (self.options.use_bias && !self.kind.has_norms()).then_some(before)
+    }
+
+    /// The weights that only the cell knows: the last ones.
+    #[must_use]
+    pub fn vectors(&self) -> &'static [Vector] {
+        match self.kind {
+            CellKind::LayerNormLstm if self.options.use_bias => NORMS_OF_LSTM,
+            CellKind::LayerNormLstm => &NORMS_OF_LSTM[1..],
+            CellKind::LayerNormGru => NORMS_OF_GRU,
+            _ if self.options.use_peepholes => PEEPHOLES,
+            _ => &[],
+        }
+    }
+}
+
 impl Describe for CellLayer<'_> {
     fn validate(&self, name: &str) -> Result<()> {
         let Self { kind, options } = *self;
@@ -136,10 +222,32 @@ impl Describe for CellLayer<'_> {
         options.recurrent_activation.map_or(Ok(()), |activation| activation.validate())?;
         finite(name, "dropout", options.dropout)?;
         finite(name, "recurrent_dropout", options.recurrent_dropout)?;
+        share(name, "zoneout", options.zoneout)?;
+        share(name, "zoneout_cell", options.zoneout_cell)?;
         positive(name, "units", options.units)?;
+        if let Some(Checkpoints::Steps(steps)) = options.checkpoint_every {
+            positive(name, "checkpoint_every", steps)?;
+        }
         if options.recurrent_activation.is_none() != (kind == CellKind::SimpleRnn) {
             let received = format!("{:?}", options.recurrent_activation);
-            return Err(Error::value(name, "recurrent_activation for LSTM and GRU only", received));
+            return Err(Error::value(name, "recurrent_activation for all cells but SimpleRNN", received));
+        }
+        if options.norm_epsilon.is_some() != kind.has_norms() {
+            let received = format!("{:?}", options.norm_epsilon);
+            return Err(Error::value(name, "norm_epsilon for cells with layer normalization only", received));
+        }
+        if let Some(epsilon) = options.norm_epsilon.filter(|epsilon| !(epsilon.is_normal() && *epsilon > 0.0)) {
+            return Err(Error::value(name, "norm_epsilon above 0", epsilon.to_string()));
+        }
+        if options.recurrent_dropout > 0.0 && !kind.has_recurrent_kernel() {
+            let received = options.recurrent_dropout.to_string();
+            return Err(Error::value(name, "recurrent_dropout for cells with a recurrent kernel only", received));
+        }
+        if options.use_bias && kind == CellKind::LayerNormGru {
+            return Err(Error::value(name, "no bias beside the norms'", "use_bias"));
+        }
+        if options.zoneout_cell > 0.0 && kind.states() < 2 {
+            return Err(Error::value(name, "zoneout_cell for LSTM only", options.zoneout_cell.to_string()));
         }
         if options.use_peepholes && kind != CellKind::Lstm {
             return Err(Error::value(name, "use_peepholes for LSTM only", "use_peepholes"));
@@ -188,17 +296,15 @@ impl Describe for CellLayer<'_> {
     fn weight_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<WeightShape>> {
         let Self { kind, options } = *self;
         let columns = kind.gates() * options.units;
-        let mut shapes = vec![
-            ("kernel", vec![features(name, &inputs[0])?, columns]),
-            ("recurrent_kernel", vec![options.units, columns]),
-        ];
-        if options.use_bias {
+        let mut shapes = vec![("kernel", vec![features(name, &inputs[0])?, columns])];
+        if kind.has_recurrent_kernel() {
+            shapes.push(("recurrent_kernel", vec![options.units, columns]));
+        }
+        if self.bias().is_some() {
             let two = options.reset_after == Some(true);
             shapes.push(("bias", if two { vec![2, columns] } else { vec![columns] }));
         }
-        if options.use_peepholes {
-            shapes.extend(PEEPHOLES.map(|name| (name, vec![options.units])));
-        }
+        shapes.extend(self.vectors().iter().map(|&(name, blocks)| (name, vec![blocks * options.units])));
         Ok(shapes)
     }
 

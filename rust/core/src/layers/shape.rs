@@ -1,5 +1,5 @@
-//! Layers that move elements and compute nothing. As in Keras, none of them hands a mask on: its time axis may be another one
-//! behind them.
+//! Layers that move elements and compute nothing. As in Keras, none of those that users see hands a mask on: its time axis may
+//! be another one behind them.
 
 use super::{Describe, MaskRule, positive, size};
 use crate::tensor::Shape;
@@ -122,6 +122,44 @@ impl Describe for RepeatVector {
 
     fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
         MaskRule::Drop
+    }
+}
+
+/// Each of the parts into which the features fall comes several times in a row, and keeps its mask: keys that several heads
+/// share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatParts {
+    /// How many parts there are.
+    pub parts: usize,
+    /// How many times.
+    pub times: usize,
+}
+
+impl Describe for RepeatParts {
+    fn validate(&self, name: &str) -> Result<()> {
+        positive(name, "parts", self.parts)?;
+        positive(name, "times", self.times)
+    }
+
+    fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        let Some((Some(features), leading)) = inputs[0].0.split_last() else {
+            return Err(Error::value(name, "an input whose last axis is known", inputs[0].to_string()));
+        };
+        if !features.is_multiple_of(self.parts) {
+            return Err(Error::value(
+                name,
+                format!("features that fall into {} parts", self.parts),
+                features.to_string(),
+            ));
+        }
+        let mut axes = leading.to_vec();
+        axes.push(Some(features * self.times));
+        Ok(vec![Shape(axes)])
+    }
+
+    fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
+        MaskRule::Pass
     }
 }
 

@@ -76,3 +76,13 @@ fn categorical_from_logits(y: impl Fn(usize) -> f64, z: &[f32], mut grad: Option
     }
     loss
 }
+
+/// `(1 - p^q) / q` of the class, whose derivative is `-p^(q - 1)`.
+pub(super) fn generalized(q: f64, class: usize, p: &[f32], grad: Option<Gradient>) -> f64 {
+    let own = f64::from(p[class]);
+    if let Some(Gradient { slots, factor }) = grad {
+        slots.fill(0.0);
+        slots[class] = (-own.powf(q - 1.0) * factor) as f32;
+    }
+    (1.0 - own.powf(q)) / q
+}

@@ -22,12 +22,14 @@
 //! binary_focal_crossentropy        mean (1 - y p - (1 - y)(1 - p))^gamma binary_crossentropy, times y alpha + (1 - y)(1 - alpha)
 //!                                  with class balancing
 //! categorical_focal_crossentropy   -sum alpha (1 - c)^gamma y ln c, c of p / sum p
+//! categorical_generalized_cross_entropy  (1 - p^q) / q, p that of the target's class
 //! ```
 //!
 //! `c` clips to `[1e-7, 1 - 1e-7]`; outside, the gradient is zero. Label smoothing by `s` replaces `y` with
 //! `y (1 - s) + s / 2` (binary) or `y (1 - s) + s / n` (categorical). The sparse form takes the index of the class whose
 //! `y` is 1. Values are computed and summed in f64, rows in order.
 
+mod circle;
 mod crossentropy;
 mod ctc;
 mod focal;
@@ -39,7 +41,8 @@ mod whole;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, check};
-use crossentropy::{binary_from_logit, binary_from_probability, categorical};
+use circle::Circle;
+use crossentropy::{binary_from_logit, binary_from_probability, categorical, generalized};
 pub use whole::{Unit, Units};
 
 /// The bounds of Keras's clip, `epsilon()` and `1 - epsilon()`, as the f32 numbers that they are there: the upper one is
@@ -142,6 +145,20 @@ pub enum Loss {
     },
     /// See `ctc`.
     Ctc {},
+    /// A bridge from cross-entropy, as `q` goes to 0, to the absolute error at 1, of a class given by its index.
+    CategoricalGeneralizedCrossEntropy {
+        /// Between 0 and 1.
+        q: f64,
+    },
+    /// See `circle`.
+    Circle {
+        /// What scores are multiplied with.
+        gamma: f64,
+        /// How far rows may be from those of their class.
+        margin: f64,
+        /// A row is not compared with itself.
+        remove_diagonal: bool,
+    },
 }
 
 /// What predictions are compared with.
@@ -277,13 +294,27 @@ impl Loss {
                 check::finite("alpha", *alpha)?;
                 check::finite("beta", *beta)
             }
+            Self::CategoricalGeneralizedCrossEntropy { q } if !(*q > 0.0 && *q < 1.0) => {
+                Err(Error::value("q", "a number between 0 and 1", q.to_string()))
+            }
+            Self::Circle { gamma, margin, .. } => {
+                check::finite("gamma", *gamma)?;
+                check::finite("margin", *margin)
+            }
             _ => Ok(()),
         }
     }
 
-    /// The rows whose target is the class to ignore, if there is one: they count as masked.
+    /// The rows that count as masked: those whose target is the class to ignore, or that have nothing to compare.
     #[must_use]
     pub fn ignored(&self, targets: Targets, rows: usize) -> Option<Vec<bool>> {
+        if let Some(circle) = self.circle() {
+            let class = |row: usize| match targets {
+                Targets::Dense(values) => values.get(row).map_or(f64::NAN, |&y| f64::from(y)),
+                Targets::Sparse(values) => values.get(row).map_or(f64::NAN, |&y| f64::from(y)),
+            };
+            return Some(circle.ignored(class, rows));
+        }
         let Self::SparseCategoricalCrossentropy { ignore_class: Some(class), .. } = *self else { return None };
         Some(match targets {
             Targets::Dense(values) => values.iter().take(rows).map(|&y| f64::from(y) == class as f64).collect(),
@@ -291,10 +322,20 @@ impl Loss {
         })
     }
 
+    fn circle(&self) -> Option<Circle> {
+        let Self::Circle { gamma, margin, remove_diagonal } = *self else { return None };
+        Some(Circle { gamma, margin, remove_diagonal })
+    }
+
     /// Whether the targets are one class index a row.
     #[must_use]
     pub fn wants_sparse(&self) -> bool {
-        matches!(self, Self::SparseCategoricalCrossentropy { .. })
+        matches!(
+            self,
+            Self::SparseCategoricalCrossentropy { .. }
+                | Self::CategoricalGeneralizedCrossEntropy { .. }
+                | Self::Circle { .. }
+        )
     }
 
     /// Whether the targets are labels, of which there may be any number.
@@ -329,8 +370,20 @@ impl Loss {
         }
         let signs = self.wants_signs(&batch);
         let mut total = 0.0;
+        if let (Some(_), Some(grad)) = (self.circle(), &mut grad) {
+            grad.fill(0.0);
+        }
         for row in 0..rows {
             let weight = batch.weight(row);
+            if let Some(circle) = self.circle() {
+                // A row that counts nothing still is one that others are compared with.
+                if weight != 0.0 {
+                    let factor = weight * f64::from(scale);
+                    let grad = grad.as_deref_mut().map(|slots| Gradient { slots, factor });
+                    total += weight * circle.row(&batch, row, grad);
+                }
+                continue;
+            }
             let slots = grad.as_deref_mut().map(|grad| &mut grad[row * features..][..features]);
             if weight == 0.0 {
                 if let Some(slots) = slots {
@@ -436,6 +489,9 @@ impl Loss {
             Self::Dice { .. } | Self::Tversky { .. } => {
                 self.overlap_of_row(batch.target(row, &mut single), p, grad).unwrap_or_default()
             }
+            Self::CategoricalGeneralizedCrossEntropy { q } => generalized(*q, batch.class(row)?, p, grad),
+            // Its gradient is one of all rows: see `evaluate`.
+            Self::Circle { .. } => self.circle().map_or(0.0, |circle| circle.row(batch, row, None)),
             Self::Ctc {} => return Err(Error::value("ctc", "sequences (batch, time, classes)", "rows")),
         })
     }

@@ -66,6 +66,9 @@ impl Loss {
             }
             return Err(Error::value("ctc", "an output (batch, time, classes)", format!("one with {rank} axes")));
         }
+        if matches!(self, Self::Circle { .. }) && rank != 2 {
+            return Err(Error::value("circle", "an output (batch, features)", format!("one with {rank} axes")));
+        }
         let Some((_, axis)) = self.overlap() else { return Ok(Unit::Row) };
         let Some(given) = axis else { return Ok(Unit::Batch) };
         let signed = rank as isize;

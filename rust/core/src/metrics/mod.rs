@@ -103,7 +103,11 @@ impl Metric {
         }
     }
 
-    /// What the rows add to what was gathered. A missing weight is 1.
+    /// What the rows of a batch add to what was gathered. A missing weight is 1.
+    ///
+    /// The rows are the time steps of `samples` samples. As in Keras a mean counts a sample once, or by the mean of its
+    /// steps' weights, however many steps it has: batches of longer sequences count no more than those of shorter ones.
+    /// Counts, F-scores and R2 are of all rows.
     ///
     /// # Errors
     /// [`crate::Error::Value`] when sizes do not match, or what the loss refuses.
@@ -114,6 +118,7 @@ impl Metric {
         rows: usize,
         features: usize,
         weights: Option<&[f32]>,
+        samples: usize,
     ) -> Result<Vec<f64>> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, weights)?;
         let evaluate = |loss: &Loss| loss.evaluate(targets, predictions, rows, features, weights, 1.0, None);
@@ -141,7 +146,8 @@ impl Metric {
             Self::FBetaScore { threshold, .. } => return Ok(scores::update_f_beta(*threshold, &batch)),
             Self::R2Score { .. } => return Ok(scores::update_r2(&batch)),
         };
-        Ok(vec![sum, total_weight])
+        let share = if rows == 0 { 0.0 } else { samples as f64 / rows as f64 };
+        Ok(vec![sum * share, total_weight * share])
     }
 
     /// The metric of what was gathered, an empty slice for nothing: one number, or several where it has several
@@ -234,7 +240,7 @@ mod tests {
     }
 
     fn dense(metric: &Metric, y: &[f32], p: &[f32], features: usize, weights: Option<&[f32]>) -> (f64, f64) {
-        pair(metric.update(Targets::Dense(y), p, p.len() / features, features, weights))
+        pair(metric.update(Targets::Dense(y), p, p.len() / features, features, weights, p.len() / features))
     }
 
     #[test]
@@ -248,7 +254,7 @@ mod tests {
         assert_eq!(weighted, (2.0, 3.5));
         // A soft target is neither 0 nor 1.
         assert_eq!(dense(&metric, &[0.9], &[0.9], 1, None), (0.0, 1.0));
-        let integers = pair(metric.update(Targets::Sparse(&[1, 0]), &[0.9, 0.9], 2, 1, None));
+        let integers = pair(metric.update(Targets::Sparse(&[1, 0]), &[0.9, 0.9], 2, 1, None, 2));
         assert_eq!(integers, (1.0, 2.0));
         assert_eq!(dense(&Metric::BinaryAccuracy { threshold: 0.8 }, &[0.0], &[0.75], 1, None), (1.0, 1.0));
     }
@@ -262,12 +268,23 @@ mod tests {
         assert_eq!(dense(&categorical, &one_hot, &p, 3, None), (2.0, 3.0));
         assert_eq!(dense(&categorical, &one_hot, &p, 3, Some(&weights)), (1.5, 5.5));
         let sparse = Metric::SparseCategoricalAccuracy {};
-        let update = |classes: &[i32]| pair(sparse.update(Targets::Sparse(classes), &p, 3, 3, Some(&weights)));
+        let update = |classes: &[i32]| pair(sparse.update(Targets::Sparse(classes), &p, 3, 3, Some(&weights), 3));
         assert_eq!(update(&[1, 1, 2]), (1.5, 5.5));
         assert_eq!(update(&[1, 0, 2]), (5.5, 5.5));
         // No prediction can be at an index that does not exist.
         assert_eq!(update(&[-1, 3, 2]), (0.5, 5.5));
-        assert_eq!(pair(sparse.update(Targets::Dense(&[1.0, 0.0, 2.0]), &p, 3, 3, None)), (3.0, 3.0));
+        assert_eq!(pair(sparse.update(Targets::Dense(&[1.0, 0.0, 2.0]), &p, 3, 3, None, 3)), (3.0, 3.0));
+    }
+
+    #[test]
+    fn a_sample_counts_once_whatever_its_steps() {
+        let metric = Metric::MeanAbsoluteError {};
+        let update = |y: &[f32], weights, samples| {
+            pair(metric.update(Targets::Dense(y), &vec![0.0; y.len()], y.len(), 1, weights, samples))
+        };
+        assert_eq!(update(&[1.0, 2.0, 3.0, 6.0], None, 2), (6.0, 2.0));
+        assert_eq!(update(&[1.0, 2.0, 3.0, 6.0], Some(&[1.0, 0.0, 1.0, 0.0]), 2), (2.0, 1.0));
+        assert_eq!(update(&[], None, 2), (0.0, 0.0));
     }
 
     #[test]

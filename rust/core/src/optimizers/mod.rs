@@ -17,6 +17,7 @@ mod muon;
 mod nadam;
 mod rmsprop;
 mod schedule;
+mod schedule_free;
 mod sgd;
 mod state;
 mod sweep;
@@ -38,6 +39,7 @@ pub use muon::Muon;
 pub use nadam::Nadam;
 pub use rmsprop::Rmsprop;
 pub use schedule::Schedule;
+pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::Sgd;
 pub use state::{OptimizerState, SlotValues, WeightState, parse_schedule};
 
@@ -106,6 +108,9 @@ pub enum Rule {
     Adafactor(Adafactor),
     /// Momentum that is made orthogonal.
     Muon(Muon),
+    /// Adam with means of weights in place of a schedule.
+    #[serde(rename = "schedule_free_adamw")]
+    ScheduleFreeAdamW(ScheduleFreeAdamW),
 }
 
 impl Rule {
@@ -123,6 +128,7 @@ impl Rule {
             Self::Lamb(rule) => rule,
             Self::Adafactor(rule) => rule,
             Self::Muon(rule) => rule,
+            Self::ScheduleFreeAdamW(rule) => rule,
         }
     }
 }

@@ -32,6 +32,11 @@ impl Program {
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
+            let units = units_of(&spec.loss, &tensor.shape)?;
+            if units.is_some() && window.is_some() {
+                let expected = "a loss of single time steps";
+                return Err(Error::value("tbptt", expected, "one of whole samples or batches"));
+            }
             let targets = gather_targets(&tensor.shape, &spec.loss, rows, window, expected.targets[position])?;
             let mut mask = None;
             if let Some(span) = tensor.mask {
@@ -45,18 +50,10 @@ impl Program {
             let weights = expected.weights[position]
                 .map(|array| gather_weights(&tensor.shape, rows, window, array))
                 .transpose()?;
-            let units = units_of(&spec.loss, &tensor.shape)?;
             let (loss_weights, count) = match units {
                 None => {
                     let mask = loss_mask.map(|mask| balanced(&mask, spec.reduction));
                     (combine(mask, weights.as_deref()), tensor.shape.rows())
-                }
-                Some(_) if window.is_some() => {
-                    return Err(Error::value(
-                        "tbptt",
-                        "a loss of single time steps",
-                        "one of whole samples or batches",
-                    ));
                 }
                 Some(units) => unit_weights(units, rows, expected.weights[position], mask.is_some())?,
             };
@@ -74,6 +71,7 @@ impl Program {
                 gradient,
                 targets: targets.as_targets(),
                 rows: tensor.shape.rows(),
+                samples: tensor.shape.axis(0),
                 units,
                 features: tensor.shape.features(),
                 weights,

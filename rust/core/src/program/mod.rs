@@ -237,8 +237,13 @@ impl Program {
         let gradients = if training { Wanted::Weights } else { Wanted::Nothing };
         let inputs = inputs.iter().map(|shape| Shape::known(shape)).collect();
         let purpose = Purpose { inputs, training, gradients };
-        let size = Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?.size;
-        Ok(size.floats * size_of::<f32>() + size.integers * size_of::<i32>() + size.masks)
+        Ok(Plan::new(&self.graph, &self.parameters, self.backend.as_ref(), purpose)?.size.bytes())
+    }
+
+    /// The bytes that the batches so far have made it take, of which the largest decides; counted as by [`Program::memory`].
+    #[must_use]
+    pub fn held_memory(&self) -> usize {
+        self.backend.size().bytes()
     }
 
     /// Sets losses and metrics.

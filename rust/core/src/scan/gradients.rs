@@ -1,11 +1,15 @@
 //! Sums over rows and time: gradients of weights and biases.
 //!
-//! The work is cut into blocks of the result and, where these are few, into chunks of rows whose partial results are added
-//! in order. Where the cuts lie depends on shapes only, so the bits do not depend on the number of threads.
+//! The work is cut into blocks of the result and, where these are few, into pieces of the rows, each with a partial sum of its
+//! own. Where the cuts lie depends on shapes only, so the bits do not depend on the number of threads.
+//!
+//! The backward pass meets the last steps first, and with checkpoints has a part of them at a time. So rows are added from
+//! the last to the first, wherever a part ends: the bits do not depend on the parts either.
 
 use crate::threads;
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, Operand, gemm};
+use std::ops::Range;
 
 /// Rows of two arrays that belong together: `rows` of them, from these rows on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,64 +52,179 @@ const BLOCK_ROWS: usize = 256;
 const BLOCK_COLUMNS: usize = 128;
 /// The number of pieces of work to aim at.
 const PIECES: usize = 16;
-/// The fewest rows that a chunk should sum.
-const CHUNK: usize = 512;
+/// The fewest rows that a piece should sum.
+const PIECE: usize = 512;
 
-/// `result[i, column + j] += Σ left[r, i]·right[r, j]` over the rows of the segments. `result` has `stride` columns.
-pub fn add_outer_products(
-    level: Level,
-    segments: &[Segment],
-    left: Rows<'_>,
-    right: Rows<'_>,
-    result: &mut [f32],
-    stride: usize,
-    column: usize,
-    partials: &mut [f32],
-) {
-    let (m, n) = (left.width, right.width);
-    let total: usize = segments.iter().map(|segment| segment.rows).sum();
-    if m == 0 || n == 0 || total == 0 {
-        return;
+/// How all rows of a sum are cut into pieces.
+#[derive(Clone, Copy)]
+struct Pieces {
+    count: usize,
+    rows: usize,
+}
+
+impl Pieces {
+    fn new(most: usize, rows: usize) -> Self {
+        let count = most.min(rows.div_ceil(PIECE)).max(1);
+        Self { count, rows: rows.div_ceil(count).max(1) }
     }
-    let blocks = m.div_ceil(BLOCK_ROWS) * n.div_ceil(BLOCK_COLUMNS);
-    let chunks = chunk_count(m, n, total);
-    let chunk = total.div_ceil(chunks);
-    let partials = &mut partials[..chunks * m * n];
-    let target = Target(partials.as_mut_ptr(), partials.len());
-    threads::for_each(chunks * blocks, |task| {
-        let (piece, block) = (task / blocks, task % blocks);
-        let (row, col) =
-            (block / n.div_ceil(BLOCK_COLUMNS) * BLOCK_ROWS, block % n.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS);
-        let (rows, columns) = (BLOCK_ROWS.min(m - row), BLOCK_COLUMNS.min(n - col));
-        let mut init = Init::Zero;
-        for part in clip(segments, piece * chunk, ((piece + 1) * chunk).min(total)) {
-            // SAFETY: each task writes its own block of its own chunk of `partials`, which outlives the tasks.
-            let c = unsafe { target.block(piece * m * n + row * n + col, n) };
-            let a = MatrixRef::new(left.matrix(part.left, row), 1, left.stride);
-            let b = MatrixRef::new(right.matrix(part.right, col), right.stride, 1);
-            gemm(level, rows, columns, part.rows, a, Operand::Matrix(b), init, c);
-            init = Init::Accumulate;
-        }
-    });
-    for row in 0..m {
-        for piece in 0..chunks {
-            let source = &partials[piece * m * n + row * n..][..n];
-            let sums = &mut result[row * stride + column..][..n];
-            sums.iter_mut().zip(source).for_each(|(sum, part)| *sum += part);
-        }
+
+    /// The pieces that some rows belong to.
+    fn holding(self, rows: &Range<usize>) -> Range<usize> {
+        rows.start / self.rows..rows.end.div_ceil(self.rows)
+    }
+
+    /// The part of some rows that belongs to a piece, counted from the first of the rows.
+    fn part(self, piece: usize, rows: &Range<usize>) -> Range<usize> {
+        let (start, end) = (rows.start.max(piece * self.rows), rows.end.min((piece + 1) * self.rows));
+        start - rows.start..end - rows.start
     }
 }
 
-/// Into how many chunks the rows are cut.
-fn chunk_count(m: usize, n: usize, rows: usize) -> usize {
-    let blocks = m.div_ceil(BLOCK_ROWS) * n.div_ceil(BLOCK_COLUMNS);
-    PIECES.div_ceil(blocks.max(1)).min(rows.div_ceil(CHUNK)).max(1)
+/// The parts of the segments that lie in a range of all their rows, the last one first.
+fn clip(segments: &[Segment], range: Range<usize>) -> impl Iterator<Item = Segment> {
+    let mut end = count(segments);
+    segments.iter().rev().filter_map(move |segment| {
+        let start = end - segment.rows;
+        let (from, to) = (range.start.max(start), range.end.min(end));
+        end = start;
+        let skipped = from - start.min(from);
+        (from < to).then(|| Segment { left: segment.left + skipped, right: segment.right + skipped, rows: to - from })
+    })
 }
 
-/// The length of the partial results of [`add_outer_products`].
-#[must_use]
-pub fn partials_len(m: usize, n: usize, rows: usize) -> usize {
-    chunk_count(m, n, rows) * m * n
+fn count(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| segment.rows).sum()
+}
+
+/// The sum of the outer products of two arrays' rows, an (m, n) matrix: the gradient of a kernel.
+#[derive(Clone, Copy)]
+pub struct OuterProducts {
+    m: usize,
+    n: usize,
+    pieces: Pieces,
+}
+
+impl OuterProducts {
+    /// A sum over `rows` rows, which are added in parts, the last ones first.
+    #[must_use]
+    pub fn new(m: usize, n: usize, rows: usize) -> Self {
+        let blocks = m.div_ceil(BLOCK_ROWS) * n.div_ceil(BLOCK_COLUMNS);
+        Self { m, n, pieces: Pieces::new(PIECES.div_ceil(blocks.max(1)), rows) }
+    }
+
+    /// The length of the partial sums, which are zero before the first part.
+    #[must_use]
+    pub fn partials(&self) -> usize {
+        self.pieces.count * self.m * self.n
+    }
+
+    /// Adds `Σ left[r, i]·right[r, j]` over the segments, of which the first row has the number `first` among all rows, to the
+    /// columns from `column` on.
+    pub fn add(
+        &self,
+        level: Level,
+        first: usize,
+        segments: &[Segment],
+        left: Rows<'_>,
+        right: Rows<'_>,
+        column: usize,
+        partials: &mut [f32],
+    ) {
+        let Self { m, n, pieces } = *self;
+        let (rows, width) = (first..first + count(segments), right.width);
+        if m == 0 || width == 0 || rows.is_empty() {
+            return;
+        }
+        let partials = &mut partials[..pieces.count * m * n];
+        let target = Target(partials.as_mut_ptr(), partials.len());
+        let (across, held) = (width.div_ceil(BLOCK_COLUMNS), pieces.holding(&rows));
+        let blocks = m.div_ceil(BLOCK_ROWS) * across;
+        threads::for_each(held.len() * blocks, |task| {
+            let (piece, block) = (held.start + task / blocks, task % blocks);
+            let (row, col) = (block / across * BLOCK_ROWS, block % across * BLOCK_COLUMNS);
+            let (height, columns) = (BLOCK_ROWS.min(m - row), BLOCK_COLUMNS.min(width - col));
+            for part in clip(segments, pieces.part(piece, &rows)) {
+                // SAFETY: each task writes its own block of its own piece of `partials`, which outlives the tasks.
+                let c = unsafe { target.block(piece * m * n + row * n + column + col, n) };
+                let a = MatrixRef::new(left.matrix(part.left, row), 1, left.stride).reversed_columns(part.rows);
+                let b = MatrixRef::new(right.matrix(part.right, col), right.stride, 1).reversed_rows(part.rows);
+                gemm(level, height, columns, part.rows, a, Operand::Matrix(b), Init::Accumulate, c);
+            }
+        });
+    }
+
+    /// Adds the whole sum to `result`.
+    pub fn finish(&self, partials: &[f32], result: &mut [f32]) {
+        add_up(self.m * self.n, self.pieces, partials, result);
+    }
+}
+
+/// Adds the partial sums of all pieces, in order.
+fn add_up(len: usize, pieces: Pieces, partials: &[f32], result: &mut [f32]) {
+    for part in partials[..pieces.count * len].chunks_exact(len.max(1)) {
+        result[..len].iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+    }
+}
+
+/// The sums of an array's columns: the gradient of a bias, or of a weight that only the cell knows.
+#[derive(Clone, Copy)]
+pub struct ColumnSums {
+    n: usize,
+    pieces: Pieces,
+}
+
+impl ColumnSums {
+    /// Sums over `rows` rows, which are added in parts, the last ones first.
+    #[must_use]
+    pub fn new(n: usize, rows: usize) -> Self {
+        Self { n, pieces: Pieces::new(PIECES, rows) }
+    }
+
+    /// The length of the partial sums, which are zero before the first part.
+    #[must_use]
+    pub fn partials(&self) -> usize {
+        self.pieces.count * self.n
+    }
+
+    /// Adds `Σ values[r, j]` over the first `rows` rows of an array, which are those from `first` on, to the columns from
+    /// `column` on.
+    pub fn add(&self, first: usize, rows: usize, values: Rows<'_>, column: usize, partials: &mut [f32]) {
+        let segments = [Segment { left: 0, right: 0, rows }];
+        self.for_each_part(first, &segments, column..column + values.width, partials, |part, sums| {
+            for row in (part.left..part.left + part.rows).rev() {
+                let source = &values.matrix(row, 0)[..values.width];
+                sums.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
+            }
+        });
+    }
+
+    fn for_each_part(
+        &self,
+        first: usize,
+        segments: &[Segment],
+        columns: Range<usize>,
+        partials: &mut [f32],
+        add: impl Fn(Segment, &mut [f32]) + Sync,
+    ) {
+        let Self { n, pieces } = *self;
+        let rows = first..first + count(segments);
+        if rows.is_empty() {
+            return;
+        }
+        let partials = &mut partials[..pieces.count * n];
+        let (target, held) = (Target(partials.as_mut_ptr(), partials.len()), pieces.holding(&rows));
+        threads::for_each(held.len(), |task| {
+            let piece = held.start + task;
+            // SAFETY: each task has its own row of `partials`, which outlives the tasks.
+            let sums = unsafe { target.row(piece * n + columns.start, columns.len()) };
+            clip(segments, pieces.part(piece, &rows)).for_each(|part| add(part, sums));
+        });
+    }
+
+    /// Adds the whole sums to `result`.
+    pub fn finish(&self, partials: &[f32], result: &mut [f32]) {
+        add_up(self.n, self.pieces, partials, result);
+    }
 }
 
 /// A pointer into the partial results that tasks share.
@@ -124,78 +243,7 @@ impl Target {
         // SAFETY: the offset lies inside; the caller answers for the rest.
         unsafe { MatrixMut::from_raw(self.0.add(offset), self.1 - offset, stride) }
     }
-}
 
-/// The parts of the segments that lie in a range of all their rows.
-fn clip(segments: &[Segment], start: usize, end: usize) -> impl Iterator<Item = Segment> {
-    let mut first = 0;
-    segments.iter().filter_map(move |segment| {
-        let (from, to) = (start.max(first), end.min(first + segment.rows));
-        let skipped = from - first.min(from);
-        first += segment.rows;
-        (from < to).then(|| Segment { left: segment.left + skipped, right: segment.right + skipped, rows: to - from })
-    })
-}
-
-/// `result[column + j] += Σ values[r, j]` over the first `total` rows.
-pub fn add_column_sums(values: Rows<'_>, total: usize, result: &mut [f32], column: usize, partials: &mut [f32]) {
-    let n = values.width;
-    let chunks = PIECES.min(total.div_ceil(CHUNK)).max(1);
-    let chunk = total.div_ceil(chunks);
-    let partials = &mut partials[..chunks * n];
-    let target = Target(partials.as_mut_ptr(), partials.len());
-    threads::for_each(chunks, |piece| {
-        // SAFETY: each task has its own row of `partials`, which outlives the tasks.
-        let sums = unsafe { target.row(piece * n, n) };
-        sums.fill(0.0);
-        for row in piece * chunk..((piece + 1) * chunk).min(total) {
-            let source = &values.matrix(row, 0)[..n];
-            sums.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
-        }
-    });
-    for piece in 0..chunks {
-        let sums = &mut result[column..][..n];
-        sums.iter_mut().zip(&partials[piece * n..][..n]).for_each(|(sum, part)| *sum += part);
-    }
-}
-
-/// `result[j] += Σ left[r, j]·right[r, j]` over the rows of the segments.
-pub fn add_product_sums(
-    segments: &[Segment],
-    left: Rows<'_>,
-    right: Rows<'_>,
-    result: &mut [f32],
-    partials: &mut [f32],
-) {
-    let n = left.width;
-    let total: usize = segments.iter().map(|segment| segment.rows).sum();
-    let chunks = PIECES.min(total.div_ceil(CHUNK)).max(1);
-    let chunk = total.div_ceil(chunks);
-    let partials = &mut partials[..chunks * n];
-    let target = Target(partials.as_mut_ptr(), partials.len());
-    threads::for_each(chunks, |piece| {
-        // SAFETY: each task has its own row of `partials`, which outlives the tasks.
-        let sums = unsafe { target.row(piece * n, n) };
-        sums.fill(0.0);
-        for part in clip(segments, piece * chunk, ((piece + 1) * chunk).min(total)) {
-            for row in 0..part.rows {
-                let (left, right) = (&left.matrix(part.left + row, 0)[..n], &right.matrix(part.right + row, 0)[..n]);
-                sums.iter_mut().zip(left).zip(right).for_each(|((sum, left), right)| *sum += left * right);
-            }
-        }
-    });
-    for part in partials.chunks_exact(n.max(1)) {
-        result.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-    }
-}
-
-/// The length of the partial results of [`add_column_sums`] and [`add_product_sums`].
-#[must_use]
-pub fn column_partials_len(n: usize) -> usize {
-    PIECES * n
-}
-
-impl Target {
     /// `len` consecutive elements.
     ///
     /// # Safety
@@ -216,21 +264,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_equal_the_definition(m in 0_usize..40, n in 0_usize..150, rows in 0_usize..1500, gap in 0_usize..5) {
-            let cut = rows / 3;
+        fn sums_equal_the_definition_and_do_not_depend_on_the_parts(
+            m in 0_usize..40, n in 0_usize..150, rows in 0_usize..1500, gap in 0_usize..5, cut in 0.0_f64..1.0
+        ) {
+            let third = rows / 3;
             let segments = [
-                Segment { left: 0, right: gap, rows: cut },
-                Segment { left: cut + gap, right: cut + 2 * gap, rows: rows - cut },
+                Segment { left: 0, right: gap, rows: third },
+                Segment { left: third + gap, right: third + 2 * gap, rows: rows - third },
             ];
             let value = |index: usize| ((index * 7919) % 1013) as f32 / 1013.0 - 0.5;
             let left: Vec<f32> = (0..(rows + 3 * gap + 1) * (m + 1)).map(value).collect();
             let right: Vec<f32> = (0..(rows + 3 * gap + 1) * (n + 2)).map(|i| value(i + 5)).collect();
             let a = Rows { values: &left, stride: m + 1, start: 1, width: m };
             let b = Rows { values: &right, stride: n + 2, start: 2, width: n };
-            let mut result = vec![1.0; m * (n + 3)];
-            let mut partials = vec![0.0; partials_len(m, n, rows)];
             let level = *foliot_simd::available().last().unwrap();
-            add_outer_products(level, &segments, a, b, &mut result, n + 3, 3, &mut partials);
+            let sum = OuterProducts::new(m, n + 3, rows);
+            let run = |parts: &[(usize, Vec<Segment>)]| {
+                let mut partials = vec![0.0; sum.partials()];
+                let mut result = vec![1.0; m * (n + 3)];
+                for (first, part) in parts {
+                    sum.add(level, *first, part, a, b, 3, &mut partials);
+                }
+                sum.finish(&partials, &mut result);
+                result
+            };
+            let result = run(&[(0, segments.to_vec())]);
             for i in 0..m {
                 for j in 0..n {
                     let mut sum = 1.0_f64;
@@ -245,6 +303,37 @@ mod tests {
                     prop_assert!((got - sum).abs() <= 1e-4 * (1.0 + sum.abs()), "{got} {sum}");
                 }
             }
+            let cut = (cut * rows as f64) as usize;
+            let mut late: Vec<Segment> = clip(&segments, cut..rows).collect();
+            let mut early: Vec<Segment> = clip(&segments, 0..cut).collect();
+            late.reverse();
+            early.reverse();
+            prop_assert_eq!(run(&[(cut, late), (0, early)]), result);
+        }
+
+        #[test]
+        fn column_sums_equal_the_definition_and_do_not_depend_on_the_parts(
+            n in 1_usize..40, rows in 0_usize..1500, cut in 0.0_f64..1.0
+        ) {
+            let values: Vec<f32> = (0..rows * n).map(|index| ((index * 7919) % 1013) as f32 / 1013.0 - 0.5).collect();
+            let sums = ColumnSums::new(n, rows);
+            let cut = (cut * rows as f64) as usize;
+            let run = |cut: usize| {
+                let mut partials = vec![0.0; sums.partials()];
+                let mut result = vec![0.5; n];
+                for range in [cut..rows, 0..cut] {
+                    let part = Rows::whole(&values[range.start * n..range.end * n], n);
+                    sums.add(range.start, range.len(), part, 0, &mut partials);
+                }
+                sums.finish(&partials, &mut result);
+                result
+            };
+            let result = run(0);
+            for (column, &got) in result.iter().enumerate() {
+                let sum = 0.5 + (0..rows).map(|row| f64::from(values[row * n + column])).sum::<f64>();
+                prop_assert!((f64::from(got) - sum).abs() <= 1e-4 * (1.0 + sum.abs()), "{got} {sum}");
+            }
+            prop_assert_eq!(run(cut), result);
         }
     }
 }

@@ -5,6 +5,8 @@
 //! *packed order* holds the rows of step 0, then those of step 1, and so on. Without a mask packed order is time-major
 //! order.
 
+use std::ops::Range;
+
 /// The order in which a scan visits the elements of a batch.
 #[derive(Default)]
 pub struct TimeLayout {
@@ -86,12 +88,6 @@ impl TimeLayout {
         self.batch
     }
 
-    /// Elements of the batch, padding included: the room that an array in packed order takes at most.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.batch * self.time
-    }
-
     /// Steps of the longest row.
     #[must_use]
     pub fn steps(&self) -> usize {
@@ -149,26 +145,27 @@ impl TimeLayout {
         }
     }
 
-    /// Copies rows of `width` values from time-major memory into packed order.
-    pub fn pack(&self, width: usize, source: &[f32], packed: &mut [f32]) {
-        for step in 0..self.steps() {
+    /// Copies rows of `width` values from time-major memory into packed order, which begins with the first of the steps.
+    pub fn pack(&self, steps: Range<usize>, width: usize, source: &[f32], packed: &mut [f32]) {
+        let first = self.offsets[steps.start];
+        for step in steps {
             for row in 0..self.active(step) {
                 let (origin, time) = self.origin(row, step);
                 let from = (time * self.batch + origin) * width;
-                let to = (self.offsets[step] + row) * width;
+                let to = (self.offsets[step] - first + row) * width;
                 packed[to..to + width].copy_from_slice(&source[from..from + width]);
             }
         }
     }
 
-    /// The reverse of [`TimeLayout::pack`]; elements that are masked become zero.
-    pub fn unpack(&self, width: usize, packed: &[f32], target: &mut [f32]) {
-        target.fill(0.0);
-        for step in 0..self.steps() {
+    /// The reverse of [`TimeLayout::pack`]; what belongs to no step is left alone.
+    pub fn unpack(&self, steps: Range<usize>, width: usize, packed: &[f32], target: &mut [f32]) {
+        let first = self.offsets[steps.start];
+        for step in steps {
             for row in 0..self.active(step) {
                 let (origin, time) = self.origin(row, step);
                 let to = (time * self.batch + origin) * width;
-                let from = (self.offsets[step] + row) * width;
+                let from = (self.offsets[step] - first + row) * width;
                 target[to..to + width].copy_from_slice(&packed[from..from + width]);
             }
         }
@@ -188,58 +185,81 @@ impl TimeLayout {
         }
     }
 
-    /// Writes each row's outputs in the order of processing, time-major: a masked position repeats the output before it
-    /// (the initial state when there is none), or is zero.
-    pub fn hold(&self, width: usize, packed: &[f32], initial: &[f32], zero_masked: bool, target: &mut [f32]) {
+    /// The positions at which a packed row shows the output of a step: its own and the masked ones that follow.
+    fn shown(&self, packed: usize, step: usize) -> Range<usize> {
+        let more = step + 1 < self.lengths[packed];
+        self.position(packed, step)..if more { self.position(packed, step + 1) } else { self.time }
+    }
+
+    /// The masked positions before a packed row's first step.
+    fn leading(&self, packed: usize) -> Range<usize> {
+        0..if self.lengths[packed] > 0 { self.position(packed, 0) } else { self.time }
+    }
+
+    /// Writes the outputs of some steps in the order of processing, time-major: a masked position repeats the output before
+    /// it (the initial state when there is none, which is written with step 0), or is zero. `packed` begins with the first of
+    /// the steps.
+    pub fn hold(
+        &self,
+        steps: Range<usize>,
+        width: usize,
+        packed: &[f32],
+        initial: &[f32],
+        zero_masked: bool,
+        target: &mut [f32],
+    ) {
+        let first = self.offsets[steps.start];
         for (row, &to_row) in self.rows.iter().enumerate() {
-            let mut step = 0;
-            for position in 0..self.time {
-                let to = (position * self.batch + to_row) * width;
-                let valid = step < self.lengths[row] && self.position(row, step) == position;
-                if valid {
-                    let from = (self.offsets[step] + row) * width;
-                    target[to..to + width].copy_from_slice(&packed[from..from + width]);
-                    step += 1;
-                } else if zero_masked {
-                    target[to..to + width].fill(0.0);
-                } else if step == 0 {
-                    target[to..to + width].copy_from_slice(&initial[row * width..(row + 1) * width]);
-                } else {
-                    let from = (self.offsets[step - 1] + row) * width;
-                    target[to..to + width].copy_from_slice(&packed[from..from + width]);
+            let mut write = |position: usize, source: Option<&[f32]>| {
+                let target = &mut target[(position * self.batch + to_row) * width..][..width];
+                match source {
+                    Some(source) => target.copy_from_slice(source),
+                    None => target.fill(0.0),
                 }
+            };
+            let masked = |source| if zero_masked { None } else { Some(source) };
+            if steps.start == 0 {
+                let source = &initial[row * width..][..width];
+                self.leading(row).for_each(|position| write(position, masked(source)));
+            }
+            for step in steps.start..steps.end.min(self.lengths[row]) {
+                let source = &packed[(self.offsets[step] - first + row) * width..][..width];
+                let mut positions = self.shown(row, step);
+                positions.next().into_iter().for_each(|position| write(position, Some(source)));
+                positions.for_each(|position| write(position, masked(source)));
             }
         }
     }
 
-    /// The gradient of [`TimeLayout::hold`]: `packed` is overwritten, `initial` is added to.
+    /// The gradient of [`TimeLayout::hold`]: the steps' part of `packed`, which begins with the first of them, is overwritten,
+    /// `initial` is added to.
     pub fn hold_gradient(
         &self,
+        steps: Range<usize>,
         width: usize,
         gradient: &[f32],
         zero_masked: bool,
         packed: &mut [f32],
         initial: &mut [f32],
     ) {
-        let add = |target: &mut [f32], source: &[f32]| target.iter_mut().zip(source).for_each(|(t, s)| *t += s);
-        packed[..self.elements() * width].fill(0.0);
+        let first = self.offsets[steps.start];
         for (row, &from_row) in self.rows.iter().enumerate() {
-            let mut step = 0;
-            for position in 0..self.time {
-                let from = (position * self.batch + from_row) * width;
-                let source = &gradient[from..from + width];
-                let valid = step < self.lengths[row] && self.position(row, step) == position;
-                if valid {
-                    step += 1;
-                } else if zero_masked {
-                    continue;
+            let add = |position: usize, target: &mut [f32]| {
+                let source = &gradient[(position * self.batch + from_row) * width..][..width];
+                target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
+            };
+            if steps.start == 0 && !zero_masked {
+                let target = &mut initial[row * width..][..width];
+                self.leading(row).for_each(|position| add(position, target));
+            }
+            for step in steps.start..steps.end.min(self.lengths[row]) {
+                let target = &mut packed[(self.offsets[step] - first + row) * width..][..width];
+                target.fill(0.0);
+                let mut positions = self.shown(row, step);
+                if zero_masked {
+                    positions.end = positions.start + 1;
                 }
-                if step == 0 {
-                    add(&mut initial[row * width..(row + 1) * width], source);
-                } else {
-                    let to = (self.offsets[step - 1] + row) * width;
-                    add(&mut packed[to..to + width], source);
-                }
+                positions.for_each(|position| add(position, target));
             }
         }
     }

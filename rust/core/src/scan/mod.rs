@@ -6,14 +6,20 @@
 
 pub mod gradients;
 pub mod layout;
+mod states;
+pub mod zoneout;
 
-use crate::cells::{self, BackwardStep, Cell, ForwardStep, Projected, Store, Weights, place};
+pub use states::{Kept, States};
+
+use crate::cells::{self, BackwardStep, Block, Cell, ForwardStep, Projected, Store, Weights, place};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
+use std::ops::Range;
 use std::ptr;
+use zoneout::{Part, Zoneout};
 
 /// A pointer that the tasks of a scan share.
 #[derive(Clone, Copy)]
@@ -22,62 +28,6 @@ struct Shared<T>(T);
 // SAFETY: tasks work on disjoint rows of what the pointers inside lead to; the scan's callers keep it alive until all tasks
 // are done.
 unsafe impl<T> Sync for Shared<T> {}
-
-/// Where the values of a state lie over time.
-#[derive(Clone, Copy)]
-pub struct States {
-    /// Step 0, or the only step.
-    pub base: *mut f32,
-    /// The state before step 0, packed row order.
-    pub initial: *const f32,
-    /// How much of it is kept.
-    pub kept: Kept,
-}
-
-/// How many steps of a state memory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Every step, in packed order.
-    All,
-    /// The last two, taking turns.
-    Two,
-    /// One, which each step replaces.
-    One,
-}
-
-impl Kept {
-    /// The row at which a step starts.
-    #[must_use]
-    pub fn row(self, layout: &TimeLayout, step: usize) -> usize {
-        match self {
-            Self::All => layout.offset(step),
-            Self::Two => (step % 2) * layout.batch(),
-            Self::One => 0,
-        }
-    }
-}
-
-impl States {
-    /// The first row of a step.
-    ///
-    /// # Safety
-    /// The step exists.
-    #[must_use]
-    pub unsafe fn at(&self, layout: &TimeLayout, step: usize, units: usize) -> *mut f32 {
-        // SAFETY: the caller allocated as many rows as `kept` says.
-        unsafe { self.base.add(self.kept.row(layout, step) * units) }
-    }
-
-    /// The first row of the step before.
-    ///
-    /// # Safety
-    /// As [`States::at`].
-    #[must_use]
-    pub unsafe fn before(&self, layout: &TimeLayout, step: usize, units: usize) -> *const f32 {
-        // SAFETY: passed on.
-        if step == 0 { self.initial } else { unsafe { self.at(layout, step - 1, units) } }
-    }
-}
 
 /// Part of the input projection: the columns of the kernel that share an input (all of them, unless dropout draws a mask
 /// for each gate).
@@ -104,7 +54,14 @@ pub struct StateDropout {
 #[derive(Clone, Copy)]
 pub enum Input<'a> {
     /// The input in packed order, once for each projection, which the scan makes in turn.
-    Rows(*const f32),
+    Rows {
+        /// The values.
+        values: *const f32,
+        /// The packed row with which they begin.
+        first: usize,
+        /// Rows from one projection's input to the next one's.
+        group: usize,
+    },
     /// The finished projection of each distinct token, and for each element in packed order the record of its token.
     Tokens {
         /// (records, columns of the kernel)
@@ -120,6 +77,8 @@ pub struct Scan<'a> {
     pub level: Level,
     /// The order of rows and steps.
     pub layout: &'a TimeLayout,
+    /// The steps to go through.
+    pub steps: Range<usize>,
     /// The size of the state.
     pub units: usize,
     /// The length of an input row.
@@ -138,18 +97,20 @@ pub struct Scan<'a> {
     pub masked_state: *mut f32,
     /// The gates buffer.
     pub gates: *mut f32,
-    /// How many steps' gates are kept: all of them for training, one block of steps otherwise.
+    /// How many steps' gates are kept: all of [`Scan::steps`] for training, one block of steps otherwise.
     pub gates_kept: GatesKept,
     /// h over time.
     pub h: States,
     /// c over time; null pointers for a cell without.
     pub c: States,
+    /// Zoneout, where a state has it.
+    pub zoneout: Option<Zoneout>,
 }
 
 /// How many steps' gates memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatesKept {
-    /// Every step, in packed order.
+    /// Every step of the scan, in packed order. The step that follows them has room behind them, for the backward pass.
     All,
     /// As many steps as are projected at once.
     Block(usize),
@@ -158,12 +119,18 @@ pub enum GatesKept {
 /// Gradients that enter and leave a scan.
 #[derive(Clone, Copy)]
 pub struct Gradients {
-    /// dL/dh of every step in packed order, or null.
+    /// dL/dh of each step in packed order, or null.
     pub output: *const f32,
-    /// dL/dh of the final state, packed row order; becomes dL/dh of the initial state.
+    /// The packed row with which it begins.
+    pub first: usize,
+    /// dL/dh of the final state, packed row order; becomes dL/dh of the initial state once step 0 is done.
     pub carry: *mut f32,
     /// The same for c.
     pub cell_carry: *mut f32,
+    /// The gradients of the weights that only the cell knows, for each row, to add to.
+    pub vectors: *mut f32,
+    /// Room for what zoneout hands past the cell to h and c of the step before, (batch, units) each.
+    pub kept: [*mut f32; 2],
 }
 
 /// The fewest rows that a product should have, so that a pass over the weights pays.
@@ -176,10 +143,14 @@ pub fn projected_steps(batch: usize) -> usize {
 }
 
 impl Scan<'_> {
-    /// Rows for each task: an equal share for each thread in whole register tiles of every instruction set.
+    /// Rows for each task, in whole register tiles of every instruction set: an equal share for each thread. Where some
+    /// rows are shorter, a tile, of which the threads take one after another, the longest rows first: an equal share of
+    /// the rows would not be one of the work.
     fn rows_per_task(&self) -> usize {
         const TILE: usize = 12;
-        self.layout.batch().div_ceil(threads::count()).div_ceil(TILE).max(1) * TILE
+        let (batch, threads) = (self.layout.batch(), threads::count());
+        let even = batch == 0 || self.layout.length(0) == self.layout.length(batch - 1);
+        if even || threads == 1 { batch.div_ceil(threads).div_ceil(TILE).max(1) * TILE } else { TILE }
     }
 
     fn for_each_task(&self, body: impl Fn((usize, usize)) + Sync) {
@@ -203,7 +174,8 @@ impl Scan<'_> {
     /// Runs the cell back through time: gates become the gradients of the pre-activations.
     ///
     /// # Safety
-    /// As [`Scan::forward`], which has run with all gates and states kept.
+    /// As [`Scan::forward`], which has run with all gates and states kept. Behind the gates lie the gradients of the step that
+    /// follows, where there is one.
     pub unsafe fn backward<C: Cell>(&self, cell: C, gradients: Gradients) {
         let shared = Shared((self, gradients));
         self.for_each_task(|rows| {
@@ -218,10 +190,11 @@ impl Scan<'_> {
     /// The rows of a block of steps are contiguous for a task that has them all. Tasks that share the rows are not at the
     /// same step at the same time, so a row has its own place, whatever the lengths of the others.
     unsafe fn gates_at(&self, step: usize, slots: usize, alone: bool) -> *mut f32 {
+        let place = step - self.steps.start;
         let row = match self.gates_kept {
-            GatesKept::All => self.layout.offset(step),
-            GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - step % steps),
-            GatesKept::Block(steps) => (step % steps) * self.layout.batch(),
+            GatesKept::All => self.layout.offset(step) - self.layout.offset(self.steps.start),
+            GatesKept::Block(steps) if alone => self.layout.offset(step) - self.layout.offset(step - place % steps),
+            GatesKept::Block(steps) => (place % steps) * self.layout.batch(),
         };
         // SAFETY: the caller allocated as many rows as `gates_kept` says.
         unsafe { self.gates.add(row * slots * self.units) }
@@ -260,7 +233,8 @@ impl Scan<'_> {
             GatesKept::All => projected_steps(layout.batch()),
         };
         let block = if alone { block } else { 1 };
-        for step in 0..layout.steps() {
+        let first = self.steps.start;
+        for step in self.steps.clone() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
                 break;
@@ -268,8 +242,8 @@ impl Scan<'_> {
             // SAFETY: the caller made all pointers valid for the layout; the rows of the steps of a block are contiguous in
             // packed order when one task has them all.
             unsafe {
-                if step % block == 0 {
-                    let last = (step + block).min(layout.steps());
+                if (step - first).is_multiple_of(block) {
+                    let last = (step + block).min(self.steps.end);
                     let count = if alone { layout.offset(last) - layout.offset(step) } else { end - rows.0 };
                     let gates = self.gates_at(step, C::SLOTS, alone).add(rows.0 * C::SLOTS * self.units);
                     self.project(C::SLOTS, layout.offset(step) + rows.0, count, gates);
@@ -278,10 +252,14 @@ impl Scan<'_> {
                 let forward = ForwardStep {
                     rows: (rows.0, end),
                     units: self.units,
-                    h_previous: self.h.before(layout, step, self.units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, self.units) } else { ptr::null() },
-                    h: self.h.at(layout, step, self.units),
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, self.units) } else { ptr::null_mut() },
+                    h_previous: self.h.before(layout, step, first, self.units),
+                    c_previous: if C::HAS_CELL_STATE {
+                        self.c.before(layout, step, first, self.units)
+                    } else {
+                        ptr::null()
+                    },
+                    h: self.made(0).at(layout, step, self.units),
+                    c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, self.units) } else { ptr::null_mut() },
                     projected: self.projected(step, C::SLOTS, gates),
                     gates,
                     has_product: self.state_dropout.is_some(),
@@ -291,8 +269,18 @@ impl Scan<'_> {
                     self.masked_products::<C>(dropout, &forward);
                 }
                 dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
+                if let Some(zoneout) = &self.zoneout {
+                    let part = Part { layout, step, first, rows: forward.rows, units: self.units };
+                    zoneout.blend(part, [self.h, self.c]);
+                }
             }
         }
+    }
+
+    /// Where a cell writes a state: h, or c.
+    fn made(&self, state: usize) -> States {
+        let zone = self.zoneout.and_then(|zoneout| zoneout.zones[state]);
+        zone.map_or([self.h, self.c][state], |zone| zone.made)
     }
 
     /// Where a step finds its projections: in its gates, or with its tokens unless [`Scan::project`] has copied them.
@@ -319,7 +307,9 @@ impl Scan<'_> {
     unsafe fn project(&self, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
         match self.input {
             // SAFETY: passed on.
-            Input::Rows(x) => unsafe { self.multiply_inputs(x, slots, first_row, rows, gates) },
+            Input::Rows { values, first, group } => unsafe {
+                self.multiply_inputs(values, group, slots, first_row - first, rows, gates);
+            },
             // The products with the masked states are added to the projections.
             Input::Tokens { projected, records } if self.state_dropout.is_some() => {
                 let columns = self.columns();
@@ -337,13 +327,21 @@ impl Scan<'_> {
     ///
     /// # Safety
     /// As [`Scan::project`].
-    unsafe fn multiply_inputs(&self, x: *const f32, slots: usize, first_row: usize, rows: usize, gates: *mut f32) {
+    unsafe fn multiply_inputs(
+        &self,
+        x: *const f32,
+        group: usize,
+        slots: usize,
+        first_row: usize,
+        rows: usize,
+        gates: *mut f32,
+    ) {
         for (index, projection) in self.projections.iter().enumerate() {
             // SAFETY: there is an input for each projection; its slots lie inside the row record.
             let product = unsafe {
                 Product {
                     rows: (0, rows),
-                    a: x.add((index * self.layout.capacity() + first_row) * self.features),
+                    a: x.add((index * group + first_row) * self.features),
                     stride: self.features,
                     b: &projection.kernel,
                     epilogue: Store {
@@ -365,7 +363,7 @@ impl Scan<'_> {
     /// The step is valid.
     unsafe fn masked_products<C: Cell>(&self, dropout: &StateDropout, step: &ForwardStep) {
         let units = self.units;
-        let block = C::PRODUCTS[0].block;
+        let Some(block) = cells::state_product::<C>() else { return };
         for (index, kernel) in dropout.forward.iter().enumerate() {
             let slot = block.slot + index;
             // SAFETY: masks, the masked state and h_previous hold `units` values for each row of the step; the slot lies
@@ -397,7 +395,11 @@ impl Scan<'_> {
     unsafe fn backward_rows<C: Cell>(&self, cell: C, rows: (usize, usize), gradients: Gradients) {
         let layout = self.layout;
         let units = self.units;
-        for step in (0..layout.steps()).rev() {
+        let carries = [gradients.carry, gradients.cell_carry];
+        // The whole gradient of h has to be there before zoneout splits it.
+        let adds_product = self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
+        let first = self.steps.start;
+        for step in self.steps.clone().rev() {
             let end = rows.1.min(layout.active(step));
             if rows.0 >= end {
                 continue;
@@ -405,14 +407,15 @@ impl Scan<'_> {
             // SAFETY: as in the forward scan; the caller's gradients are valid for the layout.
             unsafe {
                 let continuing = layout.active(step + 1);
-                let backward = BackwardStep {
+                let part = Part { layout, step, first, rows: (rows.0, end), units };
+                let mut backward = BackwardStep {
                     rows: (rows.0, end),
                     continuing,
                     units,
-                    h_previous: self.h.before(layout, step, units),
-                    h: self.h.at(layout, step, units),
-                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, units) } else { ptr::null() },
-                    c: if C::HAS_CELL_STATE { self.c.at(layout, step, units) } else { ptr::null_mut() },
+                    h_previous: self.h.before(layout, step, first, units),
+                    h: self.made(0).at(layout, step, units),
+                    c_previous: if C::HAS_CELL_STATE { self.c.before(layout, step, first, units) } else { ptr::null() },
+                    c: if C::HAS_CELL_STATE { self.made(1).at(layout, step, units) } else { ptr::null_mut() },
                     gates: self.gates_at(step, C::SLOTS, true),
                     gates_next: if continuing > rows.0 {
                         self.gates_at(step + 1, C::SLOTS, true)
@@ -422,30 +425,54 @@ impl Scan<'_> {
                     output_gradient: if gradients.output.is_null() {
                         gradients.output
                     } else {
-                        gradients.output.add(layout.offset(step) * units)
+                        gradients.output.add((layout.offset(step) - gradients.first) * units)
                     },
                     carry: gradients.carry,
                     cell_carry: gradients.cell_carry,
-                    has_product: self.state_dropout.is_some(),
+                    vector_gradients: gradients.vectors,
+                    has_product: adds_product || self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
+                if let Some(zoneout) = &self.zoneout {
+                    if adds_product {
+                        add_output_gradient(&mut backward);
+                    }
+                    zoneout.split(part, carries, gradients.kept);
+                }
                 dispatch(self.level, CellBackward { cell, weights: self.weights, step: &backward });
                 if let Some(dropout) = self.state_dropout {
                     self.masked_gradients::<C>(dropout, &backward);
+                } else if adds_product {
+                    self.add_product::<C>(backward.gates, backward.rows, gradients.carry, true);
+                }
+                if let Some(zoneout) = &self.zoneout {
+                    zoneout.join(part, carries, gradients.kept);
                 }
             }
         }
         let end = rows.1.min(layout.active(0));
-        if self.state_dropout.is_some() || rows.0 >= end {
+        if first > 0 || adds_product || self.state_dropout.is_some() || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
-        let block = C::PRODUCTS[0].block;
-        let epilogue = AddState { carry: gradients.carry, units, keeps: C::HAS_DIRECT_GRADIENT, mask: ptr::null() };
         // SAFETY: the gates of step 0 and the carry are valid for these rows.
-        let a = unsafe { self.gates_at(0, C::SLOTS, true).add(block.slot * units) }.cast_const();
-        let b = &self.weights.backward;
-        dispatch(self.level, Product { rows: (rows.0, end), a, stride: C::SLOTS * units, b, epilogue });
+        unsafe {
+            let gates = self.gates_at(0, C::SLOTS, true);
+            self.add_product::<C>(gates, (rows.0, end), gradients.carry, C::HAS_DIRECT_GRADIENT);
+        }
+    }
+
+    /// The recurrent product's part of dL/dh of the step before, in the carry; added to what is there if that `keeps`.
+    ///
+    /// # Safety
+    /// The cell's backward step has run for these rows of `gates`.
+    unsafe fn add_product<C: Cell>(&self, gates: *mut f32, rows: (usize, usize), carry: *mut f32, keeps: bool) {
+        let Some(Block { slot, .. }) = cells::state_product::<C>() else { return };
+        let units = self.units;
+        let epilogue = AddState { carry, units, keeps, mask: ptr::null() };
+        // SAFETY: the slot lies inside the row record.
+        let a = unsafe { gates.add(slot * units) }.cast_const();
+        dispatch(self.level, Product { rows, a, stride: C::SLOTS * units, b: &self.weights.backward, epilogue });
     }
 
     /// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
@@ -454,7 +481,7 @@ impl Scan<'_> {
     /// The step is valid and has run.
     unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep) {
         let units = self.units;
-        let block = C::PRODUCTS[0].block;
+        let Some(block) = cells::state_product::<C>() else { return };
         for (index, b) in dropout.backward.iter().enumerate() {
             let mask = self.state_mask(block.gate + index);
             let epilogue = AddState { carry: step.carry, units, keeps: true, mask };
@@ -463,6 +490,21 @@ impl Scan<'_> {
             dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, epilogue });
         }
     }
+}
+
+/// Moves the gradient of a step's output into the carry.
+///
+/// # Safety
+/// The step is valid.
+unsafe fn add_output_gradient(step: &mut BackwardStep) {
+    for element in step.rows.0 * step.units..step.rows.1 * step.units {
+        if step.output_gradient.is_null() {
+            return;
+        }
+        // SAFETY: both arrays hold `units` values for each row of the step.
+        unsafe { *step.carry.add(element) += *step.output_gradient.add(element) };
+    }
+    step.output_gradient = ptr::null();
 }
 
 struct CellForward<'a, C> {

@@ -16,7 +16,7 @@ use crate::shaders::{
 };
 use foliot_core::Result;
 use foliot_core::backend::{Call, Workspace};
-use foliot_core::layers::{CellKind, Recurrent};
+use foliot_core::layers::{CellKind, CellLayer, Recurrent};
 use foliot_core::tensor::Span;
 
 /// Rows of a batch that a workgroup takes through time, as in cell.wgsl.
@@ -56,6 +56,8 @@ struct Job<'a> {
     call: &'a Call<'a>,
     options: &'a Recurrent,
     cell: Cell,
+    /// Where the bias stands among the weights.
+    bias: Option<usize>,
     batch: usize,
     time: usize,
     features: usize,
@@ -97,6 +99,8 @@ impl<'a> Job<'a> {
             (CellKind::Lstm, _) => Cell::Lstm,
             (CellKind::Gru, Some(true)) => Cell::GruAfter,
             (CellKind::Gru, _) => Cell::GruBefore,
+            // Refused before.
+            _ => return None,
         };
         let (units, gates) = (options.units, kind.gates());
         let (drops_inputs, drops_states) =
@@ -121,6 +125,7 @@ impl<'a> Job<'a> {
             call,
             options,
             cell,
+            bias: CellLayer { kind, options }.bias(),
             batch,
             time,
             features,
@@ -275,13 +280,13 @@ impl<'a> Job<'a> {
         for group in 0..self.groups {
             let column = group * self.columns();
             let kernel = Matrix::new(self.weight(0), self.width()).at_column(column);
-            let bias = self.options.bias().map(|at| (self.weight(at), column));
+            let bias = self.bias.map(|at| (self.weight(at), column));
             let sizes = [batch * time, self.columns(), features];
             product(out, name, sizes, &self.x(group), &kernel, bias, (self.saved.gates, column, self.width()));
         }
 
         let flags = self.flags(known);
-        let bias = self.options.bias().filter(|_| self.cell == Cell::GruAfter);
+        let bias = self.bias.filter(|_| self.cell == Cell::GruAfter);
         let bias = bias.map_or(Source::Nothing, |at| self.weight(at));
         out.extend(self.over_time(self.cell.kernels()[0], flags.as_ref(), |dispatch| {
             let output = self.of_every_step(Some(call.outputs[0].value));
@@ -375,7 +380,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        if let Some(target) = self.options.bias().and_then(|at| gradients[at]) {
+        if let Some(target) = self.bias.and_then(|at| gradients[at]) {
             add_columns(out, name, [rows, width], &gates, (target, 0), scratch.partials);
             if self.cell == Cell::GruAfter {
                 add_columns(out, name, [rows, 2 * units], &gates, (target, width), scratch.partials);
@@ -430,10 +435,13 @@ impl Lower for Recurrent {
         if let Some(activation) = activations.into_iter().flatten().find(|activation| of_cell(*activation).is_none()) {
             return Some(format!("the activation {activation:?}"));
         }
-        if self.use_peepholes {
-            return Some("use_peepholes".into());
-        }
-        None
+        let options = [
+            ("use_peepholes", self.use_peepholes),
+            ("zoneout", self.zoneout > 0.0),
+            ("zoneout_cell", self.zoneout_cell > 0.0),
+            ("checkpoint_every", self.checkpoint_every.is_some()),
+        ];
+        options.into_iter().find(|(_, set)| *set).map(|(name, _)| name.into())
     }
 
     fn workspace(&self, call: &Call<'_>) -> Workspace {

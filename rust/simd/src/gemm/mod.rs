@@ -23,9 +23,11 @@ use crate::isa::{Isa, Kernel};
 #[derive(Clone, Copy)]
 pub struct MatrixRef<'a> {
     data: *const f32,
+    /// Values that may be read from `data` on, and before it.
     len: usize,
-    row_stride: usize,
-    column_stride: usize,
+    before: usize,
+    row_stride: isize,
+    column_stride: isize,
     borrow: PhantomData<&'a [f32]>,
 }
 
@@ -33,8 +35,8 @@ impl<'a> MatrixRef<'a> {
     /// A view of a slice.
     #[must_use]
     pub fn new(data: &'a [f32], row_stride: usize, column_stride: usize) -> Self {
-        let (len, data) = (data.len(), data.as_ptr());
-        Self { data, len, row_stride, column_stride, borrow: PhantomData }
+        // SAFETY: the slice is valid, and borrowed, for as long as the view.
+        unsafe { Self::from_raw(data.as_ptr(), data.len(), row_stride, column_stride) }
     }
 
     /// A view of `len` values from `data` on, of which only the elements of the product are accessed: so other threads may
@@ -45,18 +47,45 @@ impl<'a> MatrixRef<'a> {
     /// asked to read.
     #[must_use]
     pub unsafe fn from_raw(data: *const f32, len: usize, row_stride: usize, column_stride: usize) -> Self {
-        Self { data, len, row_stride, column_stride, borrow: PhantomData }
+        let (row_stride, column_stride) = (row_stride as isize, column_stride as isize);
+        Self { data, len, before: 0, row_stride, column_stride, borrow: PhantomData }
+    }
+
+    /// The first `rows` rows, the last one first. As the right operand of a product, beside a left one with
+    /// [`reversed_columns`](Self::reversed_columns), it makes the sums run from the last k to the first.
+    #[must_use]
+    pub fn reversed_rows(self, rows: usize) -> Self {
+        Self { row_stride: -self.row_stride, ..self.moved(rows, self.row_stride) }
+    }
+
+    /// The first `columns` columns, the last one first.
+    #[must_use]
+    pub fn reversed_columns(self, columns: usize) -> Self {
+        Self { column_stride: -self.column_stride, ..self.moved(columns, self.column_stride) }
+    }
+
+    /// The view from the last of `count` rows or columns on, which lie a positive stride apart.
+    fn moved(self, count: usize, stride: isize) -> Self {
+        let distance = count.saturating_sub(1) * stride as usize;
+        let Some(len) = self.len.checked_sub(distance) else {
+            panic!("{count} rows or columns at a distance of {stride} need {distance} values, got {}", self.len)
+        };
+        Self { data: self.data.wrapping_add(distance), len, before: self.before + distance, ..self }
     }
 
     fn check(&self, rows: usize, columns: usize, name: &str) {
         if rows > 0 && columns > 0 {
-            let needed = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1;
+            let (mut before, mut needed) = (0, 1);
+            for (count, stride) in [(rows, self.row_stride), (columns, self.column_stride)] {
+                *(if stride < 0 { &mut before } else { &mut needed }) += (count - 1) * stride.unsigned_abs();
+            }
             assert!(
-                needed <= self.len,
-                "{name} of {rows} x {columns} with strides {} and {} needs {needed} values, got {}",
+                needed <= self.len && before <= self.before,
+                "{name} of {rows} x {columns} with strides {} and {} needs {} values, got {}",
                 self.row_stride,
                 self.column_stride,
-                self.len
+                before + needed,
+                self.before + self.len
             );
         }
     }
@@ -240,7 +269,7 @@ impl Gemm<'_> {
         if self.m <= MR {
             return Some(K_CHUNK);
         }
-        let k_chunk = DIRECT_VALUES / (self.a.column_stride + b.row_stride).max(1);
+        let k_chunk = DIRECT_VALUES / (self.a.column_stride.unsigned_abs() + b.row_stride.unsigned_abs()).max(1);
         (self.a.row_stride == 1 && k_chunk >= DIRECT_K_CHUNK).then_some(k_chunk)
     }
 
@@ -261,7 +290,7 @@ impl Gemm<'_> {
             Store { c: self.c.wrapping_add(columns.start), c_row: self.c_row, columns: columns.len(), init };
         // SAFETY: passed on from the caller.
         unsafe {
-            let a = self.a.data.wrapping_add(ks.start * self.a.column_stride);
+            let a = self.a.data.wrapping_offset(ks.start as isize * self.a.column_stride);
             let (a_row, a_k) = (self.a.row_stride, self.a.column_stride);
             let direct = Operands { a, a_row, a_gap: 0, a_k, b: a, b_block: 0, b_k: 0, k };
 
@@ -274,7 +303,7 @@ impl Gemm<'_> {
                 Operand::Matrix(b) => {
                     // A last block of fewer columns is packed in any case, with zeros behind them.
                     let direct_blocks = if self.direct_k_chunk::<MR>().is_some() { columns.len() / width } else { 0 };
-                    let first = b.data.wrapping_add(ks.start * b.row_stride + columns.start);
+                    let first = b.data.wrapping_offset(ks.start as isize * b.row_stride).wrapping_add(columns.start);
                     let operands = Operands { b: first, b_block: width, b_k: b.row_stride, ..direct };
                     sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, 0..self.m, 0..direct_blocks, operands, &mut store);
 
@@ -293,7 +322,7 @@ impl Gemm<'_> {
             for row in (0..self.m).step_by(ROW_CHUNK) {
                 let rows = row..self.m.min(row + ROW_CHUNK);
                 let blocks = packed_from..blocks;
-                let operands = Operands { b, b_block, b_k: width, ..direct };
+                let operands = Operands { b, b_block, b_k: width as isize, ..direct };
                 if a_k == 1 {
                     let operands = Operands { a_k: 1, ..operands };
                     sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, rows, blocks, operands, &mut store);
@@ -303,7 +332,8 @@ impl Gemm<'_> {
                     pack_rows::<MR>(self.a, rows.clone(), ks.clone(), target);
                     // So that row `rows.start` is the first of the packed ones.
                     let a = target.cast_const().wrapping_sub(rows.start * k);
-                    let operands = Operands { a, a_row: 1, a_k: MR, a_gap: MR * k.saturating_sub(1), ..operands };
+                    let operands =
+                        Operands { a, a_row: 1, a_k: MR as isize, a_gap: MR * k.saturating_sub(1), ..operands };
                     sweep_rows::<I, PLAIN_VECTORS, MR, 4, _>(isa, rows, blocks, operands, &mut store);
                 }
             }
@@ -320,7 +350,8 @@ unsafe fn pack_rows<const MR: usize>(source: MatrixRef<'_>, rows: Range<usize>, 
     let len = ks.len();
     for (i, k) in ks.enumerate() {
         for (tile, row) in rows.clone().step_by(MR).enumerate() {
-            let from = source.data.wrapping_add(row * source.row_stride + k * source.column_stride);
+            let (first, second) = (row as isize * source.row_stride, k as isize * source.column_stride);
+            let from = source.data.wrapping_offset(first + second);
             let to = target.wrapping_add((tile * len + i) * MR);
             let count = MR.min(rows.end - row);
             // SAFETY: the caller ensures that these elements are inside the source, and the target is writable.
@@ -329,7 +360,7 @@ unsafe fn pack_rows<const MR: usize>(source: MatrixRef<'_>, rows: Range<usize>, 
                     from.copy_to_nonoverlapping(to, MR);
                 } else {
                     for r in 0..count {
-                        *to.add(r) = *from.add(r * source.row_stride);
+                        *to.add(r) = *from.offset(r as isize * source.row_stride);
                     }
                 }
             }

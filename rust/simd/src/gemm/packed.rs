@@ -218,7 +218,8 @@ pub(super) unsafe fn pack_columns<I: Isa>(
 /// The columns and the row lie inside `source`, and `target` is valid for writing `LANES` values.
 #[inline(always)]
 unsafe fn pack_vector<I: Isa>(isa: I, source: MatrixRef<'_>, row: usize, columns: Range<usize>, target: *mut f32) {
-    let from = source.data.wrapping_add(row * source.row_stride + columns.start * source.column_stride);
+    let (first, second) = (row as isize * source.row_stride, columns.start as isize * source.column_stride);
+    let from = source.data.wrapping_offset(first + second);
     let count = columns.len().min(I::LANES);
     // SAFETY: passed on from the caller.
     unsafe {
@@ -226,7 +227,7 @@ unsafe fn pack_vector<I: Isa>(isa: I, source: MatrixRef<'_>, row: usize, columns
             isa.store(target, isa.load_partial(from, count));
         } else {
             for lane in 0..I::LANES {
-                *target.add(lane) = if lane < count { *from.add(lane * source.column_stride) } else { 0.0 };
+                *target.add(lane) = if lane < count { *from.offset(lane as isize * source.column_stride) } else { 0.0 };
             }
         }
     }

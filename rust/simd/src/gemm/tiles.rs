@@ -19,16 +19,16 @@ pub trait Epilogue<I: Isa, const NV: usize> {
 pub(super) struct Operands {
     pub(super) a: *const f32,
     /// From one row of A to the next.
-    pub(super) a_row: usize,
+    pub(super) a_row: isize,
     /// What lies between tiles of MR rows of A; none unless A is packed.
     pub(super) a_gap: usize,
     /// From one k of A to the next.
-    pub(super) a_k: usize,
+    pub(super) a_k: isize,
     pub(super) b: *const f32,
     /// From one block of B to the next.
     pub(super) b_block: usize,
     /// From one k of B to the next.
-    pub(super) b_k: usize,
+    pub(super) b_k: isize,
     pub(super) k: usize,
 }
 
@@ -64,12 +64,12 @@ pub unsafe fn tiles<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     let width = NV * I::LANES;
     let operands = Operands {
         a,
-        a_row: row_stride,
+        a_row: row_stride as isize,
         a_gap: 0,
-        a_k: k_stride,
+        a_k: k_stride as isize,
         b: b.data.as_ptr(),
         b_block: b.k() * width,
-        b_k: width,
+        b_k: width as isize,
         k,
     };
     // SAFETY: the caller answers for A; B was checked above.
@@ -192,7 +192,7 @@ unsafe fn tile<I: Isa, const NV: usize, const MR: usize, const NB: usize, E: Epi
         }
     }
     let Operands { a_row, a_k, b_block, b_k, k, .. } = operands;
-    let mut a = operands.a.wrapping_add(row * a_row);
+    let mut a = operands.a.wrapping_offset(row as isize * a_row);
     let mut b = operands.b.wrapping_add(block * b_block);
     // Where the sums and operands of one step take all registers, the steps must not be unrolled: the compiler would
     // load for the next step early and spill a sum, which doubles the time.
@@ -200,15 +200,16 @@ unsafe fn tile<I: Isa, const NV: usize, const MR: usize, const NB: usize, E: Epi
     let unrolled = if spare { k - k % 4 } else { 0 };
     for _ in 0..unrolled / 4 {
         for i in 0..4 {
+            let (a, b) = (a.wrapping_offset(i * a_k), b.wrapping_offset(i * b_k));
             // SAFETY: passed on from the caller.
-            unsafe { multiply_add(isa, a.wrapping_add(i * a_k), a_row, b.wrapping_add(i * b_k), b_block, &mut sums) };
+            unsafe { multiply_add(isa, a, a_row, b, b_block, &mut sums) };
         }
-        (a, b) = (a.wrapping_add(4 * a_k), b.wrapping_add(4 * b_k));
+        (a, b) = (a.wrapping_offset(4 * a_k), b.wrapping_offset(4 * b_k));
     }
     for _ in unrolled..k {
         // SAFETY: passed on from the caller.
         unsafe { multiply_add(isa, a, a_row, b, b_block, &mut sums) };
-        (a, b) = (a.wrapping_add(a_k), b.wrapping_add(b_k));
+        (a, b) = (a.wrapping_offset(a_k), b.wrapping_offset(b_k));
     }
     for (r, sums) in sums.into_iter().enumerate() {
         for (j, sums) in sums.into_iter().enumerate() {
@@ -225,7 +226,7 @@ unsafe fn tile<I: Isa, const NV: usize, const MR: usize, const NB: usize, E: Epi
 unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize>(
     isa: I,
     a: *const f32,
-    a_row: usize,
+    a_row: isize,
     b: *const f32,
     b_block: usize,
     sums: &mut [[[I::F32; NV]; NB]; MR],
@@ -241,7 +242,7 @@ unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize
                 }
             }
             for (r, sums) in sums.iter_mut().enumerate() {
-                let value = isa.splat(*a.add(r * a_row));
+                let value = isa.splat(*a.offset(r as isize * a_row));
                 for (sums, vectors) in sums.iter_mut().zip(&vectors) {
                     for (sum, &vector) in sums.iter_mut().zip(vectors) {
                         *sum = isa.mul_add(value, vector, *sum);
@@ -251,7 +252,7 @@ unsafe fn multiply_add<I: Isa, const NV: usize, const MR: usize, const NB: usize
         } else {
             let mut values = [isa.zero(); MR];
             for (r, value) in values.iter_mut().enumerate() {
-                *value = isa.splat(*a.add(r * a_row));
+                *value = isa.splat(*a.offset(r as isize * a_row));
             }
             for j in 0..NB {
                 for v in 0..NV {

@@ -2,10 +2,11 @@
 
 use crate::backend::{Call, Workspace};
 use crate::cells;
-use crate::layers::{CellKind, Recurrent};
-use crate::scan;
-use crate::scan::gradients;
+use crate::layers::{CellKind, CellLayer, Recurrent, Vector};
+use crate::scan::gradients::{ColumnSums, OuterProducts};
+use crate::scan::{self, Kept};
 use crate::tensor::Span;
+use std::ops::Range;
 
 /// The sizes of a call.
 #[derive(Clone, Copy)]
@@ -14,6 +15,11 @@ use crate::tensor::Span;
 pub(super) struct Sizes {
     pub(super) batch: usize,
     pub(super) elements: usize,
+    /// The steps that are run, and run back, at a time: all of them, unless checkpoints divide them.
+    pub(super) part: usize,
+    /// How many such parts there are at most, and the elements of the largest.
+    pub(super) parts: usize,
+    pub(super) part_elements: usize,
     pub(super) features: usize,
     pub(super) units: usize,
     pub(super) slots: usize,
@@ -31,10 +37,18 @@ pub(super) struct Sizes {
     pub(super) writes_output: bool,
     /// Whether h of every step is kept.
     pub(super) keeps_h: bool,
+    /// How many steps of c are kept without a backward pass.
+    pub(super) c_without_backward: Kept,
+    /// Whether h and c have zoneout, and whether it is random in this call.
+    pub(super) zoneout: [bool; 2],
+    pub(super) draws_zoneout: bool,
     pub(super) backward: bool,
-    /// Where the bias and the first peephole stand among the weights.
+    /// Where the recurrent kernel and the bias stand among the weights.
+    pub(super) recurrent_kernel: Option<usize>,
     pub(super) bias: Option<usize>,
-    pub(super) peepholes: Option<usize>,
+    /// The weights that only the cell knows, the last ones, and how many values they have together.
+    pub(super) vectors: &'static [Vector],
+    pub(super) vector_values: usize,
 }
 
 impl Sizes {
@@ -44,14 +58,20 @@ impl Sizes {
         let state_dropout = call.training && options.drops_states();
         let masked = call.inputs[0].mask.is_some() && !options.single_step;
         let backward = call.outputs[0].gradient.is_some();
+        let zoneout = [options.zoneout > 0.0, options.zoneout_cell > 0.0];
+        let layer = CellLayer { kind, options };
+        let part = options.checkpoint_every.filter(|_| backward).map_or(time, |every| every.steps(time)).max(1);
         Self {
             batch,
             elements: batch * time,
+            part,
+            parts: time.div_ceil(part).max(1),
+            part_elements: batch * part.min(time),
             features,
             units: options.units,
             slots: cells::slots(kind, options),
             gates: kind.gates(),
-            has_cell_state: kind == CellKind::Lstm,
+            has_cell_state: kind.states() == 2,
             groups: if input_dropout && options.recurrent_dropout > 0.0 { kind.gates() } else { 1 },
             input_dropout,
             state_dropout,
@@ -59,10 +79,41 @@ impl Sizes {
             packs_input: call.folded.is_none() && (masked || options.go_backwards || input_dropout),
             writes_output: options.return_sequences && !masked,
             keeps_h: backward || options.return_sequences,
+            // Zoneout needs the step before beside the new one.
+            c_without_backward: if zoneout[1] { Kept::Two } else { Kept::One },
+            zoneout,
+            draws_zoneout: call.training && !options.zoneout_mean,
             backward,
-            bias: options.bias(),
-            peepholes: options.peepholes(),
+            recurrent_kernel: kind.has_recurrent_kernel().then_some(1),
+            bias: layer.bias(),
+            vectors: layer.vectors(),
+            vector_values: layer.vectors().iter().map(|(_, blocks)| blocks * options.units).sum(),
         }
+    }
+}
+
+impl Sizes {
+    /// The parts into which the steps of a batch are cut: one at least.
+    pub(super) fn parts(self, steps: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        (0..steps.div_ceil(self.part).max(1)).map(move |part| part * self.part..((part + 1) * self.part).min(steps))
+    }
+
+    /// The sums that are the gradients of the kernels and of the bias, or one row of it.
+    pub(super) fn kernel_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.features, self.gates * self.units, rows)
+    }
+
+    pub(super) fn recurrent_sum(&self, rows: usize) -> OuterProducts {
+        OuterProducts::new(self.units, self.gates * self.units, rows)
+    }
+
+    pub(super) fn bias_sum(&self, rows: usize) -> ColumnSums {
+        ColumnSums::new(self.gates * self.units, rows)
+    }
+
+    /// The sum over the rows that is the gradient of one of the cell's own weights.
+    pub(super) fn vector_sum(&self, width: usize) -> ColumnSums {
+        ColumnSums::new(width, self.batch)
     }
 }
 
@@ -95,6 +146,9 @@ impl Cutter {
 pub(super) struct Saved {
     pub(super) initial_h: Span,
     pub(super) initial_c: Span,
+    /// The states before each part but the first, packed row order: the checkpoints.
+    pub(super) checkpoints_h: Span,
+    pub(super) checkpoints_c: Span,
     pub(super) x: Span,
     pub(super) input_masks: Span,
     pub(super) state_masks: Span,
@@ -102,24 +156,36 @@ pub(super) struct Saved {
     pub(super) gates: Span,
     pub(super) h: Span,
     pub(super) c: Span,
+    /// What the cell makes of h and c, for a backward pass after zoneout.
+    pub(super) made: [Span; 2],
+    /// Which elements of h and c zoneout lets be new.
+    pub(super) shares: [Span; 2],
 }
 
 impl Saved {
     pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes) -> Self {
         let state = sizes.batch * sizes.units;
-        let all = sizes.elements * sizes.units;
+        let (all, earlier) = (sizes.part_elements * sizes.units, sizes.parts - 1);
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        let steps = if sizes.backward { sizes.elements } else { scan::projected_steps(sizes.batch) * sizes.batch };
+        // Behind a part's gates lie those of the step that follows it.
+        let following = if earlier > 0 { sizes.batch } else { 0 };
+        let projected = (scan::projected_steps(sizes.batch) * sizes.batch).min(sizes.elements);
+        let last_c = if sizes.c_without_backward == Kept::Two { 2 * state } else { state };
+        let steps = if sizes.backward { sizes.part_elements + following } else { projected };
         Self {
             initial_h: cutter.take(state),
             initial_c: cutter.take(when(sizes.has_cell_state, state)),
-            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.elements * sizes.features)),
+            checkpoints_h: cutter.take(when(!sizes.writes_output, earlier * state)),
+            checkpoints_c: cutter.take(when(sizes.has_cell_state, earlier * state)),
+            x: cutter.take(when(sizes.packs_input, sizes.groups * sizes.part_elements * sizes.features)),
             input_masks: cutter.take(when(sizes.input_dropout, sizes.groups * sizes.batch * sizes.features)),
             state_masks: cutter.take(when(sizes.state_dropout, sizes.gates * state)),
             masked_state: cutter.take(when(sizes.state_dropout, state)),
             gates: cutter.take(steps * sizes.slots * sizes.units),
             h: cutter.take(when(!sizes.writes_output, if sizes.keeps_h { all } else { 2 * state })),
-            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { state })),
+            c: cutter.take(when(sizes.has_cell_state, if sizes.backward { all } else { last_c })),
+            made: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.backward, all))),
+            shares: sizes.zoneout.map(|zoned| cutter.take(when(zoned && sizes.draws_zoneout, all))),
         }
     }
 }
@@ -133,31 +199,43 @@ pub(super) struct Scratch {
     pub(super) input_gradient: Span,
     pub(super) group_gradient: Span,
     pub(super) masked_states: Span,
-    pub(super) partials: Span,
+    /// The gradients of the cell's own weights, row by row.
+    pub(super) vectors: Span,
+    /// Gradients of h and c that zoneout hands past the cell.
+    pub(super) kept: [Span; 2],
+    /// The partial sums of the weights' gradients.
+    pub(super) kernel: Span,
+    pub(super) recurrent: Span,
+    pub(super) bias: Span,
+    pub(super) recurrent_bias: Span,
+    pub(super) vector: Span,
 }
 
 impl Scratch {
-    pub(super) fn cut(cutter: &mut Cutter, sizes: &Sizes, options: &Recurrent) -> Self {
+    pub(super) fn cut(cutter: &mut Cutter, call: &Call<'_>, sizes: &Sizes, options: &Recurrent) -> Self {
         let state = sizes.batch * sizes.units;
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
-        // Weight gradients are formed for one or more column blocks at a time.
-        let partials = (1..=sizes.gates).map(|count| {
-            let columns = count * sizes.units;
-            gradients::partials_len(sizes.features, columns, sizes.elements)
-                .max(gradients::partials_len(sizes.units, columns, sizes.elements))
-                .max(gradients::column_partials_len(columns))
-        });
+        let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
+        let rows = sizes.elements;
+        let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum(rows).partials()));
+        let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum(rows).partials()));
         let holds = sizes.masked && options.return_sequences;
-        let input = sizes.elements * sizes.features;
+        let input = sizes.part_elements * sizes.features;
         Self {
             carry: cutter.take(state),
             cell_carry: cutter.take(when(sizes.has_cell_state, state)),
-            output_gradient: cutter.take(when(holds, sizes.elements * sizes.units)),
+            output_gradient: cutter.take(when(holds, sizes.part_elements * sizes.units)),
             leading_gradient: cutter.take(when(holds, state)),
             input_gradient: cutter.take(when(sizes.packs_input, input)),
             group_gradient: cutter.take(when(sizes.groups > 1, input)),
-            masked_states: cutter.take(when(sizes.state_dropout, sizes.elements * sizes.units)),
-            partials: cutter.take(partials.max().unwrap_or(0)),
+            vectors: cutter.take(sizes.batch * sizes.vector_values),
+            kept: sizes.zoneout.map(|zoned| cutter.take(when(zoned, state))),
+            masked_states: cutter.take(when(sizes.state_dropout, sizes.part_elements * sizes.units)),
+            kernel: cutter.take(wanted(0, sizes.kernel_sum(rows).partials())),
+            recurrent: cutter.take(recurrent),
+            bias: cutter.take(bias),
+            recurrent_bias: cutter.take(when(options.reset_after == Some(true), bias)),
+            vector: cutter.take(sizes.vector_sum(sizes.vector_values).partials()),
         }
     }
 }
@@ -170,7 +248,7 @@ pub(super) fn workspace(call: &Call<'_>) -> Workspace {
     Saved::cut(&mut saved, &sizes);
     let mut scratch = Cutter::counting();
     if sizes.backward {
-        Scratch::cut(&mut scratch, &sizes, options);
+        Scratch::cut(&mut scratch, call, &sizes, options);
     }
     Workspace { saved: saved.used, scratch: scratch.used }
 }

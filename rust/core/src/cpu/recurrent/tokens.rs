@@ -15,6 +15,7 @@ use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, Operand, Packed, gemm};
 use foliot_simd::isa::{Isa, Kernel};
+use std::ops::Range;
 
 /// What a token without a record refers to.
 const NONE: u32 = u32::MAX;
@@ -126,15 +127,20 @@ impl Tokens {
         Rows { values: &self.gradient, stride: self.columns, start, width }
     }
 
-    /// Adds up the gradients of the projections, which fill the first columns of the elements' `gates`, for each record.
-    pub(super) fn sum_gradients(&mut self, level: Level, gates: &[f32], stride: usize, elements: usize) {
+    /// Starts the sums of the projections' gradients anew.
+    pub(super) fn clear_gradients(&mut self) {
         self.gradient.clear();
         self.gradient.resize(self.distinct.len() * self.columns, 0.0);
+    }
+
+    /// Adds up the gradients of the projections, which fill the first columns of the elements' `gates`, for each record;
+    /// `elements` are those whose gates these are, the last of all first.
+    pub(super) fn add_gradients(&mut self, level: Level, gates: &[f32], stride: usize, elements: Range<usize>) {
         // Threads share the columns, not the records: the order of each sum is that of the elements, and every thread has
         // the same work, whatever the tokens.
         let share = self.columns.div_ceil(threads::count()).next_multiple_of(16);
         let target = Parts(self.gradient.as_mut_ptr());
-        let (columns, records) = (self.columns, &self.records[..elements]);
+        let (columns, records) = (self.columns, &self.records[elements]);
         threads::for_each(columns.div_ceil(share), |task| {
             let start = task * share;
             let width = share.min(columns - start);
@@ -163,7 +169,7 @@ impl Tokens {
     }
 }
 
-/// Adds some columns of each source row to a target row.
+/// Adds some columns of each source row to a target row, from the last row to the first as all sums of a backward pass.
 struct AddRows<'a> {
     source: &'a [f32],
     stride: usize,
@@ -181,7 +187,7 @@ impl Kernel for AddRows<'_> {
     fn run<I: Isa>(self, isa: I) {
         let Self { source, stride, target, columns, start, width, records } = self;
         assert!(records.is_empty() || (records.len() - 1) * stride + start + width <= source.len());
-        for (row, &record) in records.iter().enumerate() {
+        for (row, &record) in records.iter().enumerate().rev() {
             // SAFETY: the source was checked; each record has a row of the target, whose columns from `start` on are this
             // task's alone.
             unsafe {

@@ -2,7 +2,6 @@
 
 use super::regions::Sizes;
 use crate::backend::Call;
-use crate::cells::lstm::PEEPHOLES;
 use crate::cells::{self, Cell, Weights};
 use crate::scan::{Projection, StateDropout};
 use foliot_simd::dispatch::Level;
@@ -55,17 +54,17 @@ impl PackedWeights {
         let transposed = (0..sizes.groups)
             .map(|group| Packed::plain(level, &kernel[part(group)..], width, sizes.features, 1, columns))
             .collect();
-        let state_dropout = sizes.state_dropout.then(|| {
-            let block = C::PRODUCTS[0].block;
-            let gate = |index: usize| &values[1][(block.gate + index) * units..];
+        let recurrent_kernel = sizes.recurrent_kernel.map_or(&[][..], |at| &values[at]);
+        let state_dropout = cells::state_product::<C>().filter(|_| sizes.state_dropout).map(|block| {
+            let gate = |index: usize| &recurrent_kernel[(block.gate + index) * units..];
             StateDropout {
                 forward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, columns, 1)).collect(),
                 backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, units, 1, columns)).collect(),
             }
         });
-        let mut recurrent = Weights::pack::<C>(level, units, sizes.gates, &values[1], candidate_bias);
-        for peephole in sizes.peepholes.map_or(&[][..], |first| &values[first..][..PEEPHOLES.len()]) {
-            recurrent.peepholes.extend_from_slice(peephole);
+        let mut recurrent = Weights::pack::<C>(level, units, sizes.gates, recurrent_kernel, candidate_bias);
+        for vector in &values[values.len() - sizes.vectors.len()..] {
+            recurrent.vectors.extend_from_slice(vector);
         }
         Self {
             versions,
@@ -94,8 +93,7 @@ fn slot_order<C: Cell>(kernel: &[f32], rows: usize, units: usize, columns: usize
 /// whose recurrent product is added to the same sum.
 fn input_bias<C: Cell>(bias: &[f32], columns: usize, units: usize) -> Vec<f32> {
     let mut ordered = slot_order::<C>(&bias[..columns], 1, units, columns);
-    if bias.len() == 2 * columns {
-        let block = C::PRODUCTS[0].block;
+    if let (true, Some(block)) = (bias.len() == 2 * columns, cells::state_product::<C>()) {
         for gate in 0..block.count {
             let slot = block.slot + gate;
             if slot * units < columns {
