@@ -10,7 +10,7 @@ IN_PLACE := PYTHONPATH="$(CURDIR)/python"
 
 RUST_MINOR := $(shell sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
 NATIVE_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
-	$(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print | grep -v -e /tests/ -e /benches/)
+	$(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.wgsl' -o -name Cargo.toml \) -print | grep -v -e /tests/ -e /benches/)
 
 # Running is the test: a version manager's shim can be on the path for an interpreter that it does not have, and Debian's Python
 # comes without ensurepip.

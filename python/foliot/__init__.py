@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         regularizers,
         utils,
     )
+    from foliot._devices import device, devices
     from foliot.layers import Input, Layer
     from foliot.models import Model, Sequential
 
@@ -42,6 +43,8 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "device",
+    "devices",
     "initializers",
     "layers",
     "losses",
@@ -54,7 +57,14 @@ __all__ = [
 ]
 
 # Where the names live that are no modules. All are loaded when first used: `import foliot` alone is quick.
-_HOMES = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential": "models"}
+_HOMES = {
+    "Input": "layers",
+    "Layer": "layers",
+    "Model": "models",
+    "Sequential": "models",
+    "device": "_devices",
+    "devices": "_devices",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -191,8 +191,9 @@ class Assembly:
         """Equal for assemblies whose programs compute the same on the same weights and states, compared by identity."""
         return self.graph, [weight.parameter for weight in self.weights], self.states
 
-    def program(self) -> _core.Program:
-        return _core.Program(self.graph, [weight.parameter for weight in self.weights], self.states)
+    def program(self, device: int | None = None) -> _core.Program:
+        """What runs it: on the CPU, or on the device with a number."""
+        return _core.Program(self.graph, [weight.parameter for weight in self.weights], self.states, device)
 
 
 def nodes_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[Node]:

@@ -76,9 +76,26 @@ def _parser() -> argparse.ArgumentParser:
     sentiment.add_arguments(command)
     command.set_defaults(run=sentiment.run)
 
+    command = commands.add_parser("devices", help="print the GPUs that models can run on")
+    command.set_defaults(run=_devices)
+
     command = commands.add_parser("info", help="print how foliot was built and what it runs on")
     command.set_defaults(run=_info)
     return parser
+
+
+def _devices(_options: argparse.Namespace) -> None:
+    there = foliot.devices()
+    if not there:
+        print("no devices: neither a driver for Vulkan, Metal or D3D12 nor a software device; models run on the CPU")
+    for device in there:
+        print(f"gpu:{device.index}  {device.name}")
+        rows = {"type": device.type, "api": device.api, "driver": device.driver}
+        rows |= {name: f"{value:,}" for name, value in device.limits.items()}
+        rows["features"] = ", ".join(device.features) or "none"
+        width = max(map(len, rows))
+        for name, value in rows.items():
+            print(f"    {name:<{width}}  {value}")
 
 
 def _info(_options: argparse.Namespace) -> None:

@@ -2,8 +2,19 @@
 
 from foliot import _core
 from foliot._checks import check_integer
+from foliot._devices import get_device, set_device
 
-__all__ = ["available_isas", "build_info", "epsilon", "floatx", "get_num_threads", "isa", "set_num_threads"]
+__all__ = [
+    "available_isas",
+    "build_info",
+    "epsilon",
+    "floatx",
+    "get_device",
+    "get_num_threads",
+    "isa",
+    "set_device",
+    "set_num_threads",
+]
 
 
 def set_num_threads(n: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import foliot
-from foliot import cli
+from foliot import _devices, cli
 from foliot.examples import sentiment
 
 
@@ -26,6 +26,18 @@ def test_info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert rows["foliot"] == foliot.__version__
     assert rows["threads"] == str(foliot.config.get_num_threads())
     assert rows["instruction set"] in rows["available"].split(", ")
+
+
+def test_devices(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _devices.Device(0, "A100", "discrete", "vulkan", "535", {"max": 1024}, ())
+    monkeypatch.setattr(foliot, "devices", lambda: [found])
+    assert cli.main(["devices"]) == 0
+    assert capsys.readouterr().out.split() == (
+        ["gpu:0", "A100", "type", "discrete", "api", "vulkan", "driver", "535", "max", "1,024", "features", "none"]
+    )
+    monkeypatch.setattr(foliot, "devices", list)
+    assert cli.main(["devices"]) == 0
+    assert "run on the CPU" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

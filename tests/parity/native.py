@@ -48,11 +48,11 @@ def assert_gradients_close(actual: Array, expected: Array, name: str, floor: flo
 class Native:
     """A program with its parameters."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, device: int | None = None) -> None:
         self.problem = problem
         names = problem.graph.names
         self.parameters = [_core.Parameter(name, w) for name, w in zip(names, problem.weights, strict=True)]
-        self.program = _core.Program(json.dumps(problem.graph.to_dict()), self.parameters)
+        self.program = _core.Program(json.dumps(problem.graph.to_dict()), self.parameters, device=device)
         self.program.compile(json.dumps(problem.training))
 
     def forward(self, training: bool = False, step: int = 0, rows: Array | None = None) -> list[Array]:
@@ -94,11 +94,14 @@ def make_optimizer(spec: Spec, native: Native) -> Any:
     return optimizer
 
 
-def compare(problem: Problem, step: int | None = None, floor: float = GRADIENT_FLOOR) -> None:
+def compare(
+    problem: Problem, step: int | None = None, floor: float = GRADIENT_FLOOR, device: int | None = None
+) -> None:
     """Outputs, loss, every gradient by name and those of the inputs: native against oracle. With a `step`, in
-    training. `floor` is how far a gradient may be off whose parts cancel one another."""
+    training. `floor` is how far a gradient may be off whose parts cancel one another; without a `device` it is the CPU
+    that runs."""
     training = step is not None
-    native = Native(problem)
+    native = Native(problem, device)
     oracle = Network(problem.graph.to_dict(), problem.weights)
     expected_outputs = oracle.forward(problem.inputs, problem.masks, step)
     outputs = native.forward(training, step or 0)
@@ -109,7 +112,7 @@ def compare(problem: Problem, step: int | None = None, floor: float = GRADIENT_F
     expected_loss, expected_gradients, expected_d_inputs = oracle.loss_and_gradients(
         problem.training, problem.inputs, problem.targets, problem.masks, problem.sample_weights, step
     )
-    native = Native(problem)  # a forward pass in training moves weights such as moving means
+    native = Native(problem, device)  # a forward pass in training moves weights such as moving means
     loss, gradients, d_inputs = native.all_gradients(training, step or 0)
     assert abs(loss - expected_loss) <= FORWARD * max(1.0, abs(expected_loss)), (loss, expected_loss)
     for name, gradient, expected in zip(problem.graph.names, gradients, expected_gradients, strict=True):

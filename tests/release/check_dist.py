@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-MAXIMUM_WHEEL_BYTES = 5_000_000
+MAXIMUM_WHEEL_BYTES = 15_000_000
 
 
 def only(folder: Path, pattern: str) -> Path:

@@ -56,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", type=_positive(float), default=0.003, help="of RMSprop (default: %(default)s)")
     add("--seed", type=int, default=1, help="decides all that is random (default: %(default)s)")
     add("--threads", type=_positive(int), help="number of threads (default: as many as the machine gives)")
+    add(
+        "--device",
+        default=foliot.config.get_device(),
+        help="where the network runs: auto, cpu, gpu, gpu:0 or a part of a name (default: %(default)s)",
+    )
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write to (default: %(default)s)")
     add(
         "--data",
@@ -92,6 +97,7 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads is not None:
         foliot.config.set_num_threads(options.threads)
+    foliot.config.set_device(options.device)
     foliot.utils.set_random_seed(options.seed)
 
     # The texts.

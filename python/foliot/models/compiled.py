@@ -58,7 +58,7 @@ class CompiledNetwork(Network):
             part, resolved = self._part(positions, masked), self._resolved
             if resolved is not None:
                 part.set_training(resolved)
-            known, compilation = self._trainable_when_compiled, self._compilation
+            known, compilation = self._when_compiled, self._compilation
             del self._compiled_parts[key]
             self._measuring.append(part)
         part.reset_metrics()
@@ -68,7 +68,7 @@ class CompiledNetwork(Network):
             with BUILDING:
                 self._measuring.remove(part)
                 # Unless layers were added or frozen in between.
-                if self._trainable_when_compiled is known and self._compilation is compilation:
+                if self._when_compiled is known and self._compilation is compilation:
                     self._compiled_parts[key], self._resolved = part, resolved
         if self._compilation is not compilation:
             raise RuntimeError(_COMPILED_WHILE_RUNNING)

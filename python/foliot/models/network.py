@@ -1,12 +1,13 @@
 """A layer that is a graph of layers: its form, its native programs, and the arrays that go through it."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from foliot import _arrays, _copies, _core, _nest
+from foliot import _arrays, _copies, _core, _devices, _nest
 from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
@@ -24,6 +25,7 @@ class Compiled:
 
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
+        self.choice = _devices.CPU
         self._program: _core.Program | None = None
         self.training: str | None = None
         self._own: list[OwnMetric] = []
@@ -33,8 +35,14 @@ class Compiled:
         """The native program, made at its first use: some parts are only asked what their inputs hold."""
         if self._program is None:
             with BUILDING:
-                self._program = self._program or self.assembly.program()
+                self._program = self._program or self._make()
         return self._program
+
+    def _make(self) -> _core.Program:
+        """A program where models run now."""
+        sizes = [math.prod(weight.parameter.shape) for weight in self.assembly.weights]
+        self.choice = _devices.choose(self.assembly.graph, _devices.weights_of_steps(self.assembly.graph, sizes))
+        return self.assembly.program(self.choice.index)
 
     def set_training(self, resolved: Resolved) -> None:
         """Sets losses and metrics, unless they are the ones that the program has."""
@@ -62,10 +70,24 @@ class Compiled:
                 f"`tbptt`: expected None beside a metric that is a function of yours, which takes outputs of whole "
                 f"sequences; received {tbptt} beside {name!r}"
             )
+        self._check_optimizer(optimizer)
         values = self.program.train_batch(
             optimizer, data.inputs, data.targets, data.sample_weights, rows, data.masks or None, tbptt
         )
         return values + self._measure(data, rows) if self._own else values
+
+    def _check_optimizer(self, optimizer: _core.Optimizer) -> None:
+        """Moves to the CPU where the device, which nobody demanded, does not have the optimizer."""
+        device = self.choice.device
+        refused = None if device is None or self.choice.demanded else optimizer.refused_by_gpus()
+        if device is None or refused is None:
+            return
+        _devices.warn(device, f"the optimizer: {refused}")
+        self.choice = _devices.CPU
+        self._program = self.assembly.program()
+        if self.training is not None:
+            self._program.compile(self.training)
+            self._program.watch(bool(self._own))
 
     def test(self, data: Data, rows: Array | None) -> list[float]:
         """Losses and metrics of a batch, as `train`."""
@@ -123,11 +145,12 @@ class Network(Layer):
         # By the positions of the outputs, for an output without a loss takes no part in training.
         # What is asked of them with masks is a part of its own.
         self._compiled_parts: dict[tuple[tuple[int, ...], tuple[bool, ...]], Compiled] = {}
-        self._trainable_when_compiled: list[bool] = []
+        # Whether each layer was trainable, and what was said about the device.
+        self._when_compiled: tuple[list[bool], str] = [], ""
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        for name in ("inputs", "outputs", "_graph", "_compiled_parts", "_trainable_when_compiled"):
+        for name in ("inputs", "outputs", "_graph", "_compiled_parts", "_when_compiled"):
             del state[name]
         forms = [state.pop(name) for name in ("_input_form", "_output_form")]
         if not self.inputs:
@@ -160,17 +183,17 @@ class Network(Layer):
     def _part(self, outputs: Sequence[int] | None = None, masked: Sequence[bool] = ()) -> Compiled:
         """The native program for the outputs at the given positions, all by default.
 
-        It is a new one if a layer's `trainable` has changed.
+        It is a new one if a layer's `trainable` has changed, or where models run.
 
         Args:
             outputs: The positions.
             masked: For which inputs a mask will be passed; none by default.
         """
         with BUILDING:
-            trainable = [layer.trainable for layer in self.graph.weighted]
-            if trainable != self._trainable_when_compiled:
+            now = [layer.trainable for layer in self.graph.weighted], _devices.get_device()
+            if now != self._when_compiled:
                 self._compiled_parts.clear()
-                self._trainable_when_compiled = trainable
+                self._when_compiled = now
             key = self._part_key(outputs, masked)
             if key not in self._compiled_parts:
                 # The same arrays go into every part, so what the inputs hold is said by the whole.

@@ -1,12 +1,13 @@
 //! What executes a plan. The plan asks a backend for whole layers, never for single operations or time steps.
 
+use crate::Result;
+use crate::graph::{Node, ParameterSpec};
 use crate::layers::Layer;
 use crate::losses::{Loss, Targets, Units};
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, WeightState};
 use crate::parameter::Parameter;
 use crate::tensor::{Shape, Span};
-use crate::{Error, Result};
 use std::ops::Deref;
 
 /// How many items a [`Few`] holds without memory of its own.
@@ -148,8 +149,14 @@ impl MemorySize {
 
 /// A device that runs layers.
 pub trait Backend {
-    /// Whether it can run this layer.
-    fn supports(&self, layer: &Layer) -> bool;
+    /// Its name, for messages.
+    fn name(&self) -> String;
+    /// Why it cannot run a node with its weights; none if it can.
+    fn refuses(&self, node: &Node, parameters: &[ParameterSpec]) -> Option<String>;
+    /// Why it cannot update weights in this way; none if it can.
+    fn refuses_optimizer(&self, optimizer: &Optimizer) -> Option<String>;
+    /// Spans begin at multiples of so many elements.
+    fn alignment(&self) -> usize;
     /// Whether its recurrent layers take embeddings [`Folded`] into them.
     fn folds_embeddings(&self) -> bool;
     /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
@@ -177,7 +184,10 @@ pub trait Backend {
     /// What `fill` reports.
     fn write_mask(&mut self, span: Span, fill: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()>;
     /// Lets `take` read floats.
-    fn read(&self, span: Span, take: &mut dyn FnMut(&[f32]));
+    ///
+    /// # Errors
+    /// When what was asked for before has failed.
+    fn read(&mut self, span: Span, take: &mut dyn FnMut(&[f32])) -> Result<()>;
     /// Lets `take` read mask flags.
     fn read_mask(&self, span: Span, take: &mut dyn FnMut(&[u8]));
     /// Runs a layer forward. Returns what the layer adds to the loss: its activity penalty, zero for most.
@@ -203,14 +213,17 @@ pub trait Backend {
     ///
     /// # Errors
     /// As [`Backend::loss`].
-    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>>;
+    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>>;
     /// Accumulates and clips the gradients, updates the weights, their slots and means, enforces the constraints.
     ///
     /// # Errors
     /// When a constraint names an axis that a weight does not have.
     fn update(&mut self, update: Update<'_>) -> Result<()>;
-    /// Waits until everything that was asked for is done.
-    fn synchronize(&mut self);
+    /// Sees to it that everything that was asked for is done, before the values are asked for next.
+    ///
+    /// # Errors
+    /// When a device has failed.
+    fn synchronize(&mut self) -> Result<()>;
 }
 
 /// A prediction and what it is compared with.
@@ -233,6 +246,30 @@ pub struct LossJob<'a> {
     pub weights: Option<&'a [f32]>,
     /// What the gradient is multiplied with: 1 / rows for a mean.
     pub scale: f32,
+}
+
+impl LossJob<'_> {
+    /// The loss of a prediction that the host has.
+    ///
+    /// # Errors
+    /// As [`Backend::loss`].
+    pub fn evaluate(&self, loss: &Loss, prediction: &[f32], gradient: Option<&mut [f32]>) -> Result<f64> {
+        let (targets, features, weights, scale) = (self.targets, self.features, self.weights, self.scale);
+        match self.units {
+            Some(units) => {
+                loss.evaluate_units(targets, prediction, features, units, weights, scale, gradient, &mut Vec::new())
+            }
+            None => loss.evaluate(targets, prediction, self.rows, features, weights, scale, gradient),
+        }
+    }
+
+    /// What a metric gathers from a prediction that the host has.
+    ///
+    /// # Errors
+    /// As [`Backend::metric`].
+    pub fn measure(&self, metric: &Metric, prediction: &[f32]) -> Result<Vec<f64>> {
+        metric.update(self.targets, prediction, self.rows, self.features, self.weights, self.samples)
+    }
 }
 
 /// A step of the optimizer.
@@ -259,12 +296,6 @@ pub struct UpdateParameter<'a> {
     pub regularizer: Option<&'a crate::regularizers::Regularizer>,
     /// What is enforced afterwards.
     pub constraint: Option<&'a crate::constraints::Constraint>,
-}
-
-/// The refusal of a layer that a backend does not have.
-#[must_use]
-pub fn unsupported(name: &str, backend: &str, layer: &Layer) -> Error {
-    Error::value(name, format!("a layer that the {backend} backend has"), format!("{layer:?}"))
 }
 
 #[cfg(test)]

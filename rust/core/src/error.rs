@@ -36,6 +36,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A device failed, or is not there.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {

@@ -54,9 +54,7 @@ struct Interval {
 }
 
 /// Places buffers so that those that are alive at the same time do not overlap; first fit in order of birth.
-fn place(intervals: &[Interval]) -> (Vec<Span>, usize) {
-    // 16 floats are a cache line.
-    const LINE: usize = 16;
+fn place(intervals: &[Interval], alignment: usize) -> (Vec<Span>, usize) {
     let mut order: Vec<usize> = (0..intervals.len()).collect();
     order.sort_by_key(|&index| intervals[index].first);
     let mut spans = vec![Span::default(); intervals.len()];
@@ -64,7 +62,7 @@ fn place(intervals: &[Interval]) -> (Vec<Span>, usize) {
     let mut total = 0;
     for index in order {
         let Interval { len, first, last } = intervals[index];
-        let room = len.next_multiple_of(LINE);
+        let room = len.next_multiple_of(alignment);
         alive.retain(|(_, end)| *end >= first);
         alive.sort_by_key(|(span, _)| span.offset);
         let mut offset = 0;
@@ -234,7 +232,7 @@ impl Plan {
                 request(Target::Scratch(index), workspace.scratch, mirror(index), mirror(index));
             }
         }
-        let (spans, total) = place(&intervals);
+        let (spans, total) = place(&intervals, backend.alignment());
         self.size.floats = total;
         for (target, span) in targets.into_iter().zip(spans) {
             match target {
@@ -360,7 +358,7 @@ mod tests {
                 .iter()
                 .map(|&(len, a, b)| Interval { len, first: a.min(b), last: a.max(b) })
                 .collect();
-            let (spans, total) = place(&intervals);
+            let (spans, total) = place(&intervals, 16);
             for (i, a) in intervals.iter().enumerate() {
                 prop_assert!(spans[i].len == a.len && spans[i].offset % 16 == 0);
                 prop_assert!(spans[i].offset + spans[i].len <= total);

@@ -121,12 +121,14 @@ pub fn permutation(n: usize, seed: u64, epoch: u64) -> Vec<i64> {
 }
 
 /// An element is dropped when its word is below this. A rate of 1 is beyond every word.
-fn threshold(rate: f32) -> u64 {
+#[must_use]
+pub fn threshold(rate: f32) -> u64 {
     (f64::from(rate) * 2.0f64.powi(32)).round() as u64
 }
 
 /// What a kept element is multiplied with, so that the mean stays the same.
-fn kept_scale(rate: f32) -> f32 {
+#[must_use]
+pub fn kept_scale(rate: f32) -> f32 {
     1.0 / (1.0 - rate)
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod arrays;
+mod devices;
 mod errors;
 mod files;
 mod initializers;
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    devices::register(module)?;
     files::register(module)?;
     initializers::register(module)?;
     losses::register(module)?;

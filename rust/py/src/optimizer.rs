@@ -1,6 +1,7 @@
 //! Weights and optimizers.
 
 use crate::arrays::to_numpy;
+use crate::devices;
 use crate::errors::to_python;
 use foliot_core::optimizers::{OptimizerState, parse_schedule};
 use foliot_core::parameter;
@@ -41,7 +42,7 @@ impl Parameter {
     }
 
     fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let values = py.detach(|| self.0.read().clone());
+        let values = py.detach(|| self.0.fetch().map(|()| self.0.read().clone())).map_err(to_python)?;
         to_numpy(py, (self.0.shape().to_vec(), values))
     }
 
@@ -116,6 +117,10 @@ impl Optimizer {
         py.detach(|| self.lock().build(&parameters, &undecayed, &excluded));
     }
 
+    fn refused_by_gpus(&self, py: Python<'_>) -> Option<String> {
+        py.detach(|| devices::refuses_optimizer(self.lock().optimizer()))
+    }
+
     fn take_averages(&self, py: Python<'_>) {
         py.detach(|| self.lock().take_averages());
     }
@@ -129,7 +134,7 @@ impl Optimizer {
     }
 
     fn get_slots<'py>(&self, py: Python<'py>) -> PyResult<Vec<Vec<Bound<'py, PyArrayDyn<f32>>>>> {
-        let slots = py.detach(|| self.lock().slots());
+        let slots = py.detach(|| self.lock().slots()).map_err(to_python)?;
         let arrays = |slot: Vec<_>| slot.into_iter().map(|array| to_numpy(py, array)).collect();
         slots.into_iter().map(arrays).collect()
     }

@@ -1,6 +1,7 @@
 //! Networks that run.
 
 use crate::arrays::{Given, optional_views, to_numpy, views};
+use crate::devices;
 use crate::errors::to_python;
 use crate::optimizer::{Optimizer, Parameter, shared};
 use foliot_core::program::{self, Batch, Expected};
@@ -34,15 +35,20 @@ fn slice<'a>(rows: Option<&'a PyReadonlyArray1<'_, i64>>) -> PyResult<Option<&'a
 #[pymethods]
 impl Program {
     #[new]
-    #[pyo3(signature = (graph, parameters, states=Vec::new()))]
+    #[pyo3(signature = (graph, parameters, states=Vec::new(), device=None))]
     fn new(
         py: Python<'_>,
         graph: &str,
         parameters: Vec<PyRef<'_, Parameter>>,
         states: Vec<PyRef<'_, Parameter>>,
+        device: Option<usize>,
     ) -> PyResult<Self> {
         let (parameters, states) = (shared(&parameters), shared(&states));
-        let program = py.detach(|| program::Program::new(graph, parameters, &states)).map_err(to_python)?;
+        let make = || match device {
+            None => program::Program::new(graph, parameters, &states),
+            Some(adapter) => devices::program(adapter, graph, parameters, &states),
+        };
+        let program = py.detach(make).map_err(to_python)?;
         Ok(Self(Mutex::new(program)))
     }
 

@@ -45,6 +45,7 @@ fn build_info() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
         ("version", env!("CARGO_PKG_VERSION")),
         ("profile", profile),
+        ("gpu", if cfg!(feature = "gpu") { "yes" } else { "no" }),
         ("architecture", std::env::consts::ARCH),
         ("os", std::env::consts::OS),
     ])

@@ -1,10 +1,10 @@
 //! Rows of a table.
 
 use super::{Compute, Context, Memory, Parts, for_each_rows};
+use crate::Result;
 use crate::backend::{Call, Tensor};
 use crate::layers::Embedding;
 use crate::threads;
-use crate::{Error, Result};
 
 /// The number of ids, and where in the output the row of the id at a position in memory goes: ids (batch, time) lie batch
 /// first, their vectors (batch, time, features) time first.
@@ -20,15 +20,8 @@ fn positions(ids: &Tensor) -> (usize, impl Fn(usize) -> usize + Sync + use<>) {
 impl Compute for Embedding {
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
         let Context { memory, .. } = context;
-        let Self { input_dim, output_dim, mask_zero } = *self;
-        let count = call.inputs[0].shape.elements();
-        let ids = memory.integers(call.inputs[0].value);
-        if let Some(position) = ids.iter().position(|&id| !usize::try_from(id).is_ok_and(|id| id < input_dim)) {
-            let row = position / (count / call.inputs[0].shape.axis(0).max(1)).max(1);
-            let row = call.rows.map_or(row, |rows| rows[row] as usize);
-            let expected = format!("token ids from 0 to {}, below input_dim={input_dim}", input_dim.saturating_sub(1));
-            return Err(Error::value(call.name, expected, format!("{} in row {row}", ids[position])));
-        }
+        let Self { output_dim, mask_zero, .. } = *self;
+        self.check(call, memory.integers(call.inputs[0].value))?;
         if !call.outputs[0].folded {
             look_up(memory, call, output_dim);
         }

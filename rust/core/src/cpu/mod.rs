@@ -21,15 +21,18 @@ mod row_normalization;
 mod shape;
 
 use crate::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
+use crate::graph::{Node, ParameterSpec};
 use crate::layers::{Input, Layer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, Part};
+use crate::parameter::Parameter;
 use crate::tensor::{Buffer, Span};
 use crate::threads;
 use crate::{Error, Result};
 use foliot_simd::dispatch::Level;
 use std::env::VarError;
+use std::sync::{Arc, RwLockWriteGuard};
 
 /// The environment variable that turns algebra that changes results by rounding only off (`0`), so that its gain can be
 /// measured and its results compared.
@@ -246,8 +249,21 @@ impl Cpu {
 }
 
 impl Backend for Cpu {
-    fn supports(&self, _layer: &Layer) -> bool {
-        true
+    fn name(&self) -> String {
+        "CPU".into()
+    }
+
+    fn refuses(&self, _node: &Node, _parameters: &[ParameterSpec]) -> Option<String> {
+        None
+    }
+
+    fn refuses_optimizer(&self, _optimizer: &Optimizer) -> Option<String> {
+        None
+    }
+
+    fn alignment(&self) -> usize {
+        // 16 floats are a cache line.
+        16
     }
 
     fn folds_embeddings(&self) -> bool {
@@ -282,8 +298,9 @@ impl Backend for Cpu {
         fill(self.memory.mask_mut(span))
     }
 
-    fn read(&self, span: Span, take: &mut dyn FnMut(&[f32])) {
+    fn read(&mut self, span: Span, take: &mut dyn FnMut(&[f32])) -> Result<()> {
         take(self.memory.floats(span));
+        Ok(())
     }
 
     fn read_mask(&self, span: Span, take: &mut dyn FnMut(&[u8])) {
@@ -291,6 +308,8 @@ impl Backend for Cpu {
     }
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
+        // Where a device that has newer values is gone, this is an error; nothing below could report it.
+        call.parameters.iter().chain(&*call.states).try_for_each(|parameter| parameter.fetch())?;
         let Self { level, memory, kept, .. } = self;
         compute(call.layer).forward(Context { level: *level, memory, kept: &mut kept[call.node] }, call)
     }
@@ -321,17 +340,11 @@ impl Backend for Cpu {
             }
             None => (self.memory.floats(job.prediction), None),
         };
-        if let Some(units) = job.units {
-            let (features, weights, mut values) = (job.features, job.weights, Vec::new());
-            let (targets, scale) = (job.targets, job.scale);
-            return loss.evaluate_units(targets, prediction, features, units, weights, scale, gradient, &mut values);
-        }
-        loss.evaluate(job.targets, prediction, job.rows, job.features, job.weights, job.scale, gradient)
+        job.evaluate(loss, prediction, gradient)
     }
 
-    fn metric(&self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
-        let LossJob { targets, rows, features, weights, samples, .. } = *job;
-        metric.update(targets, self.memory.floats(job.prediction), rows, features, weights, samples)
+    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
+        job.measure(metric, self.memory.floats(job.prediction))
     }
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {
@@ -354,7 +367,7 @@ impl Backend for Cpu {
             gradients.push(gradient);
         }
         for (entry, gradient) in parameters.iter_mut().zip(&mut gradients) {
-            optimizer.accumulate(iteration, gradient, entry.state.slots);
+            optimizer.accumulate(iteration, gradient, &mut held(&mut written(entry.state.slots)));
         }
         let moves = optimizer.is_update(iteration);
         if moves {
@@ -366,9 +379,11 @@ impl Backend for Cpu {
                 continue;
             }
             let mut weight = entry.parameter.write();
+            let mut slots = written(entry.state.slots);
+            let mut slots = held(&mut slots);
             if moves {
                 let (shape, decays) = (entry.parameter.shape(), entry.state.decays);
-                let slots = &mut entry.state.slots[..optimizer.rule_slots()];
+                let slots = &mut slots[..optimizer.rule_slots()];
                 update_one(
                     self.level,
                     optimizer,
@@ -381,7 +396,7 @@ impl Backend for Cpu {
                     slots,
                 );
             }
-            optimizer.average(iteration, &mut weight, entry.state.slots);
+            optimizer.average(iteration, &mut weight, &mut slots);
             if let Some(constraint) = entry.constraint {
                 constraint.apply(&mut weight, entry.parameter.shape())?;
             }
@@ -389,7 +404,18 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn synchronize(&mut self) {}
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The slots of a weight, to write.
+fn written(slots: &[Arc<Parameter>]) -> Vec<RwLockWriteGuard<'_, Vec<f32>>> {
+    slots.iter().map(|slot| slot.write()).collect()
+}
+
+fn held<'a>(slots: &'a mut [RwLockWriteGuard<'_, Vec<f32>>]) -> Vec<&'a mut [f32]> {
+    slots.iter_mut().map(|slot| slot.as_mut_slice()).collect()
 }
 
 /// Updates one weight, in parts that the threads share where the formula is element-wise, so that the cuts change no bits.
@@ -402,10 +428,9 @@ fn update_one(
     decays: bool,
     weight: &mut [f32],
     gradient: &[f32],
-    slots: &mut [Vec<f32>],
+    slots: &mut [&mut [f32]],
 ) {
     if optimizer.needs_whole() {
-        let slots = &mut slots.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>();
         let part = Part { shape, decays, weight, gradient, slots };
         return optimizer.update(level, learning_rate, iteration, part);
     }

@@ -56,9 +56,15 @@ impl Formula for Adam {
 }
 
 impl Adam {
+    /// What multiplies m / (sqrt(u) + epsilon) in step `iteration`, counted from 1.
+    #[must_use]
+    pub fn corrected_rate(&self, learning_rate: f32, iteration: u64) -> f32 {
+        learning_rate * correction(self.beta_2, iteration).sqrt() / correction(self.beta_1, iteration)
+    }
+
     fn vectors<const AMSGRAD: bool>(&self, learning_rate: f32, iteration: u64) -> Vectors<AMSGRAD> {
         Vectors {
-            rate: learning_rate * correction(self.beta_2, iteration).sqrt() / correction(self.beta_1, iteration),
+            rate: self.corrected_rate(learning_rate, iteration),
             rest_1: (1.0 - self.beta_1) as f32,
             rest_2: (1.0 - self.beta_2) as f32,
             epsilon: self.epsilon as f32,

@@ -41,7 +41,7 @@ pub use rmsprop::Rmsprop;
 pub use schedule::Schedule;
 pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::Sgd;
-pub use state::{OptimizerState, WeightState, parse_schedule};
+pub use state::{OptimizerState, SlotValues, WeightState, parse_schedule};
 
 use crate::regularizers::sum_of_squares;
 use crate::{Error, Result, check};
@@ -238,16 +238,16 @@ impl Optimizer {
     }
 
     /// Adds a gradient to the sum of those before; where [`Self::is_update`] it becomes their mean, and the sum 0.
-    pub fn accumulate(&self, iteration: u64, gradient: &mut [f32], slots: &mut [Vec<f32>]) {
+    pub fn accumulate(&self, iteration: u64, gradient: &mut [f32], slots: &mut [&mut [f32]]) {
         let Some(steps) = self.gradient_accumulation_steps else { return };
         let Some(sums) = slots.get_mut(self.rule_slots()) else { return };
         if self.is_update(iteration) {
-            for (g, sum) in gradient.iter_mut().zip(sums) {
+            for (g, sum) in gradient.iter_mut().zip(sums.iter_mut()) {
                 *g = (*g + *sum) / steps as f32;
                 *sum = 0.0;
             }
         } else {
-            for (g, sum) in gradient.iter().zip(sums) {
+            for (g, sum) in gradient.iter().zip(sums.iter_mut()) {
                 *sum += *g;
             }
         }
@@ -255,7 +255,7 @@ impl Optimizer {
 
     /// Takes a weight into its running mean, which is the first weight at first, and the mean into the weight where
     /// `ema_overwrite_frequency` wants it. As in Keras this happens with batches that only accumulate, too.
-    pub fn average(&self, iteration: u64, weight: &mut [f32], slots: &mut [Vec<f32>]) {
+    pub fn average(&self, iteration: u64, weight: &mut [f32], slots: &mut [&mut [f32]]) {
         let (Some(momentum), Some(means)) = (self.ema_momentum, slots.last_mut()) else { return };
         let step = self.step(iteration);
         let momentum = if step == 1 { 0.0 } else { momentum as f32 };

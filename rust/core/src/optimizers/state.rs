@@ -14,11 +14,13 @@ pub struct OptimizerState {
     entries: Vec<Entry>,
 }
 
+/// The shape and the values of an array that is kept for a weight.
+pub type SlotValues = (Vec<usize>, Vec<f32>);
+
 struct Entry {
     parameter: Arc<Parameter>,
     decays: bool,
-    shapes: Vec<Vec<usize>>,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Arc<Parameter>>,
 }
 
 /// What belongs to one weight.
@@ -26,7 +28,7 @@ pub struct WeightState<'a> {
     /// Whether the weight decays.
     pub decays: bool,
     /// The arrays that are kept for it.
-    pub slots: &'a mut [Vec<f32>],
+    pub slots: &'a [Arc<Parameter>],
 }
 
 impl OptimizerState {
@@ -76,10 +78,12 @@ impl OptimizerState {
     pub fn build(&mut self, parameters: &[Arc<Parameter>], undecayed: &[usize], excluded: &[usize]) {
         for (position, parameter) in parameters.iter().enumerate() {
             if self.position(parameter).is_none() {
-                let (shapes, slots) =
-                    self.optimizer.initial_slots(parameter.shape(), excluded.contains(&position)).into_iter().unzip();
+                let initial = self.optimizer.initial_slots(parameter.shape(), excluded.contains(&position));
+                let names = self.optimizer.slot_names().into_iter();
+                let slot = |(name, (shape, values))| Arc::new(Parameter::of(name, shape, values));
+                let slots = names.zip(initial).map(slot).collect();
                 let decays = !undecayed.contains(&position);
-                self.entries.push(Entry { parameter: parameter.clone(), decays, shapes, slots });
+                self.entries.push(Entry { parameter: parameter.clone(), decays, slots });
             }
         }
     }
@@ -98,9 +102,9 @@ impl OptimizerState {
             }
         }
         let mut picked: Vec<(usize, WeightState)> = Vec::with_capacity(parameters.len());
-        for (entry, index) in self.entries.iter_mut().zip(order) {
+        for (entry, index) in self.entries.iter().zip(order) {
             if let Some(index) = index {
-                picked.push((index, WeightState { decays: entry.decays, slots: &mut entry.slots }));
+                picked.push((index, WeightState { decays: entry.decays, slots: &entry.slots }));
             }
         }
         picked.sort_by_key(|(index, _)| *index);
@@ -114,7 +118,7 @@ impl OptimizerState {
         }
         for entry in &self.entries {
             if let Some(mean) = entry.slots.last() {
-                entry.parameter.write().copy_from_slice(mean);
+                entry.parameter.write().copy_from_slice(&mean.read());
             }
         }
     }
@@ -122,17 +126,21 @@ impl OptimizerState {
     /// How many numbers the arrays hold.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.entries.iter().flat_map(|entry| &entry.slots).map(Vec::len).sum()
+        self.entries.iter().flat_map(|entry| &entry.slots).map(|slot| slot.len()).sum()
     }
 
     /// For each slot name and weight: the shape and the values.
-    #[must_use]
-    pub fn slots(&self) -> Vec<Vec<(Vec<usize>, Vec<f32>)>> {
-        let names = self.optimizer.slot_names().len();
-        let slot = |slot: usize| {
-            self.entries.iter().map(move |entry| (entry.shapes[slot].clone(), entry.slots[slot].clone())).collect()
+    ///
+    /// # Errors
+    /// When a device that has them cannot give them.
+    pub fn slots(&self) -> Result<Vec<Vec<SlotValues>>> {
+        let values = |slot: &Arc<Parameter>| {
+            slot.fetch()?;
+            Ok((slot.shape().to_vec(), slot.read().clone()))
         };
-        (0..names).map(slot).collect()
+        let names = self.optimizer.slot_names().len();
+        let of_all = |slot: usize| self.entries.iter().map(|entry| values(&entry.slots[slot])).collect();
+        (0..names).map(of_all).collect()
     }
 
     /// Replaces the values of [`OptimizerState::slots`].
@@ -153,7 +161,7 @@ impl OptimizerState {
         }
         for (slot, values) in slots.into_iter().enumerate() {
             for (entry, value) in self.entries.iter_mut().zip(values) {
-                entry.slots[slot] = value;
+                entry.slots[slot].assign(&value)?;
             }
         }
         Ok(())

@@ -522,7 +522,8 @@ fn slots_of_a_matrix_and_of_a_vector() {
 #[test]
 fn gradients_of_some_batches_make_one_step() {
     let optimizer = Optimizer { gradient_accumulation_steps: Some(3), ..optimizer(0.1, sgd(0.0, false)) };
-    let mut slots = vec![vec![0.0; 2]];
+    let mut sums = [0.0; 2];
+    let mut slots = [&mut sums[..]];
     for iteration in 1..=6 {
         let mut gradient = [iteration as f32, 1.0];
         optimizer.accumulate(iteration, &mut gradient, &mut slots);
@@ -538,7 +539,8 @@ fn gradients_of_some_batches_make_one_step() {
 fn averages_begin_at_the_weight_and_are_taken_over() {
     let optimizer =
         Optimizer { ema_momentum: Some(0.75), ema_overwrite_frequency: Some(3), ..optimizer(0.1, sgd(0.0, false)) };
-    let mut slots = vec![vec![0.0]];
+    let mut mean = [0.0];
+    let mut slots = [&mut mean[..]];
     let means: Vec<f32> = [4.0, 8.0, 1.0]
         .into_iter()
         .zip(1..)

@@ -119,7 +119,7 @@ impl Program {
                 for_each_run(&tensor.shape, tensor.shape.axis(0), |to, from, run| {
                     target[to..to + run].copy_from_slice(&stored[from..from + run]);
                 });
-            });
+            })?;
         }
         Ok(())
     }

@@ -153,7 +153,7 @@ impl Program {
         Self::of_graph(Graph::parse(graph)?, parameters, states)
     }
 
-    /// A program of a graph that has been read.
+    /// A program of a graph that has been read, on the CPU.
     ///
     /// # Errors
     /// As [`Program::new`].
@@ -161,15 +161,30 @@ impl Program {
         let level = foliot_simd::active()
             .map_err(|error| Error::value("FOLIOT_ISA", "an instruction set of this CPU", error.to_string()))?;
         crate::threads::num_threads()?;
+        let backend = Box::new(Cpu::new(level, graph.nodes.len())?);
+        Self::on(backend, graph, parameters, states)
+    }
+
+    /// A program that runs on a backend.
+    ///
+    /// # Errors
+    /// As [`Program::new`], and when the backend does not have a layer.
+    pub fn on(
+        backend: Box<dyn Backend + Send>,
+        graph: Graph,
+        parameters: Vec<Arc<Parameter>>,
+        states: &[Arc<Parameter>],
+    ) -> Result<Self> {
         if parameters.len() != graph.parameters.len() {
             let expected = format!("{} weights", graph.parameters.len());
             return Err(Error::value("parameters", expected, parameters.len().to_string()));
         }
         check_weights(&graph, &parameters)?;
         let carried = graph.nodes.iter().map(|node| carried_by(node, states)).collect::<Result<_>>()?;
-        let backend = Box::new(Cpu::new(level, graph.nodes.len())?);
-        if let Some(node) = graph.nodes.iter().find(|node| !backend.supports(&node.layer)) {
-            return Err(crate::backend::unsupported(&node.name, "CPU", &node.layer));
+        for node in &graph.nodes {
+            if let Some(received) = backend.refuses(node, &graph.parameters) {
+                return Err(node.error(format!("a layer that the {} has", backend.name()), received));
+            }
         }
         let loss = Mean::default();
         let (plans, losses, metrics) = (Vec::new(), Vec::new(), Vec::new());
@@ -277,8 +292,9 @@ impl Program {
             self.settle(plan, step);
         }
         let plan = &self.plans[plan];
+        let backend = self.backend.as_mut();
         let outputs = self.graph.outputs.iter().map(|output| &plan.tensors[output.node][output.output]);
-        outputs.map(|tensor| self.read_out(&tensor.shape, tensor.value)).collect()
+        outputs.map(|tensor| read_out(backend, &tensor.shape, tensor.value)).collect()
     }
 
     /// One step of training. Returns the means since [`Program::reset_metrics`]: the loss, the losses of the outputs where
@@ -303,6 +319,7 @@ impl Program {
         expected: Expected<'_>,
         window: Option<Window>,
     ) -> Result<Vec<f64>> {
+        self.check_optimizer(optimizer)?;
         let plan = self.load(batch, window, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
         let results = self.carry(|program| {
@@ -347,15 +364,16 @@ impl Program {
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (position, span) in plan.parameter_gradients.iter().enumerate() {
             let mut values = Vec::new();
-            self.backend.read(span.unwrap_or_default(), &mut |gradient| values = gradient.to_vec());
+            self.backend.read(span.unwrap_or_default(), &mut |gradient| values = gradient.to_vec())?;
             if let (Some(regularizer), true) = (self.graph.regularizer(position), span.is_some()) {
                 regularizer.add_gradient(&self.parameters[position].read(), &mut values);
             }
             parameters.push((self.parameters[position].shape().to_vec(), values));
         }
+        let backend = self.backend.as_mut();
         let inputs = self.graph.input_nodes().map(|(node, _)| {
             let tensor = &plan.tensors[node][0];
-            tensor.gradient.map(|gradient| self.read_out(&tensor.shape, gradient)).transpose()
+            tensor.gradient.map(|gradient| read_out(backend, &tensor.shape, gradient)).transpose()
         });
         Ok(GradientReport { loss, parameters, inputs: inputs.collect::<Result<_>>()? })
     }
@@ -373,19 +391,6 @@ impl Program {
             results.push(value);
         }
         Ok(results)
-    }
-
-    /// Copies a tensor out of the backend, batch first.
-    fn read_out(&self, shape: &Shape, span: Span) -> Result<(Vec<usize>, Vec<f32>)> {
-        let mut values = Vec::new();
-        values.try_reserve_exact(shape.elements()).map_err(|_| too_large(shape.elements()))?;
-        values.resize(shape.elements(), 0.0);
-        self.backend.read(span, &mut |stored| {
-            for_each_run(shape, shape.axis(0), |target, source, run| {
-                values[target..target + run].copy_from_slice(&stored[source..source + run]);
-            });
-        });
-        Ok(((0..shape.rank()).map(|axis| shape.axis(axis)).collect(), values))
     }
 
     /// Finds or makes the plan for a batch, or for a window of its sequences, and brings it into the backend.
@@ -560,6 +565,15 @@ impl Program {
         Ok(loss)
     }
 
+    fn check_optimizer(&self, state: &OptimizerState) -> Result<()> {
+        match self.backend.refuses_optimizer(state.optimizer()) {
+            None => Ok(()),
+            Some(received) => {
+                Err(Error::value("optimizer", format!("one that the {} has", self.backend.name()), received))
+            }
+        }
+    }
+
     fn update(&mut self, index: usize, state: &mut OptimizerState) -> Result<()> {
         let plan = &self.plans[index];
         let trained: Vec<usize> =
@@ -580,9 +594,21 @@ impl Program {
         });
         let parameters = entries.collect();
         self.backend.update(Update { optimizer: &optimizer, learning_rate, iteration, parameters })?;
-        self.backend.synchronize();
-        Ok(())
+        self.backend.synchronize()
     }
+}
+
+/// Copies a tensor out of a backend, batch first.
+fn read_out(backend: &mut dyn Backend, shape: &Shape, span: Span) -> Result<(Vec<usize>, Vec<f32>)> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(shape.elements()).map_err(|_| too_large(shape.elements()))?;
+    values.resize(shape.elements(), 0.0);
+    backend.read(span, &mut |stored| {
+        for_each_run(shape, shape.axis(0), |target, source, run| {
+            values[target..target + run].copy_from_slice(&stored[source..source + run]);
+        });
+    })?;
+    Ok(((0..shape.rank()).map(|axis| shape.axis(axis)).collect(), values))
 }
 
 /// Checks that every node has its weights, in their shapes.

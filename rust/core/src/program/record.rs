@@ -1,7 +1,7 @@
 //! What a program keeps of a step for those who look at it afterwards: the outputs, for metrics that are computed elsewhere, and
 //! the weights with which a loss was not finite.
 
-use super::Program;
+use super::{Program, read_out};
 use crate::Result;
 
 /// An output of a batch, batch first.
@@ -53,7 +53,7 @@ impl Program {
         let mut outputs = Vec::with_capacity(self.graph.outputs.len());
         for output in &self.graph.outputs {
             let tensor = &self.plans[plan].tensors[output.node][output.output];
-            let (shape, values) = self.read_out(&tensor.shape, tensor.value)?;
+            let (shape, values) = read_out(self.backend.as_mut(), &tensor.shape, tensor.value)?;
             let mut mask = None;
             if let Some(span) = tensor.mask {
                 self.backend.read_mask(span, &mut |flags| mask = Some(flags.to_vec()));

@@ -1,0 +1,232 @@
+"""Where models run: the CPU, or a GPU through Vulkan, Metal or D3D12."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from foliot import _core
+from foliot._checks import value_error
+
+_VARIABLE = "FOLIOT_DEVICE"
+_SOFTWARE = "software"
+
+#: Weights that take part in every time step, from which on "auto" looks for a GPU: with fewer the CPU is done before
+#: a GPU has begun.
+_WORTHWHILE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU, or a program that plays one, as its driver describes it.
+
+    Attributes:
+        index: Its number, as in `"gpu:0"`.
+        name: Its name.
+        type: `"discrete"`, `"integrated"`, `"virtual"`, `"software"` or `"other"`.
+        api: `"vulkan"`, `"metal"` or `"dx12"`.
+        driver: The driver and its version.
+        limits: What decides on what fits, in bytes or numbers, by WebGPU's names.
+        features: What it can do beyond the least.
+    """
+
+    index: int
+    name: str
+    type: str
+    api: str
+    driver: str
+    limits: Mapping[str, int] = field(repr=False)
+    features: tuple[str, ...] = field(repr=False)
+
+
+def devices() -> list[Device]:
+    """The devices beside the CPU, best suited or not, in the order of their numbers.
+
+    Returns:
+        A list that is empty where there is no driver for Vulkan, Metal or D3D12, or where foliot was built without its
+        feature `gpu`.
+
+    Raises:
+        RuntimeError: In a process that was forked after its parent had looked for devices.
+
+    Example:
+        >>> all(device.type in ("discrete", "integrated", "virtual", "software", "other") for device in devices())
+        True
+    """
+    return [
+        Device(index, name, kind, api, driver, dict(limits), tuple(features))
+        for index, (name, kind, api, driver, limits, features) in enumerate(_core.adapters())
+    ]
+
+
+class _Setting:
+    """What was said about the device; None before anything was."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+
+_setting = _Setting()
+
+
+def get_device() -> str:
+    """What `set_device` was told last; `FOLIOT_DEVICE` or `"auto"` at first."""
+    return _setting.name if _setting.name is not None else os.environ.get(_VARIABLE, "auto")
+
+
+def set_device(name: str) -> None:
+    """Chooses where models run from now on. Weights move by themselves when they are needed elsewhere.
+
+    Args:
+        name: One of
+
+            - `"auto"`: a GPU where there is one and the model is large enough to gain from it, else the CPU.
+            - `"cpu"`.
+            - `"gpu"`: the first GPU; a discrete one comes before others.
+            - `"gpu:1"`: the device with that number in `foliot.devices()`.
+            - A part of a device's name, in any case. This is how to ask for a software device.
+
+    Raises:
+        ValueError: There is no such device; the message says which there are.
+
+    Example:
+        >>> set_device("cpu")
+        >>> get_device()
+        'cpu'
+        >>> set_device("auto")
+    """
+    if not isinstance(name, str):
+        raise value_error("name", "'auto', 'cpu', 'gpu', 'gpu:0' or a part of a device's name", name)
+    if name not in ("auto", "cpu"):
+        _find("name", name)
+    _setting.name = name
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    """Chooses where models run inside a `with` block.
+
+    Args:
+        name: As in `set_device`.
+
+    Example:
+        >>> with device("cpu"):
+        ...     get_device()
+        'cpu'
+    """
+    before = _setting.name
+    set_device(name)
+    try:
+        yield
+    finally:
+        _setting.name = before
+
+
+def _find(argument: str, name: str) -> Device:
+    """The device of a name that is neither "auto" nor "cpu"."""
+    there = devices()
+    real = [device for device in there if device.type != _SOFTWARE]
+    if name == "gpu" and real:
+        return min(real, key=lambda device: device.type != "discrete")
+    prefix, colon, number = name.partition(":")
+    if prefix == "gpu" and colon:
+        if number.isdecimal() and int(number) < len(there):
+            return there[int(number)]
+    elif name and name != "gpu":
+        for candidate in there:
+            if name.casefold() in candidate.name.casefold():
+                return candidate
+    if _core.build_info()["gpu"] == "no":
+        raise value_error(argument, "'auto' or 'cpu', for foliot was built without its feature `gpu`", name)
+    listed = ", ".join(f"{device.index} {device.name!r} ({device.type})" for device in there)
+    expected = f"a device that is there: 'cpu', or one of {listed}" if there else _NO_DRIVER
+    raise value_error(argument, expected, name)
+
+
+_NO_DRIVER = (
+    "'auto' or 'cpu': no driver for Vulkan, Metal or D3D12 was found (on Linux: a graphics driver with Vulkan, or "
+    "Debian's mesa-vulkan-drivers for a software device)"
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where a program runs.
+
+    Attributes:
+        device: The device; None for the CPU.
+        demanded: Whether that device and no other was asked for.
+    """
+
+    device: Device | None
+    demanded: bool
+
+    @property
+    def index(self) -> int | None:
+        """The device's number for the native module."""
+        return None if self.device is None else self.device.index
+
+
+CPU = Choice(None, demanded=False)
+
+
+def choose(graph: str, weights: int) -> Choice:
+    """Where a model runs.
+
+    Args:
+        graph: The native description.
+        weights: How many weights it has, without those of embeddings.
+
+    Raises:
+        ValueError: The device that was asked for does not exist, or does not have one of the layers.
+    """
+    name = get_device()
+    if name == "cpu":
+        return CPU
+    if name == "auto":
+        device = _automatic() if weights >= _WORTHWHILE else None
+        if device is None:
+            return CPU
+    else:
+        device = _find("device" if _setting.name is not None else _VARIABLE, name)
+    refused = _core.refused_by_gpus(graph)
+    if refused is None:
+        return Choice(device, demanded=name != "auto")
+    layer, what = refused
+    if name != "auto":
+        raise ValueError(f"`{layer}`: expected a layer that the GPU {device.name} has; received {what}")
+    warn(device, f"layer {layer!r}: {what}")
+    return CPU
+
+
+@functools.cache
+def _automatic() -> Device | None:
+    """The device that "auto" takes: a real one."""
+    real = [device for device in devices() if device.type in ("discrete", "integrated")]
+    return min(real, key=lambda device: device.type != "discrete", default=None)
+
+
+def warn(device: Device, what: str) -> None:
+    """Says that a model runs on the CPU, and why."""
+    warnings.warn(
+        f"the model runs on the CPU, for the GPU {device.name} does not have {what}; "
+        'foliot.config.set_device("cpu") silences this',
+        stacklevel=2,
+    )
+
+
+def weights_of_steps(graph: str, sizes: list[int]) -> int:
+    """How many weights take part in every time step: all but those of embeddings, of which a step reads a row.
+
+    Args:
+        graph: The native description.
+        sizes: How many numbers each weight holds.
+    """
+    nodes = json.loads(graph)["nodes"]
+    used = {index for node in nodes if node["layer"]["kind"] != "embedding" for index in node["parameters"]}
+    return sum(sizes[index] for index in used)

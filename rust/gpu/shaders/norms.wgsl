@@ -1,0 +1,65 @@
+// Clipping by norms. Every gradient has a fixed number of places in `partial`, each the sum of squares of a part of it.
+
+struct Sizes {
+    count: u32,
+    // The first place that counts, or where to write.
+    first: u32,
+    // How many places count.
+    places: u32,
+    bound: f32,
+}
+
+@group(1) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read_write> partial: array<f32>;
+
+const THREADS: u32 = 64u;
+var<workgroup> sums: array<f32, THREADS>;
+
+fn sum_of_all(lane: u32, own: f32) -> f32 {
+    workgroupBarrier();
+    sums[lane] = own;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    return sums[0];
+}
+
+@compute @workgroup_size(THREADS)
+fn add_squares(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    var sum = 0.0;
+    for (var at = group.x * THREADS + lane; at < sizes.count; at += groups.x * THREADS) {
+        sum = fma(gradient[at], gradient[at], sum);
+    }
+    sum = sum_of_all(lane, sum);
+    if lane == 0u {
+        partial[sizes.first + group.x] = sum;
+    }
+}
+
+@compute @workgroup_size(THREADS)
+fn clip(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    var own = 0.0;
+    for (var at = lane; at < sizes.places; at += THREADS) {
+        own += partial[sizes.first + at];
+    }
+    let norm = sqrt(sum_of_all(lane, own));
+    if norm > sizes.bound || norm != norm {
+        let factor = sizes.bound / norm;
+        for (var at = group.x * THREADS + lane; at < sizes.count; at += groups.x * THREADS) {
+            gradient[at] *= factor;
+        }
+    }
+}

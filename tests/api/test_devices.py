@@ -1,0 +1,88 @@
+"""How a device is chosen, on a machine that may have none."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import foliot
+from foliot import _devices
+from foliot._devices import Device
+
+
+def named(index: int, name: str, kind: str) -> Device:
+    return Device(index, name, kind, "vulkan", "1.0", {}, ())
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
+    """A machine with three devices."""
+    there = [named(0, "llvmpipe", "software"), named(1, "Iris Xe", "integrated"), named(2, "GeForce 4060", "discrete")]
+    monkeypatch.setattr(_devices, "devices", lambda: there)
+    monkeypatch.setattr(_devices._setting, "name", None)
+    monkeypatch.delenv("FOLIOT_DEVICE", raising=False)
+    return there
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("gpu", 2), ("gpu:1", 1), ("gpu:0", 0), ("iris", 1), ("geforce", 2), ("LLVM", 0)]
+)
+def test_names(found: list[Device], name: str, index: int) -> None:
+    assert _devices._find("name", name) is found[index]
+
+
+@pytest.mark.parametrize("name", ["gpu:3", "gpu:", "gpu:x", "radeon", ""])
+def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(found: list[Device], name: str) -> None:
+    with pytest.raises(ValueError, match=r"`name`.*0 'llvmpipe' \(software\), 1 'Iris Xe'") as error:
+        foliot.config.set_device(name)
+    assert repr(name) in str(error.value)
+    assert foliot.config.get_device() == "auto"
+
+
+def test_software_is_no_gpu(found: list[Device]) -> None:
+    del found[1:]
+    with pytest.raises(ValueError, match="one of 0 'llvmpipe'"):
+        foliot.config.set_device("gpu")
+
+
+def test_without_a_driver_the_error_says_so(found: list[Device]) -> None:
+    found.clear()
+    with pytest.raises(ValueError, match=r"no driver for Vulkan, Metal or D3D12|built without"):
+        foliot.config.set_device("gpu")
+
+
+def test_settings_and_blocks(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLIOT_DEVICE", "cpu")
+    assert foliot.config.get_device() == "cpu"
+    with foliot.device("gpu:1"):
+        assert foliot.config.get_device() == "gpu:1"
+        with foliot.device("auto"):
+            assert foliot.config.get_device() == "auto"
+        assert foliot.config.get_device() == "gpu:1"
+    assert foliot.config.get_device() == "cpu"
+    with pytest.raises(ValueError, match="`name`"):
+        foliot.config.set_device(1)  # type: ignore[arg-type]
+
+
+def test_the_variable_is_named_where_it_is_wrong(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLIOT_DEVICE", "radeon")
+    with pytest.raises(ValueError, match="`FOLIOT_DEVICE`"):
+        _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1)
+
+
+def test_auto_wants_a_model_that_gains() -> None:
+    nodes = [{"layer": {"kind": kind}, "parameters": [index]} for index, kind in enumerate(["embedding", "lstm"])]
+    assert _devices.weights_of_steps(json.dumps({"nodes": nodes}), [1000, 7]) == 7
+    assert _devices.choose("not read", 10) == _devices.CPU
+
+
+def test_the_list_of_devices_is_that_of_the_native_module() -> None:
+    script = (
+        "import foliot; print([(d.index, bool(d.name), d.limits['max_buffer_size'] > 0) for d in foliot.devices()])"
+    )
+    environment = {**os.environ, "VK_DRIVER_FILES": "/nowhere", "VK_ICD_FILENAMES": "/nowhere"}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    if sys.platform == "linux":
+        assert run.stdout == "[]\n"
