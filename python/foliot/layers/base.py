@@ -17,7 +17,7 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _nest, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, type_error, unknown_keys, value_error
-from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble
+from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
 from foliot._serialization import Configurable, serialize
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 
@@ -168,6 +168,16 @@ class Layer(Configurable):
     passes_mask: bool = False
     #: Whether the layer makes a mask of its input, by `compute_mask`.
     makes_mask: bool = False
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the input are texts, and not numbers."""
+        return False
+
+    @property
+    def makes_text(self) -> bool:
+        """Whether the output are texts, and not numbers."""
+        return False
 
     def __init__(
         self,
@@ -461,6 +471,9 @@ class Layer(Configurable):
             from foliot.layers.tracing import call_traced
 
             return tuple(_nest.flatten(call_traced(self, tuple(inputs), {}, training)))
+        for tensor in inputs:
+            # Before the layer complains of a shape.
+            check_texts(self, tensor, self.takes_text)
         if not self.built:
             self.build(inputs[0].shape)
         return self.record(Node(self, inputs, self.infer([tensor.shape for tensor in inputs]), training))

@@ -271,7 +271,8 @@ class CompiledNetwork(Network):
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
+        found = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
+        inputs, masks, predicted = found.named, found.masks, found.outputs
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -303,7 +304,7 @@ class CompiledNetwork(Network):
                 for (name, value), target in zip(given, targets, strict=True)
             ]
         as_passed = [array for _, array in raw]
-        return Data([array for _, array in inputs], targets, weights, as_passed, masks), resolved
+        return Data([array for _, array in inputs], targets, weights, as_passed, masks, found.ends), resolved
 
     def _stream(
         self,
@@ -332,7 +333,7 @@ class CompiledNetwork(Network):
                 )
             return data
 
-        return StreamFeed(argument, source, convert, steps, seed_and_pass)
+        return StreamFeed(argument, source, convert, self._prepare_texts, steps, seed_and_pass)
 
     @staticmethod
     def _masked_alike(data: Data, masked: list[tuple[bool, ...]], argument: str) -> Data:

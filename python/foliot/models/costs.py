@@ -70,16 +70,16 @@ def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
     for node in model.graph.nodes:
         if node.inputs:
             read = [known[tensor] for tensor in node.inputs]
-            outputs = node.infer(read)
+            outputs = _inferred(node, read, length)
             known.update(zip(node.outputs, outputs, strict=True))
-            operations = _operations(node, read, outputs)
+            operations = _operations(node, read, outputs, length)
             size = _BYTES * sum(_elements(shape) for shape in outputs)
             before = found.get(node.layer)
             if before is not None:
                 both = None if operations is None or before.operations is None else operations + before.operations
                 operations, size = both, size + before.outputs
             found[node.layer] = LayerCost(node.layer, outputs, operations, size)
-    sizes = [[size or 0 for size in shape] for shape in shapes]
+    sizes = [[size or 0 for size in shape] for shape in model.entrance_shapes(shapes, length)]
     predicting, training = (model.batch_memory(sizes, training=training) for training in (False, True))
     return Costs(list(found.values()), predicting, training, any(_has_checkpoints(layer) for layer in found))
 
@@ -93,7 +93,17 @@ def _elements(shape: Shape) -> int:
     return math.prod(size or 0 for size in shape)
 
 
-def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int | None:
+def _inferred(node: Node, inputs: Sequence[Shape], time: int | None) -> list[Shape]:
+    """The outputs' shapes; `time` is the length of rows that are as long as their texts."""
+    outputs = node.infer(inputs)
+    if node.layer.takes_text and node.body is None:
+        if time is None and None in outputs[0]:
+            raise value_error("time", f"an integer, for the rows of {node.layer.label} are as long as the texts", time)
+        return [tuple(time if size is None else size for size in shape) for shape in outputs]
+    return outputs
+
+
+def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape], time: int | None) -> int | None:
     """Multiplications and additions in products of matrices, forward; None for a layer that is not known here."""
     if node.body is not None:
         known: dict[SymbolicTensor, Shape] = dict(zip(node.body.inputs, inputs, strict=True))
@@ -101,9 +111,9 @@ def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape]) -
         for inner in node.body.nodes:
             if inner.inputs:
                 read = [known[tensor] for tensor in inner.inputs]
-                given = inner.infer(read)
+                given = _inferred(inner, read, time)
                 known.update(zip(inner.outputs, given, strict=True))
-                operations = _operations(inner, read, given)
+                operations = _operations(inner, read, given, time)
                 if operations is None:
                     return None
                 total += operations
