@@ -61,8 +61,19 @@ class Node:
             check_texts(layer, tensor, takes_text)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The outputs' shapes if the inputs have the given ones."""
-        return self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
+        """The outputs' shapes if the inputs have the given ones.
+
+        Raises:
+            ValueError: The layer cannot take such inputs, or gives another number of outputs than it did.
+        """
+        found = self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
+        if len(found) != len(self.outputs):
+            count = f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
+            raise ValueError(
+                f"`return_state`: expected that with which {self.layer.label} was called, and gave {count}; received "
+                f"another, which gives {len(found)}: call the layer anew"
+            )
+        return found
 
 
 def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
@@ -192,6 +203,14 @@ class Graph:
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The outputs' shapes if the inputs have the given ones."""
         return infer_shapes(self.nodes, shapes, self.outputs, self.inputs)
+
+
+def _met(nodes: Sequence[Node]) -> Iterator[Layer]:
+    """The layers of the nodes, those inside other layers after the ones around them."""
+    for node in nodes:
+        yield node.layer
+        if node.body is not None:
+            yield from _met(node.body.nodes)
 
 
 def _running(nodes: Sequence[Node]) -> list[Layer]:
@@ -367,6 +386,8 @@ def assemble(
         known = {tensor: tensor for tensor in inputs}
         nodes = copy_between(nodes, known)
         ends = [known[tensor] for tensor in outputs]
+    for layer in dict.fromkeys(_met(nodes_between(inputs, outputs))):
+        layer.check_options()
     begins = _begins(inputs, nodes)
     nodes = [node for node in nodes if not node.layer.takes_text]
     if entrances is None:
@@ -405,6 +426,9 @@ def assemble(
     uses: dict[Layer, int] = {}
     for node in nodes:
         layer = node.layer
+        if layer.does_nothing():
+            places[node.outputs[0]] = places[node.inputs[0]]
+            continue
         use = uses[layer] = uses.get(layer, -1) + 1
         describe = layer.to_spec if node.training is None else layer.to_inference_spec
         described = describe(**node.options)

@@ -29,6 +29,9 @@ class TextLayer(Layer):
     def argument_names(cls) -> tuple[str, ...]:
         return tuple(name for name in super().argument_names() if name != "activity_regularizer")
 
+    def check_options(self) -> None:
+        pass  # they follow texts, before anything native
+
     def numbers(self, argument: str, texts: Array) -> tuple[Array, Array | None]:
         """The numbers of texts in a model, with the length of each row where rows are padded to the longest.
 
