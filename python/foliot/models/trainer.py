@@ -110,7 +110,7 @@ class Trainer(CompiledNetwork):
                 sequences of a batch are cut into pieces of so many steps, the last of which may be shorter, and each
                 piece is an optimizer step of its own. States go on from piece to piece, and begin anew with each batch
                 unless layers are stateful; gradients end at the pieces' edges, so memory depends on the length of a
-                piece. Dropout draws for each piece, and each counts as a batch in the means of loss and metrics.
+                piece. Dropout draws for each piece. In the means of loss and metrics a piece counts by its steps.
                 Validation takes sequences whole. None backpropagates through all of time.
             **kwargs: `nb_epoch`, an older name of `epochs`.
 
