@@ -3,7 +3,8 @@
 Calling a layer on a `SymbolicTensor` records a `Node`; the tensors alone hold the graph, so a layer may appear in any
 number of nodes (shared weights) and of graphs. A layer that is made of layers (a model inside a model) is one node with
 a graph of its own. `assemble` opens those, puts the nodes between given inputs and outputs in order and writes them as
-the JSON of the native module, each parameter once.
+the JSON of the native module, each parameter once. Layers that take texts are not among them: they run before, and the
+native graph begins with their numbers.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from foliot import _core
 from foliot._arrays import DType
 
 if TYPE_CHECKING:
     from foliot.layers.base import Layer, Weight
+    from foliot.layers.preprocessing.text_layer import TextLayer
 
 Shape = tuple[int | None, ...]
 
@@ -54,10 +56,38 @@ class Node:
         self.training = training
         self.body = body
         self.options = dict(options or {})
+        takes = [layer.takes_text] * len(self.inputs) if body is None else [own.holds_text for own in body.inputs]
+        for tensor, takes_text in zip(self.inputs, takes, strict=True):
+            check_texts(layer, tensor, takes_text)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The outputs' shapes if the inputs have the given ones."""
-        return self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
+        """The outputs' shapes if the inputs have the given ones.
+
+        Raises:
+            ValueError: The layer cannot take such inputs, or gives another number of outputs than it did.
+        """
+        found = self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
+        if len(found) != len(self.outputs):
+            count = f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
+            raise ValueError(
+                f"`return_state`: expected that with which {self.layer.label} was called, and gave {count}; received "
+                f"another, which gives {len(found)}: call the layer anew"
+            )
+        return found
+
+
+def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
+    """Refuses texts for a layer that takes numbers, and the other way round."""
+    if tensor.holds_text and not takes_text:
+        raise ValueError(
+            f"{layer.label} expects numbers; received the texts of {tensor.node.layer.label}: TextVectorization or "
+            "StringLookup makes numbers of them"
+        )
+    if takes_text and not tensor.holds_text:
+        raise ValueError(
+            f'{layer.label} expects texts, those of an Input(..., dtype="string"); received the numbers of '
+            f"{tensor.node.layer.label}"
+        )
 
 
 class SymbolicTensor:
@@ -75,6 +105,11 @@ class SymbolicTensor:
     def name(self) -> str:
         """The name of the layer that gives it."""
         return self.node.layer.name
+
+    @property
+    def holds_text(self) -> bool:
+        """Whether there will be texts, and not numbers."""
+        return self.node.layer.makes_text
 
     @property
     def ndim(self) -> int:
@@ -170,8 +205,27 @@ class Graph:
         return infer_shapes(self.nodes, shapes, self.outputs, self.inputs)
 
 
+def _met(nodes: Sequence[Node]) -> Iterator[Layer]:
+    """The layers of the nodes, those inside other layers after the ones around them."""
+    for node in nodes:
+        yield node.layer
+        if node.body is not None:
+            yield from _met(node.body.nodes)
+
+
 def _running(nodes: Sequence[Node]) -> list[Layer]:
     return [layer for node in nodes for layer in ([node.layer] if node.body is None else _running(node.body.nodes))]
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What an input of the native program takes."""
+
+    #: Which of the graph's inputs it comes from.
+    position: int
+    #: The layer that makes numbers of that input's texts; None for numbers, which go in as they are.
+    layer: TextLayer | None
+    dtype: DType
 
 
 @dataclass(frozen=True)
@@ -180,9 +234,26 @@ class Assembly:
 
     graph: str
     weights: list[Weight]
-    input_dtypes: list[DType]
+    #: What goes into the native program.
+    entrances: list[Entrance]
     #: What stateful layers carry from batch to batch.
     states: list[_core.Parameter]
+    # The native part of the graph: where it begins (in several places, if a text layer was called again on the same
+    # texts), its nodes, and where it ends.
+    _begins: list[list[SymbolicTensor]]
+    _nodes: list[Node]
+    _ends: list[SymbolicTensor]
+
+    @property
+    def input_dtypes(self) -> list[DType]:
+        """What the inputs of the native program hold."""
+        return [entrance.dtype for entrance in self.entrances]
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The outputs' shapes if the inputs of the native program have the given ones."""
+        begins = [tensor for tensors in self._begins for tensor in tensors]
+        known = [shape for shape, tensors in zip(shapes, self._begins, strict=True) for _ in tensors]
+        return infer_shapes(self._nodes, known, self._ends, begins)
 
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
@@ -300,15 +371,15 @@ def assemble(
     inputs: Sequence[SymbolicTensor],
     outputs: Sequence[SymbolicTensor],
     masked: Sequence[bool] | None = None,
-    dtypes: Sequence[DType] | None = None,
+    entrances: Sequence[Entrance] | None = None,
 ) -> Assembly:
     """Writes the graph between `inputs` and `outputs`.
 
     Args:
         inputs: The tensors of input layers.
         outputs: Tensors that depend on nothing else.
-        masked: For which inputs a mask will be passed.
-        dtypes: What the inputs hold; None takes it from the layers that read them.
+        masked: For which inputs of the native program a mask will be passed.
+        entrances: What these inputs take; None takes it from the layers that read them.
     """
     nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
     ends = list(outputs)
@@ -316,8 +387,13 @@ def assemble(
         known = {tensor: tensor for tensor in inputs}
         nodes = copy_between(nodes, known)
         ends = [known[tensor] for tensor in outputs]
-    masked = masked or [False] * len(inputs)
-    dtypes = dtypes or [_input_dtype(tensor, nodes) for tensor in inputs]
+    for layer in dict.fromkeys(_met(nodes_between(inputs, outputs))):
+        layer.check_options()
+    begins = _begins(inputs, nodes)
+    nodes = [node for node in nodes if not node.layer.takes_text]
+    if entrances is None:
+        entrances = [Entrance(*key, _input_dtype(tensors, nodes)) for key, tensors in begins.items()]
+    masked = masked or [False] * len(entrances)
     fixed = any(node.layer.needs_fixed_shape for node in nodes)
     entries: list[dict[str, Any]] = []
     places: dict[SymbolicTensor, list[int]] = {}
@@ -340,13 +416,20 @@ def assemble(
         )
         return len(entries) - 1
 
-    for tensor, dtype, with_mask in zip(inputs, dtypes, masked, strict=True):
-        shape = _input_shape(tensor.shape[1:], dtype, fixed)
-        spec = {"kind": "input", "dtype": dtype, "shape": shape, "masked": with_mask}
-        places[tensor] = [add(tensor.name, spec, [], []), 0]
+    dtypes: dict[SymbolicTensor, DType] = {}
+    for entrance, with_mask in zip(entrances, masked, strict=True):
+        tensor, dtype = inputs[entrance.position], entrance.dtype
+        (whole,) = [tensor.shape] if entrance.layer is None else entrance.layer.infer([tensor.shape])
+        spec = {"kind": "input", "dtype": dtype, "shape": _input_shape(whole[1:], dtype, fixed), "masked": with_mask}
+        index = add(tensor.name if entrance.layer is None else entrance.layer.name, spec, [], [])
+        for begin in begins.get((entrance.position, entrance.layer), ()):
+            places[begin], dtypes[begin] = [index, 0], dtype
     uses: dict[Layer, int] = {}
     for node in nodes:
         layer = node.layer
+        if layer.does_nothing():
+            places[node.outputs[0]] = places[node.inputs[0]]
+            continue
         use = uses[layer] = uses.get(layer, -1) + 1
         describe = layer.to_spec if node.training is None else layer.to_inference_spec
         described = describe(**node.options)
@@ -363,8 +446,10 @@ def assemble(
 
     returned: list[list[int]] = []
     for tensor in ends:
+        if tensor.holds_text:
+            raise ValueError(f"the input {tensor.name!r} holds texts, which cannot be an output of the model")
         place = places[tensor]
-        if tensor in inputs and dtypes[inputs.index(tensor)] == "int32":
+        if dtypes.get(tensor) == "int32":
             raise ValueError(f"the input {tensor.name!r} holds token ids, which cannot be an output of the model")
         if place in returned:
             # Each loss writes the gradient of an output of its own.
@@ -372,15 +457,31 @@ def assemble(
             place = [add(f"{tensor.name}_again", linear, [place], []), 0]
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
-    return Assembly(json.dumps(graph), list(weights), list(dtypes), list(states))
+    starts = [begins.get((entrance.position, entrance.layer), []) for entrance in entrances]
+    return Assembly(json.dumps(graph), list(weights), list(entrances), list(states), starts, nodes, ends)
 
 
-def _input_dtype(tensor: SymbolicTensor, nodes: Sequence[Node]) -> DType:
-    wanted = {node.layer.input_dtype for node in nodes if tensor in node.inputs}
+def _begins(
+    inputs: Sequence[SymbolicTensor], nodes: Sequence[Node]
+) -> dict[tuple[int, TextLayer | None], list[SymbolicTensor]]:
+    """The tensors with which the native graph begins, by the input and the text layer that they come from."""
+    found: dict[tuple[int, TextLayer | None], list[SymbolicTensor]] = {}
+    for position, tensor in enumerate(inputs):
+        if not tensor.holds_text:
+            found[position, None] = [tensor]
+            continue
+        for node in nodes:
+            if tensor in node.inputs:
+                found.setdefault((position, cast("TextLayer", node.layer)), []).append(node.outputs[0])
+    return found
+
+
+def _input_dtype(tensors: Sequence[SymbolicTensor], nodes: Sequence[Node]) -> DType:
+    wanted = {node.layer.input_dtype for node in nodes if any(tensor in node.inputs for tensor in tensors)}
     if len(wanted) > 1:
         raise ValueError(
-            f"the input {tensor.node.layer.name!r} feeds both an Embedding, which wants token ids, and a layer that "
-            "wants numbers: give each an Input of its own"
+            f"the input {tensors[0].node.layer.name!r} feeds both an Embedding, which wants token ids, and a "
+            "layer that wants numbers: give each an Input of its own"
         )
     return wanted.pop() if wanted else "float32"
 

@@ -4,6 +4,8 @@ The numbers themselves come from counter-based generators in Rust; Python only h
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -39,6 +41,16 @@ _source = _SeedSource()
 def set_seed(seed: int) -> None:
     """Restarts the sequence of seeds; the same calls afterwards draw the same seeds."""
     _source.set(seed)
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Inside, seeds may be drawn that change nothing of those that are drawn afterwards."""
+    before = _source.drawn
+    try:
+        yield
+    finally:
+        _source.drawn = before
 
 
 def next_seed() -> int:

@@ -60,7 +60,7 @@ CONSTRUCTORS = [
     (lambda: Flatten(data_format="channels_first"), "`data_format`"),
     (lambda: Activation(None, foo=1), "'foo'"),
     (Input, "`shape`"),
-    (lambda: Input((3,), dtype="string"), "`dtype`"),
+    (lambda: Input((3,), dtype="float16"), "`dtype`"),
     (lambda: Input((3,), sparse=True), "`sparse`"),
     (lambda: Sequential([3]), "`layer`"),
     (lambda: Sequential(["dense"]), "`layer`"),

@@ -105,6 +105,8 @@ SAMPLES = {
     RepeatVector: {"n": 3},
     Reshape: {"target_shape": (2, -1)},
     SpatialDropout1D: {"rate": 0.5, "seed": 3},
+    layers.StringLookup: {"vocabulary": ["[UNK]", "a", "b"], "mask_token": None, "output_mode": "multi_hot"},
+    layers.TextVectorization: {"vocabulary": ["", "[UNK]", "a"], "output_sequence_length": 4, "ngrams": (1, 2)},
     UnitNormalization: {"axis": [-1]},
     ZeroPadding1D: {"padding": (2, 1)},
     LSTM: {
@@ -228,6 +230,8 @@ def test_config_holds_every_argument(cls: type) -> None:
     expected = {name for name in inspect.signature(cls).parameters if name != "kwargs"} | COMMON
     if cls in (Embedding, layers.Bidirectional):
         expected -= {"weights"}
+    if cls in (layers.StringLookup, layers.TextVectorization):
+        expected -= {"activity_regularizer"}
     if issubclass(cls, Recurrent):
         expected |= {"zero_output_for_mask"}
     if cls is InputLayer:

@@ -286,3 +286,24 @@ def test_the_memory_is_what_a_plan_takes() -> None:
 def test_costs_that_cannot_be_known(model, options, error, message) -> None:
     with pytest.raises(error, match=message):
         model.summary(print_fn=lambda line: None, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "time", "times"),
+    [
+        (lambda: LSTM(2, checkpoint_every=4), 5, "three to four"),
+        (lambda: LSTM(2, checkpoint_every=5), 5, "three"),
+        (lambda: LSTM(2, checkpoint_every=9), 5, "three"),
+        (lambda: LSTM(2, checkpoint_every="auto"), 3, "three to four"),
+        (lambda: LSTM(2, checkpoint_every="auto"), 2, "three"),
+        (lambda: LSTM(2, checkpoint_every="auto"), 1, "three"),
+        (lambda: Bidirectional(LSTM(2, checkpoint_every=5)), 6, "three to four"),
+        (lambda: Bidirectional(LSTM(2, checkpoint_every=6)), 6, "three"),
+        (lambda: RNN([LSTMCell(2), LSTMCell(2)], checkpoint_every=5), 6, "three to four"),
+    ],
+)
+def test_checkpoints_cost_where_there_are_steps_between_them(make, time, times) -> None:
+    lines: list[str] = []
+    model = Sequential([Input((None, 3)), make()])
+    model.summary(print_fn=lines.append, batch_size=2, time=time)
+    assert f"training takes about {times} times as many" in "\n".join(lines)

@@ -34,9 +34,10 @@ def _restore_threads() -> Iterator[None]:
 
 def test_every_layer_is_in_the_table() -> None:
     # An Embedding reads token ids, merges, attention and cells read several tensors: they have tests of their own. An
-    # InputLayer only stands for the data.
+    # InputLayer only stands for the data, and what takes texts runs before the native program.
     others = {layers.Embedding, layers.InputLayer, layers.Concatenate, layers.Dot}
     others |= {layers.Attention, layers.AdditiveAttention, layers.MultiHeadAttention, layers.GroupQueryAttention}
+    others |= {layers.StringLookup, layers.TextVectorization}
     others |= {layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract}
     others |= {layers.StackedRNNCells, *(cls for cls in layers.LAYERS.classes if cls.__name__.endswith("Cell"))}
     assert {case.name for case in CASES} == {cls.__name__ for cls in set(layers.LAYERS.classes) - others}

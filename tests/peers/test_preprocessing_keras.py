@@ -13,6 +13,7 @@ pytest.importorskip("keras", reason="Keras is not installed: `make test-peers` i
 
 import keras
 
+import foliot
 from foliot import layers as ours
 
 theirs = keras.layers
@@ -62,6 +63,28 @@ def test_text_vectorization(known, asked, options, mode, length):
         if mode == "tf_idf":
             config["idf_weights"] = mine.get_config()["idf_weights"]
         np.testing.assert_allclose(ours.TextVectorization.from_config(config)(asked), mine(asked), rtol=1e-6)
+
+
+@given(texts, texts, st.booleans(), st.integers(1, 5) | st.none(), st.integers(1, 4))
+@settings(max_examples=15)
+def test_models_of_texts(known, asked, mask_zero, length, batch_size):
+    mine, other = (module.TextVectorization(output_sequence_length=length) for module in (ours, theirs))
+    for layer in (mine, other):
+        layer.adapt(known)
+    if not len(mine.get_vocabulary(include_special_tokens=False)):
+        return
+    size = mine.vocabulary_size()
+    model = foliot.Sequential(
+        [ours.Input((1,), dtype="string"), mine, ours.Embedding(size, 3, mask_zero=mask_zero), ours.GRU(4)]
+    )
+    # Keras's model behind its text layer, for its JAX backend takes no texts in a model: batch by batch, as it runs.
+    bare = keras.Sequential([keras.Input((None,)), theirs.Embedding(size, 3, mask_zero=mask_zero), theirs.GRU(4)])
+    bare.set_weights(model.get_weights())
+    batches = [asked[at : at + batch_size] for at in range(0, len(asked), batch_size)]
+    expected = [bare(np.asarray(other(batch))) for batch in batches]
+    np.testing.assert_allclose(
+        model.predict(asked, batch_size=batch_size, verbose=0), np.concatenate(expected), atol=1e-6
+    )
 
 
 @given(

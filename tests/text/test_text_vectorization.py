@@ -92,8 +92,8 @@ def test_as_keras(options, vocabulary, numbers) -> None:
 
 
 def test_batches_and_columns() -> None:
-    whole = adapted(output_mode="tf_idf")
-    parts = TextVectorization(output_mode="tf-idf")
+    whole = adapted(output_mode="tf_idf", name="words")
+    parts = TextVectorization(output_mode="tf-idf", name="words")
     parts.adapt(iter([TEXTS[:1], np.array(TEXTS[1:3])[:, None], TEXTS[3:], ["never taken"]]), steps=3)
     assert parts.get_config() == whole.get_config()
     np.testing.assert_array_equal(whole([[text] for text in ASKED]), whole(ASKED))

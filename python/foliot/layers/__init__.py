@@ -191,6 +191,8 @@ LAYERS: Registry[Layer] = Registry(
         Reshape,
         SimpleRNN,
         SpatialDropout1D,
+        StringLookup,
+        TextVectorization,
         UnitNormalization,
         ZeroPadding1D,
         GRU,

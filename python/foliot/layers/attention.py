@@ -89,7 +89,7 @@ def _run(
     tensors = [InputLayer(batch_shape=array.shape, name=role).output for role, array in zip(roles, arrays, strict=True)]
     with unrecorded():
         outputs = layer.connect(tensors, None, **options)
-    assembly = assemble(tensors, outputs, [mask is not None for mask in flags], ["float32"] * len(tensors))
+    assembly = assemble(tensors, outputs, [mask is not None for mask in flags])
     return layer.run_alone(assembly.identity(), assembly.program, arrays, flags, training)
 
 

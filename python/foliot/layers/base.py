@@ -17,8 +17,9 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _nest, activations, constraints, initializers, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, type_error, unknown_keys, value_error
-from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble
+from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
 from foliot._serialization import Configurable, serialize
+from foliot.layers import options
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 
 # What every layer's configuration holds besides its own arguments.
@@ -169,6 +170,16 @@ class Layer(Configurable):
     #: Whether the layer makes a mask of its input, by `compute_mask`.
     makes_mask: bool = False
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether the input are texts, and not numbers."""
+        return False
+
+    @property
+    def makes_text(self) -> bool:
+        """Whether the output are texts, and not numbers."""
+        return False
+
     def __init__(
         self,
         *,
@@ -193,6 +204,7 @@ class Layer(Configurable):
         self._entries: list[Weight] = []
         self._nodes: list[Node] = []
         self._in_own_build = False
+        self._built_with: dict[str, Any] = {}
         # The program that answers arrays outside any model, under what it follows from.
         self._eager: tuple[Any, _core.Program] | None = None
         self._eager_step = 0
@@ -384,6 +396,7 @@ class Layer(Configurable):
                 return
             self._build(shape)
             self.built = True
+            self._built_with = options.deciding_weights(self)
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
                 self._initial_weights = None
@@ -391,6 +404,7 @@ class Layer(Configurable):
     def unbuild(self) -> None:
         """Drops the weights, so that the layer can be built for another shape."""
         self._entries.clear()
+        self._built_with = {}
         self.built = False
         for layer in self.sublayers():
             layer.unbuild()
@@ -438,6 +452,22 @@ class Layer(Configurable):
         """The layer as the native graph writes it, without its weights."""
         raise NotImplementedError(f"{type(self).__name__} has no native form")
 
+    def does_nothing(self) -> bool:
+        """Whether the output is the input as it is, and the layer need not run."""
+        return False
+
+    def check_options(self) -> None:
+        """Refuses options that were set as attributes to what the constructor would refuse, or to other weights.
+
+        Called when the native graph is written, for then they count.
+        """
+        self.check_fits_weights(self.label)
+        options.check_as_made(self)
+
+    def check_fits_weights(self, label: str) -> None:
+        """Refuses options that decide which weights there are to differ from those that the layer was built with."""
+        options.check_unchanged(self, label, self._built_with)
+
     def to_inference_spec(self) -> dict[str, Any]:
         """`to_spec` of the layer with dropout off, for calls with `training=False` inside a model."""
         return self.to_spec()
@@ -461,6 +491,9 @@ class Layer(Configurable):
             from foliot.layers.tracing import call_traced
 
             return tuple(_nest.flatten(call_traced(self, tuple(inputs), {}, training)))
+        for tensor in inputs:
+            # Before the layer complains of a shape.
+            check_texts(self, tensor, self.takes_text)
         if not self.built:
             self.build(inputs[0].shape)
         return self.record(Node(self, inputs, self.infer([tensor.shape for tensor in inputs]), training))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from foliot import _core, _nest
-from foliot._checks import check_choice, type_error, unknown_keys, value_error
+from foliot._checks import check_choice, check_flag, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
@@ -32,6 +32,23 @@ class _Ends(Merge):
 
     def to_spec(self) -> dict[str, Any]:
         return self._form().to_spec()
+
+
+class _OfBoth:
+    """An option that both directions have in common."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, layer: "Bidirectional | None", owner: type) -> Any:
+        return self if layer is None else getattr(layer.forward_layer, self._name)
+
+    def __set__(self, layer: "Bidirectional", value: Any) -> None:
+        value = check_flag(self._name, value)
+        for one in (layer.forward_layer, layer.backward_layer):
+            setattr(one, self._name, value)
+            if self._name == "return_sequences":
+                one.zero_output_for_mask = value
 
 
 class Bidirectional(Layer):
@@ -107,12 +124,14 @@ class Bidirectional(Layer):
                 )
         for one in (self.forward_layer, self.backward_layer):
             one.zero_output_for_mask = one.return_sequences
-        self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
-        self.stateful = layer.stateful
-        self._reverse = Reverse(name=f"{self.name}_reverse")
+        self._reverse = Reverse(self, "return_sequences")
         self._merge = _Ends(self)
         if not self.trainable:
             self.trainable = False  # of the inner layers too
+
+    return_sequences, return_state, stateful = (
+        _OfBoth(name) for name in ("return_sequences", "return_state", "stateful")
+    )
 
     @property
     def merge_mode(self) -> str | None:
@@ -162,7 +181,7 @@ class Bidirectional(Layer):
         half = len(states) // 2
         forth = _nest.flatten(self.forward_layer(sequences, initial_state=list(states[:half]) or None))
         back = _nest.flatten(self.backward_layer(sequences, initial_state=list(states[half:]) or None))
-        ends = [forth[0], self._reverse(back[0]) if self.return_sequences else back[0]]
+        ends = [forth[0], self._reverse(back[0])]
         outputs = ends if self.merge_mode is None else [self._merge(ends)]
         return [*outputs, *forth[1:], *back[1:]]
 

@@ -14,7 +14,8 @@ class InputLayer(Layer):
     Args:
         shape: The shape without the batch axis; None in it stands for any size.
         batch_size: The size of the batch axis, None for any.
-        dtype: `'float32'` or `'int32'` (token ids). Arrays are converted to what the next layer needs in any case.
+        dtype: `'float32'`, `'int32'` (token ids) or `'string'`, for TextVectorization and StringLookup. Arrays are
+            converted to what the next layer needs in any case.
         batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
         name: The layer's name.
     """
@@ -37,8 +38,9 @@ class InputLayer(Layer):
         old_batch_shape = kwargs.pop("batch_input_shape", None)
         batch_shape = old_batch_shape if batch_shape is None else batch_shape
         shape = kwargs.pop("input_shape", None) if shape is None else shape
-        if dtype not in (None, "float32", "int32", "int64", "bool"):
-            raise value_error("dtype", "'float32' or 'int32'", dtype)
+        dtype = getattr(dtype, "name", dtype)  # TensorFlow's `tf.string` has one
+        if dtype not in (None, "float32", "int32", "int64", "bool", "string"):
+            raise value_error("dtype", "'float32', 'int32' or 'string'", dtype)
         super().__init__(name=name, **kwargs)
         self.dtype = dtype or "float32"
         if batch_shape is not None:
@@ -56,6 +58,15 @@ class InputLayer(Layer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._nodes = [Node(self, (), [self.batch_shape])]
+
+    @classmethod
+    def like(cls, tensor: SymbolicTensor, name: str | None = None) -> "InputLayer":
+        """An input for what the tensor holds."""
+        return cls(batch_shape=tensor.shape, dtype="string" if tensor.holds_text else None, name=name)
+
+    @property
+    def makes_text(self) -> bool:
+        return bool(self.dtype == "string")
 
     @property
     def output(self) -> SymbolicTensor:
@@ -80,7 +91,7 @@ def Input(  # noqa: N802 - Keras's name
     Args:
         shape: The shape without the batch axis; None in it stands for any size.
         batch_size: The size of the batch axis, None for any.
-        dtype: `'float32'` or `'int32'` (token ids).
+        dtype: `'float32'`, `'int32'` (token ids) or `'string'`, for TextVectorization and StringLookup.
         batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
         name: The name of the input.
         **kwargs: Keras's further options, which must have the values that turn them off.

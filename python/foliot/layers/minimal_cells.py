@@ -197,7 +197,8 @@ class MinLSTM(Recurrent):
 
     As in the paper: `i, f = recurrent_activation(...)` and `g = activation(...)` of `x @ kernel + bias`, `h
     = (f * h + i * g) / (i + f)`. Gates that do not see the state need no recurrent kernel, and there is no state but
-    h: a step costs as much as one of a Dense layer. Not in Keras.
+    h: a step costs as much as one of a Dense layer. Where both gates are 0, as `hard_sigmoid` or `relu` make them, or
+    their sum is less than 1e-30, it is taken for 1, so that h becomes 0 and not NaN. Not in Keras.
 
     Args:
         units: Size of the state and of the output.

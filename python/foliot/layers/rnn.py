@@ -41,11 +41,21 @@ def _check_checkpoints(value: Any) -> int | str | None:
 
 
 class Reverse(Layer):
-    """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards."""
+    """Time from its end. It hands the mask on as it is: it undoes the order of a layer that ran backwards.
 
-    axes = "(batch, time, ...)"
-    ranks = (3, float("inf"))
+    Args:
+        owner: A layer of layers.
+        option: Which option of it has to be True for this; else the layer does nothing.
+    """
+
     passes_mask = True
+
+    def __init__(self, owner: Layer, option: str) -> None:
+        super().__init__(name=f"{owner.name}_reverse")
+        self._owner, self._option = owner, option
+
+    def does_nothing(self) -> bool:
+        return not getattr(self._owner, self._option)
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "reverse"}
@@ -130,19 +140,27 @@ class RNN(Layer):
         given = locals()
         super().__init__(**_without_legacy(kwargs))
         self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
-        for name in _FLAGS:
-            setattr(self, name, check_flag(name, given[name]))
-        self.checkpoint_every = _check_checkpoints(checkpoint_every)
-        self.passes_mask = self.return_sequences
+        self._set_options(given)
         self._states: list[_core.Parameter] | None = None
+        # The shape of the input that the states, if there will be any, belong to.
+        self._states_for: Shape | None = None
         # One layer for each cell of a stack; these are the nodes that run.
         self._inner: list[RNN] = []
         if self.is_traced():
             cells = self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
-            self._inner = [RNN(one, stateful=self.stateful, name=f"{self.name}_{one.name}") for one in cells]
-            self._reverse = Reverse(name=f"{self.name}_reverse")
+            self._inner = [_Part(self, one, is_last=one is cells[-1]) for one in cells]
+            self._reverse = Reverse(self, "go_backwards")
         if not self._trainable:
             self.trainable = False  # of the cell too
+
+    def _set_options(self, given: Mapping[str, Any]) -> None:
+        for name in _FLAGS:
+            setattr(self, name, check_flag(name, given[name]))
+        self.checkpoint_every = _check_checkpoints(given["checkpoint_every"])
+
+    @property
+    def passes_mask(self) -> bool:  # type: ignore[override]  # others have it always or never
+        return self.return_sequences
 
     def is_traced(self) -> bool:
         return isinstance(self.cell, StackedRNNCells) or type(self).call is not RNN.call
@@ -173,16 +191,20 @@ class RNN(Layer):
 
     def _build(self, input_shape: Shape) -> None:
         self.cell.build((input_shape[0], *input_shape[2:]))
-        if self.stateful:
-            self._begin(_static_batch(self.label, input_shape))
+        self._states_for = input_shape
+        self._begun_states()
 
-    def _begin(self, batch: int) -> None:
-        zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
-        self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
+    def _begun_states(self) -> list[_core.Parameter] | None:
+        """The states, made when they are first asked for: a layer may become stateful when it is built already."""
+        if self.stateful and self._states is None and self._states_for is not None:
+            batch = _static_batch(self.label, self._states_for)
+            zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
+            self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
+        return self._states
 
     def unbuild(self) -> None:
         super().unbuild()
-        self._states = None
+        self._states, self._states_for = None, None
         for layer in self._inner:
             layer.unbuild()
 
@@ -238,6 +260,8 @@ class RNN(Layer):
     def connect(self, inputs: Sequence[SymbolicTensor], training: bool | None = None) -> tuple[SymbolicTensor, ...]:
         if self.is_traced():
             self.check_input(inputs[0].shape)
+        if self.built and self._states is None:
+            self._states_for = inputs[0].shape
         if self.stateful:
             batch = _static_batch(self.label, inputs[0].shape)
             if self.states is not None and self.states[0].shape[0] != batch:
@@ -245,8 +269,6 @@ class RNN(Layer):
                     f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
                     f"states; received {batch} rows"
                 )
-            if self.built and self._states is None and not self.is_traced():
-                self._begin(batch)  # it became stateful later
         outputs = super().connect(inputs, training)
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
@@ -261,14 +283,9 @@ class RNN(Layer):
         remaining = list(states)
         finals: list[Any] = []
         for layer in self._inner:
-            if self.go_backwards and layer is not self._inner[0]:
+            if layer is not self._inner[0]:
                 # The mask is in the order of time, so the outputs have to be.
                 sequences = self._reverse(sequences)
-            last = layer is self._inner[-1]
-            layer.return_sequences = layer.passes_mask = not last or self.return_sequences
-            layer.return_state, layer.go_backwards = self.return_state, self.go_backwards
-            layer.stateful, layer.checkpoint_every = self.stateful, self.checkpoint_every
-            layer.zero_output_for_mask = last and self.zero_output_for_mask
             own, remaining = remaining[: layer.state_count], remaining[layer.state_count :]
             sequences, *after = _nest.flatten(layer(sequences, initial_state=own or None))
             finals += after
@@ -287,15 +304,12 @@ class RNN(Layer):
         states count neither among the weights nor in files.
         """
         if not self._inner:
-            return self._states
+            return self._begun_states()
         parts = [layer.states for layer in self._inner]
         return None if None in parts else [state for part in parts for state in part or ()]
 
     def carried_states(self) -> Sequence[_core.Parameter]:
-        if self.stateful and self._states is None and self.built and self.inbound_nodes and not self.is_traced():
-            # It became stateful in a model that was there already.
-            self._begin(_static_batch(self.label, self.inbound_nodes[0].inputs[0].shape))
-        return (self._states or ()) if self.stateful else ()
+        return (self.states or ()) if self.stateful and not self._inner else ()
 
     def reset_state(self) -> None:
         """Sets the states that a stateful layer carries to zero; without effect on other layers.
@@ -316,6 +330,12 @@ class RNN(Layer):
     def reset_states(self) -> None:
         """Keras's older name of `reset_state`."""
         self.reset_state()
+
+    def check_options(self) -> None:
+        for cell in self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]:
+            if isinstance(cell, Cell):
+                cell.check_fits_weights(self.label)
+        super().check_options()
 
     def to_spec(self) -> dict[str, Any]:
         if not isinstance(self.cell, Cell):
@@ -342,6 +362,46 @@ class RNN(Layer):
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Makes a layer from what `get_config` gave, with new weights."""
         return super().from_config(with_layers(config, "cell"))
+
+
+def _of_owner(name: str) -> property:
+    return property(lambda part: getattr(part.owner, name))
+
+
+class _Part(RNN):
+    """The layer for one cell of a stack: its options are those of the stack, whenever they are asked for.
+
+    Args:
+        owner: The stack.
+        cell: The cell.
+        is_last: Whether its outputs are those of the stack.
+    """
+
+    return_state, go_backwards, stateful, unroll, checkpoint_every = map(
+        _of_owner, ("return_state", "go_backwards", "stateful", "unroll", "checkpoint_every")
+    )
+
+    def __init__(self, owner: RNN, cell: AnyCell, is_last: bool) -> None:
+        self.owner, self.is_last = owner, is_last
+        super().__init__(cell, name=f"{owner.name}_{cell.name}")
+
+    @property
+    def return_sequences(self) -> bool:  # type: ignore[override]  # what others are told follows from the owner
+        return not self.is_last or self.owner.return_sequences
+
+    @property
+    def zero_output_for_mask(self) -> bool:  # type: ignore[override]  # likewise
+        return self.is_last and self.owner.zero_output_for_mask
+
+    @property
+    def label(self) -> str:
+        return f"RNN {self.name!r}"
+
+    def _set_options(self, given: Mapping[str, Any]) -> None:
+        pass
+
+    def check_options(self) -> None:
+        self.owner.check_options()
 
 
 def _static_batch(label: str, shape: Shape) -> int:

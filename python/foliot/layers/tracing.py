@@ -9,6 +9,7 @@ from foliot._graph import Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.arguments import check_shape
 from foliot.layers.base import BUILDING, PHASE, Layer, drops, has_symbolic, unrecorded
 from foliot.layers.input import InputLayer
+from foliot.layers.preprocessing.strings import holds_texts, to_texts
 
 
 def call_traced(layer: Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any], training: bool | None) -> Any:
@@ -75,7 +76,7 @@ def split_shapes(argument: str, shapes: Any) -> tuple[Any, list[Shape]]:
 def _trace(layer: Layer, arguments: Any, tensors: list[SymbolicTensor], training: bool | None) -> tuple[Graph, Any]:
     """The graph of one `call`, with inputs of its own in the place of the tensors, and the form of its outputs."""
     inner = {
-        tensor: InputLayer(batch_shape=tensor.shape, name=f"{layer.name}_input_{position}").output
+        tensor: InputLayer.like(tensor, f"{layer.name}_input_{position}").output
         for position, tensor in enumerate(tensors)
     }
     replaced = _nest.transform(arguments, lambda leaf: inner[leaf] if isinstance(leaf, SymbolicTensor) else leaf)
@@ -110,10 +111,16 @@ def _run(layer: Layer, arguments: Any, training: bool) -> Any:
     """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
     form = form_of(arguments)
     leaves = [value for _, value in _nest.match("inputs", arguments, form, [layer.name] * len(_nest.flatten(form)))]
-    arrays = [_arrays.numeric("inputs", leaf) if is_array(leaf) else None for leaf in leaves]
+    texts = [is_array(leaf) and holds_texts(leaf) for leaf in leaves]
+    arrays = [
+        (to_texts("inputs", leaf) if text else _arrays.numeric("inputs", leaf)) if is_array(leaf) else None
+        for leaf, text in zip(leaves, texts, strict=True)
+    ]
     tensors = [
-        None if array is None else InputLayer(batch_shape=array.shape, name=f"input_{position}").output
-        for position, array in enumerate(arrays)
+        None
+        if array is None
+        else InputLayer(batch_shape=array.shape, dtype="string" if text else None, name=f"input_{position}").output
+        for position, (array, text) in enumerate(zip(arrays, texts, strict=True))
     ]
     with unrecorded():
         outputs = trace(
@@ -124,8 +131,11 @@ def _run(layer: Layer, arguments: Any, training: bool) -> Any:
         )
     assembly = assemble([tensor for tensor in tensors if tensor is not None], _nest.flatten(outputs))
     given = [array for array in arrays if array is not None]
-    converted = [
-        _arrays.convert("inputs", array, dtype) for array, dtype in zip(given, assembly.input_dtypes, strict=True)
-    ]
+    converted = []
+    for entrance in assembly.entrances:
+        array = given[entrance.position]
+        if entrance.layer is not None:
+            array, _ = entrance.layer.numbers("inputs", array)
+        converted.append(_arrays.convert("inputs", array, entrance.dtype))
     results = layer.run_alone(assembly.identity(), assembly.program, converted, [None] * len(converted), training)
     return _nest.pack(outputs, results)

@@ -103,6 +103,9 @@ class TimeDistributed(Layer):
         unfold = _UnfoldTime(name=f"{self.name}_unfold", activity_regularizer=self.activity_regularizer)
         return unfold([inputs, self.layer(folded)])
 
+    def check_options(self) -> None:
+        pass  # its only one is the layer, which is checked by itself
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         return super().from_config(with_layers(config, "layer"))

@@ -62,7 +62,7 @@ class ArrayFeed(Feed):
         self.masked = data.masked
 
     def epoch(self) -> Iterator[Batch]:
-        return ((self._data, rows) for rows in (self._batches.epoch() if self._data.rows else ()))
+        return (self._data.batch(rows) for rows in (self._batches.epoch() if self._data.rows else ()))
 
     def restart(self) -> None:
         self._batches.restart()
@@ -81,6 +81,7 @@ class StreamFeed(Feed):
         argument: What messages call the source.
         source: See `is_stream`.
         convert: Makes checked arrays of a batch; called with what messages call the batch.
+        prepare: Does what of that can be done in the thread that reads ahead.
         steps: Batches per epoch; None is all that the source gives.
         seed_and_pass: For shuffling the batches of a dataset: the seed and number of a pass. None keeps the order.
 
@@ -93,10 +94,11 @@ class StreamFeed(Feed):
         argument: str,
         source: Any,
         convert: Callable[[str, Parts], Data],
+        prepare: Callable[[str, Parts], Parts],
         steps: int | None = None,
         seed_and_pass: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
-        self._argument, self._source, self._convert = argument, source, convert
+        self._argument, self._source, self._convert, self._prepare = argument, source, convert, prepare
         self._given_steps, self._seed_and_pass = steps, seed_and_pass
         self._is_dataset = _is_dataset(source)
         # A generator is its own and only pass.
@@ -172,8 +174,21 @@ class StreamFeed(Feed):
 
     def _converted(self, batch: Any) -> Data:
         self._number += 1
-        name = f"batch {self._number} of {self._argument}"
+        name = self._name(self._number)
         return self._convert(name, unpack(name, batch))
+
+    def _name(self, number: int) -> str:
+        return f"batch {number} of {self._argument}"
+
+    def _preparing(self, calls: Iterable[Callable[[], Any]]) -> Iterator[Callable[[], Any]]:
+        """The calls, of which each also prepares the batch that it fetches."""
+
+        def prepared(call: Callable[[], Any], name: str) -> Any:
+            batch = call()
+            return batch if batch is _END else self._prepare(name, unpack(name, batch))
+
+        for number, call in enumerate(calls, self._number + 1):
+            yield functools.partial(prepared, call, self._name(number))
 
     def _current(self) -> Iterator[Any]:
         """The open pass over the source, a new one if there is none."""
@@ -186,7 +201,7 @@ class StreamFeed(Feed):
     def _fetch(self) -> Generator[Any]:
         if not self._is_dataset:
             batches = iter(self._source)
-            yield from _ahead(itertools.repeat(lambda: next(batches, _END)), 1, _AHEAD)
+            yield from _ahead(self._preparing(itertools.repeat(lambda: next(batches, _END))), 1, _AHEAD)
             return
         source = self._source
         _call(source, "on_epoch_begin")
@@ -202,7 +217,7 @@ class StreamFeed(Feed):
         if workers == 0:
             yield from (call() for call in calls)
         else:
-            yield from _ahead(calls, workers, max(int(getattr(source, "max_queue_size", _AHEAD)), 1))
+            yield from _ahead(self._preparing(calls), workers, max(int(getattr(source, "max_queue_size", _AHEAD)), 1))
 
 
 def _ahead(calls: Iterable[Callable[[], Any]], workers: int, window: int) -> Iterator[Any]:

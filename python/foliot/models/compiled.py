@@ -98,9 +98,10 @@ class CompiledNetwork(Network):
         """Says how the model is trained.
 
         What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
-        Dropout's `rate`, counts from now on; until then the model goes on as it was. (In Keras likewise, but for calls
-        `model(x)`, which follow at once.) Regularizers and constraints belong to the weights, and stay those that the
-        layers were built with.
+        Dropout's `rate`, counts from now on, and is checked when the model runs next; until then the model goes on as
+        it was. (In Keras likewise, but for calls `model(x)`, which follow at once.) What decides how many weights or
+        outputs a layer has, such as `units` and `return_state`, is refused. Regularizers and
+        constraints belong to the weights, and stay those that the layers were built with.
 
         Args:
             optimizer: Name, optimizer or configuration.
@@ -271,7 +272,8 @@ class CompiledNetwork(Network):
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
-        inputs, masks, predicted = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
+        found = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
+        inputs, masks, predicted = found.named, found.masks, found.outputs
         datasets.check_not_empty(inputs)
         rows = len(inputs[0][1])
         if y is None:
@@ -303,7 +305,7 @@ class CompiledNetwork(Network):
                 for (name, value), target in zip(given, targets, strict=True)
             ]
         as_passed = [array for _, array in raw]
-        return Data([array for _, array in inputs], targets, weights, as_passed, masks), resolved
+        return Data([array for _, array in inputs], targets, weights, as_passed, masks, found.ends), resolved
 
     def _stream(
         self,
@@ -332,7 +334,7 @@ class CompiledNetwork(Network):
                 )
             return data
 
-        return StreamFeed(argument, source, convert, steps, seed_and_pass)
+        return StreamFeed(argument, source, convert, self._prepare_texts, steps, seed_and_pass)
 
     @staticmethod
     def _masked_alike(data: Data, masked: list[tuple[bool, ...]], argument: str) -> Data:

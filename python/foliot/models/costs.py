@@ -1,12 +1,12 @@
 """What a batch costs: operations and memory, for `summary(batch_size=..., time=...)`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foliot._checks import check_integer, value_error
-from foliot._graph import Node, Shape, SymbolicTensor
+from foliot._graph import Graph, Node, Shape, SymbolicTensor
 from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
 from foliot.layers.attention import BaseAttention
 from foliot.layers.cell import Cell
@@ -40,7 +40,7 @@ class Costs:
     #: Bytes for a prediction and for a training step, without weights and the optimizer's state.
     predicting: int
     training: int
-    #: Whether training runs steps of a layer again, those between checkpoints.
+    #: Whether training runs steps of a layer again, those between checkpoints: not where there are no steps between.
     checkpoints: bool
 
 
@@ -66,47 +66,66 @@ def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
             raise value_error("time", f"an integer, for the input {tensor.name!r} has the shape {tensor.shape}", time)
         shapes.append((batch, *(length if size is None else size for size in tensor.shape[1:])))
     found: dict[Layer, LayerCost] = {}
-    known = dict(zip(model.inputs, shapes, strict=True))
-    for node in model.graph.nodes:
+    runs_again = False
+    for node, read, outputs in _calls(model.graph, shapes, length):
+        operations = _operations(node, read, outputs, length)
+        size = _BYTES * sum(_elements(shape) for shape in outputs)
+        before = found.get(node.layer)
+        if before is not None:
+            both = None if operations is None or before.operations is None else operations + before.operations
+            operations, size = both, size + before.outputs
+        found[node.layer] = LayerCost(node.layer, outputs, operations, size)
+        runs_again = runs_again or _runs_again(node, read, length)
+    sizes = [[size or 0 for size in shape] for shape in model.entrance_shapes(shapes, length)]
+    predicting, training = (model.batch_memory(sizes, training=training) for training in (False, True))
+    return Costs(list(found.values()), predicting, training, runs_again)
+
+
+def _calls(graph: Graph, shapes: Sequence[Shape], time: int | None) -> Iterator[tuple[Node, list[Shape], list[Shape]]]:
+    """The nodes of a graph with the shapes of what each reads and gives, for inputs of the given shapes."""
+    known: dict[SymbolicTensor, Shape] = dict(zip(graph.inputs, shapes, strict=True))
+    for node in graph.nodes:
         if node.inputs:
             read = [known[tensor] for tensor in node.inputs]
-            outputs = node.infer(read)
-            known.update(zip(node.outputs, outputs, strict=True))
-            operations = _operations(node, read, outputs)
-            size = _BYTES * sum(_elements(shape) for shape in outputs)
-            before = found.get(node.layer)
-            if before is not None:
-                both = None if operations is None or before.operations is None else operations + before.operations
-                operations, size = both, size + before.outputs
-            found[node.layer] = LayerCost(node.layer, outputs, operations, size)
-    sizes = [[size or 0 for size in shape] for shape in shapes]
-    predicting, training = (model.batch_memory(sizes, training=training) for training in (False, True))
-    return Costs(list(found.values()), predicting, training, any(_has_checkpoints(layer) for layer in found))
+            given = _inferred(node, read, time)
+            known.update(zip(node.outputs, given, strict=True))
+            yield node, read, given
 
 
-def _has_checkpoints(layer: Layer) -> bool:
-    own = isinstance(layer, RNN) and layer.checkpoint_every is not None
-    return own or any(_has_checkpoints(inner) for inner in layer.sublayers())
+def _runs_again(node: Node, inputs: Sequence[Shape], length: int | None) -> bool:
+    """Whether a step of training runs some time steps of the node again: those between checkpoints."""
+    if node.body is not None:
+        return any(_runs_again(inner, read, length) for inner, read, _ in _calls(node.body, inputs, length))
+    every = node.layer.checkpoint_every if isinstance(node.layer, RNN) else None
+    if every is None:
+        return False
+    steps = inputs[0][1] or 0
+    return (math.isqrt(max(steps - 1, 0)) + 1 if isinstance(every, str) else every) < steps
 
 
 def _elements(shape: Shape) -> int:
     return math.prod(size or 0 for size in shape)
 
 
-def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int | None:
+def _inferred(node: Node, inputs: Sequence[Shape], time: int | None) -> list[Shape]:
+    """The outputs' shapes; `time` is the length of rows that are as long as their texts."""
+    outputs = node.infer(inputs)
+    if node.layer.takes_text and node.body is None:
+        if time is None and None in outputs[0]:
+            raise value_error("time", f"an integer, for the rows of {node.layer.label} are as long as the texts", time)
+        return [tuple(time if size is None else size for size in shape) for shape in outputs]
+    return outputs
+
+
+def _operations(node: Node, inputs: Sequence[Shape], outputs: Sequence[Shape], time: int | None) -> int | None:
     """Multiplications and additions in products of matrices, forward; None for a layer that is not known here."""
     if node.body is not None:
-        known: dict[SymbolicTensor, Shape] = dict(zip(node.body.inputs, inputs, strict=True))
         total = 0
-        for inner in node.body.nodes:
-            if inner.inputs:
-                read = [known[tensor] for tensor in inner.inputs]
-                given = inner.infer(read)
-                known.update(zip(inner.outputs, given, strict=True))
-                operations = _operations(inner, read, given)
-                if operations is None:
-                    return None
-                total += operations
+        for inner, read, given in _calls(node.body, inputs, time):
+            operations = _operations(inner, read, given, time)
+            if operations is None:
+                return None
+            total += operations
         return total
     layer = node.layer
     matrices = [math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1]

@@ -25,6 +25,8 @@ class Data:
     given_targets: list[Array] = field(default_factory=list)
     #: A mask (rows, time) for each input; none at all where no input has one.
     masks: list[Array | None] = field(default_factory=list)
+    #: The lengths of the rows of inputs that are cut to each batch's longest; none at all where none is cut.
+    ends: list[Array | None] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -34,6 +36,22 @@ class Data:
     def masked(self) -> tuple[bool, ...]:
         """Which inputs have a mask."""
         return tuple(mask is not None for mask in self.masks)
+
+    def batch(self, rows: Array) -> "tuple[Data, Array | None]":
+        """The arrays that hold a batch, and the numbers of its rows in them, None for all."""
+        if not self.ends:
+            return self, rows
+
+        def taken(arrays: Sequence[Array | None]) -> list[Any]:
+            return [None if array is None else array[rows] for array in arrays]
+
+        longest = [None if end is None else int(end[rows].max(initial=0)) for end in self.ends]
+        inputs = [
+            np.ascontiguousarray(array[rows] if last is None else array[rows, :last])
+            for array, last in zip(self.inputs, longest, strict=True)
+        ]
+        others = (taken(arrays) for arrays in (self.targets, self.sample_weights, self.given_targets, self.masks))
+        return Data(inputs, *others), None
 
 
 def split(

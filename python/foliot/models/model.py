@@ -147,7 +147,9 @@ class Model(Trainer):
     def _form_for(self, x: Any) -> Any:
         return _nest.simplify(form_of(x))
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
+    def _build_for(
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+    ) -> None:
         if not self.is_traced():
             raise NotImplementedError(
                 f"{type(self).__name__} has no graph: define call(self, inputs), or use Sequential or "
@@ -157,9 +159,12 @@ class Model(Trainer):
             if self.inputs:
                 return
             names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
+            dtypes = ["string" if text else None for text in texts or [False] * len(shapes)]
             tensors = [
-                InputLayer(batch_shape=shape if keeps_batch else (None, *shape[1:]), name=name or None).output
-                for name, shape in zip(names, shapes, strict=True)
+                InputLayer(
+                    batch_shape=shape if keeps_batch else (None, *shape[1:]), dtype=dtype, name=name or None
+                ).output
+                for name, shape, dtype in zip(names, shapes, dtypes, strict=True)
             ]
             fresh = [layer for layer in self.layers if not layer.built]
             inputs = _nest.pack(form, tensors)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from foliot._arrays import Array
 from foliot._checks import value_error
 from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
+from foliot.layers.preprocessing.strings import holds_texts, to_texts
+from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.rnn import RNN
 from foliot.layers.tracing import split_shapes
 from foliot.models import data as datasets
-from foliot.models import sequences
+from foliot.models import sequences, texts
+from foliot.models.batches import Parts
 from foliot.models.compiling import OwnMetric, Resolved
 from foliot.models.data import Data
 
@@ -199,9 +203,9 @@ class Network(Layer):
                 # The same arrays go into every part, so what the inputs hold is said by the whole.
                 positions, masks = key
                 is_whole = len(positions) == len(self.outputs) and not masks
-                dtypes = None if is_whole else self._part().assembly.input_dtypes
+                entrances = None if is_whole else self._part().assembly.entrances
                 chosen = [self.outputs[position] for position in positions]
-                self._compiled_parts[key] = Compiled(assemble(self.inputs, chosen, masks or None, dtypes))
+                self._compiled_parts[key] = Compiled(assemble(self.inputs, chosen, masks or None, entrances))
             return self._compiled_parts[key]
 
     def _part_key(
@@ -214,10 +218,16 @@ class Network(Layer):
         """The nest in which a model without inputs yet takes the given arrays: a single one."""
         return None
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
+    @property
+    def takes_text(self) -> bool:
+        return any(tensor.holds_text for tensor in self.inputs)
+
+    def _build_for(
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+    ) -> None:
         """Builds a model whose inputs were not declared, for arrays of the given shapes in a nest of the given form.
 
-        Their batch axis counts with `keeps_batch` only.
+        Their batch axis counts with `keeps_batch` only. `texts` says which of them hold texts, none by default.
         """
         raise NotImplementedError
 
@@ -246,7 +256,7 @@ class Network(Layer):
         if self.is_traced():
             return super().connect(inputs, training)
         if not self.inputs:
-            self._build_for(None, [tensor.shape for tensor in inputs])
+            self._build_for(None, [tensor.shape for tensor in inputs], texts=[tensor.holds_text for tensor in inputs])
         if len(inputs) != len(self.inputs):
             raise ValueError(f"`inputs`: expected {len(self.inputs)} tensors for {self.label}; received {len(inputs)}")
         shapes = self.graph.infer([tensor.shape for tensor in inputs])
@@ -299,11 +309,26 @@ class Network(Layer):
         masks = data.masks or [None] * len(data.inputs)
         return self._part(None, data.masked).program.forward(data.inputs, masks, rows, training, step)
 
+    def entrance_shapes(self, shapes: Sequence[Shape], time: int | None) -> list[Shape]:
+        """The shapes of the native program's inputs for inputs of the given shapes.
+
+        Args:
+            shapes: The inputs' shapes.
+            time: The length of rows that are as long as their texts.
+        """
+        found: list[Shape] = []
+        for entrance in self._part().assembly.entrances:
+            shape = shapes[entrance.position]
+            if entrance.layer is not None:
+                (shape,) = entrance.layer.infer([shape])
+            found.append(tuple(time if size is None else size for size in shape))
+        return found
+
     def batch_memory(self, shapes: Sequence[Sequence[int]], training: bool) -> int:
         """The bytes that a batch takes, without weights and the optimizer's state.
 
         Args:
-            shapes: The shapes of the inputs, batch axis first.
+            shapes: The shapes of the native program's inputs, batch axis first: `entrance_shapes`.
             training: For a step of training, which keeps more; else for a prediction.
         """
         return self._part().program.memory([list(shape) for shape in shapes], training)
@@ -312,13 +337,35 @@ class Network(Layer):
         self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False
     ) -> tuple[Data, list[Shape]]:
         """The converted inputs with their masks, without targets, and the shapes of the outputs."""
-        named, masks, shapes = self._input_arrays(argument, x, lengths, always_masked)
-        return Data([array for _, array in named], [], [], masks=masks), shapes
+        found = self._input_arrays(argument, x, lengths, always_masked)
+        arrays = [array for _, array in found.named]
+        return Data(arrays, [], [], masks=found.masks, ends=found.ends), found.outputs
+
+    def _prepare_texts(self, name: str, parts: Parts) -> Parts:
+        """A source's batch whose texts are made into numbers already, which may be done in a thread.
+
+        Args:
+            name: What messages call the batch.
+            parts: The batch.
+        """
+        if not self.takes_text:
+            return parts
+        form, entrances = _nest.simplify(self._input_form), self._part().assembly.entrances
+        given = datasets.split(f"inputs of {name}", parts[0], form, self.input_names, lambda _: True)
+        values = []
+        for position, (argument, value) in enumerate(given):
+            tensor = self.inputs[position]
+            if tensor.holds_text:
+                read = datasets.adjust_rank(texts.read(argument, value, tensor), tensor.shape)
+                layers = [item.layer for item in entrances if item.position == position and item.layer is not None]
+                value = texts.Texts(read, {layer: _numbers(argument, read, layer) for layer in layers})
+            values.append(value)
+        return (_nest.pack(form, values), *parts[1:])
 
     def _input_arrays(
         self, argument: str, x: Any, lengths: Any = None, always_masked: bool = False, called: str = "lengths"
-    ) -> tuple[list[tuple[str, Array]], list[Array | None], list[Shape]]:
-        """The converted inputs with their names for messages, their masks (see `Data`) and the shapes of the outputs.
+    ) -> "Inputs":
+        """The converted inputs of the native program.
 
         Args:
             argument: What messages call the inputs.
@@ -334,15 +381,23 @@ class Network(Layer):
         given = datasets.split(argument, x, form, names, lambda item: np.ndim(item) >= rank)
         named: list[tuple[str, Array]] = []
         ends: list[Array | None] = []
-        for name, value in given:
-            rows = sequences.ragged_rows(value, always_masked)
-            array, end = (_arrays.numeric(name, value), None) if rows is None else sequences.pad(name, rows)
+        built = bool(self.inputs)
+        hold = [tensor.holds_text for tensor in self.inputs] if built else [holds_texts(value) for _, value in given]
+        for position, (name, value) in enumerate(given):
+            end: Array | None = None
+            if hold[position]:
+                array = texts.read(name, value, self.inputs[position]) if built else to_texts(name, value)
+            else:
+                if built:
+                    texts.refuse(name, value, self.inputs[position])
+                rows = sequences.ragged_rows(value, always_masked)
+                array, end = (_arrays.numeric(name, value), None) if rows is None else sequences.pad(name, rows)
             named.append((name, array))
             ends.append(end)
         datasets.check_same_length(named)
-        if not self.inputs:
+        if not built:
             try:
-                self._build_for(form, [array.shape for _, array in named])
+                self._build_for(form, [array.shape for _, array in named], texts=hold)
             except ValueError as error:
                 if all(end is None for end in ends):
                     raise
@@ -350,7 +405,17 @@ class Network(Layer):
                     f"`{argument}`: expected rows of one length, or rows that the model takes; received a ragged list "
                     f"({error})"
                 ) from error
-        dtypes = self._part().assembly.input_dtypes
+            for (name, value), tensor, held in zip(given, self.inputs, hold, strict=True):
+                if tensor.holds_text and not held:
+                    texts.read(name, value, tensor)  # which says what it expects
+                elif held and not tensor.holds_text:
+                    texts.refuse(name, value, tensor)
+        assembly = self._part().assembly
+        # A text is one thing, without an axis of features.
+        dtypes: list[_arrays.DType] = ["int32"] * len(named)
+        for entrance in assembly.entrances:
+            if entrance.layer is None:
+                dtypes[entrance.position] = entrance.dtype
         named = [
             (name, datasets.adjust_rank(array, tensor.shape))
             for (name, array), tensor in zip(named, self.inputs, strict=True)
@@ -368,26 +433,76 @@ class Network(Layer):
         masks: list[Array | None] = []
         if lengths is not None or any(end is not None for end in ends):
             timed = [
-                array.ndim >= (2 if dtype == "int32" else 3) for (_, array), dtype in zip(named, dtypes, strict=True)
+                array.ndim >= (2 if dtype == "int32" else 3) and not tensor.holds_text
+                for (_, array), dtype, tensor in zip(named, dtypes, self.inputs, strict=True)
             ]
             simple = _nest.simplify(self._input_form)
             ends = sequences.find_ends(named, ends, timed, lengths, simple, self.input_names, called)
-            padding = _padding(self._part().assembly, len(named))
+            padding = _padding(assembly, len(named))
             named, masks = sequences.mask_padding(named, ends, padding, always_masked)
-        shapes: list[Shape] = [array.shape for _, array in named]
-        outputs = self.graph.infer(shapes)
+        return self._entering(assembly, [value for _, value in given], named, masks)
+
+    def _entering(
+        self,
+        assembly: Assembly,
+        given: Sequence[Any],
+        named: Sequence[tuple[str, Array]],
+        masks: Sequence[Array | None],
+    ) -> "Inputs":
+        """What goes into the native program: of texts the numbers that the layers which read them make.
+
+        Args:
+            assembly: The program, which says what it takes.
+            given: What the user passed.
+            named: The same as arrays.
+            masks: Their masks, none at all where no input has one.
+        """
+        arrays: list[tuple[str, Array]] = []
+        ends: list[Array | None] = []
+        for entrance in assembly.entrances:
+            name, array = named[entrance.position]
+            value, end = given[entrance.position], None
+            if entrance.layer is not None:
+                made = value.numbers.get(entrance.layer) if isinstance(value, texts.Texts) else None
+                array, end = made or _numbers(name, array, entrance.layer)
+            arrays.append((name, array))
+            ends.append(end)
+        # Where outputs are as long as the texts, batches of one call have to be equally long.
+        if all(end is None for end in ends) or any(None in tensor.shape[1:] for tensor in self.outputs):
+            ends = []
+        outputs = assembly.infer([array.shape for _, array in arrays])
         converted = [
-            (name, _arrays.convert(name, array, dtype)) for (name, array), dtype in zip(named, dtypes, strict=True)
+            (name, _arrays.convert(name, array, entrance.dtype))
+            for (name, array), entrance in zip(arrays, assembly.entrances, strict=True)
         ]
-        return converted, masks, outputs
+        masked = [None if entrance.layer else masks[entrance.position] for entrance in assembly.entrances if masks]
+        return Inputs(converted, masked, ends, outputs)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of the native program, and what follows from them."""
+
+    #: The arrays, with their names for messages.
+    named: list[tuple[str, Array]]
+    #: See `Data`.
+    masks: list[Array | None]
+    ends: list[Array | None]
+    #: The shapes of the model's outputs.
+    outputs: list[Shape]
+
+
+def _numbers(argument: str, values: Array, layer: TextLayer) -> tuple[Array, Array | None]:
+    layer.infer([values.shape])
+    return layer.numbers(argument, values)
 
 
 def _padding(assembly: Assembly, inputs: int) -> list[float]:
     """What stands in each input's padding: what a `Masking` layer that reads it takes for padding, else 0."""
     values = [0.0] * inputs
     for node in json.loads(assembly.graph)["nodes"]:
-        if node["layer"]["kind"] == "masking" and node["inputs"][0][0] < inputs:
-            values[node["inputs"][0][0]] = node["layer"]["mask_value"]
+        if node["layer"]["kind"] == "masking" and node["inputs"][0][0] < len(assembly.entrances):
+            values[assembly.entrances[node["inputs"][0][0]].position] = node["layer"]["mask_value"]
     return values
 
 

@@ -73,7 +73,7 @@ class Sequential(Model):
             and not isinstance(layer, InputLayer)
             and (shape := first_shape(layer)) is not None
         ):
-            self.add(InputLayer(batch_shape=shape))
+            self.add(InputLayer(batch_shape=shape, dtype="string" if layer.takes_text else None))
         if not self._trainable:
             layer.trainable = False
         self._connect_layer(layer)
@@ -106,7 +106,7 @@ class Sequential(Model):
         self._reset()
         if built and self._layers:
             if not isinstance(self._layers[0], InputLayer):
-                self._enter(built[0].shape)
+                self._enter(built[0].shape, self._layers[0])
             self._connect_all()
         return layer
 
@@ -114,6 +114,12 @@ class Sequential(Model):
         """The model that this one is part of goes on with the layers that it met."""
         if self._nodes:
             raise ValueError(f"`{method}`: expected a model that is not part of another one; received {self.label}")
+
+    @property
+    def takes_text(self) -> bool:
+        if self.inputs:
+            return super().takes_text
+        return bool(self._layers) and self._layers[0].takes_text
 
     def _reset(self) -> None:
         self._clear_graph()
@@ -137,9 +143,10 @@ class Sequential(Model):
             layer.unbuild()
         self._reset()
 
-    def _enter(self, input_shape: Sequence[int | None]) -> None:
-        """Begins the graph of a model without an Input of its own."""
-        self._connect_layer(InputLayer(batch_shape=tuple(input_shape), name=f"{self.name}_input"))
+    def _enter(self, input_shape: Sequence[int | None], first: Layer) -> None:
+        """Begins the graph of a model without an Input of its own, for what its first layer takes."""
+        dtype = "string" if first.takes_text else None
+        self._connect_layer(InputLayer(batch_shape=tuple(input_shape), dtype=dtype, name=f"{self.name}_input"))
 
     def _connect_all(self) -> None:
         for layer in self._layers:
@@ -160,7 +167,7 @@ class Sequential(Model):
                 raise ValueError(f"{self.name!r} has no layers: add some before it is built")
             fresh = [layer for layer in self._layers if not layer.built]
             try:
-                self._enter(input_shape)
+                self._enter(input_shape, self._layers[0])
                 self._connect_all()
             except ValueError:
                 # A second attempt with a right shape must start afresh, not with weights for the wrong one.
@@ -172,8 +179,15 @@ class Sequential(Model):
     def _form_for(self, x: Any) -> Any:
         return None
 
-    def _build_for(self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False) -> None:
+    def _build_for(
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+    ) -> None:
         if self._layers:
+            if any(texts) and not self.takes_text:
+                raise ValueError(
+                    f"{self._layers[0].label}, the first layer of {self.label}, expects numbers; received texts: put "
+                    "TextVectorization or StringLookup before it"
+                )
             # With the size of the batch, so that the message shows the shape that the user knows.
             self._layers[0].check_input(shapes[0])
         self.build(shapes[0] if keeps_batch else (None, *shapes[0][1:]))
@@ -210,11 +224,12 @@ class Sequential(Model):
             raise value_error("config", f"a dict with {', '.join(cls.argument_names())}", sorted(map(str, config)))
         model = cls(name=config.get("name"), trainable=config.get("trainable", True))
         shape = config.get("build_input_shape")
-        if shape is not None:
-            model._enter(shape)
         with sharing():
-            for layer in config["layers"]:
-                model.add(layer_from_config(layer))
+            for position, written in enumerate(config["layers"]):
+                layer = layer_from_config(written)
+                if position == 0 and shape is not None:
+                    model._enter(shape, layer)
+                model.add(layer)
         return model
 
 

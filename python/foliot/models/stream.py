@@ -63,6 +63,11 @@ class Stream:
                 f"`stream`: expected a model that is built; received {model.label}: begin it with Input, or call "
                 "build(input_shape)"
             )
+        if model.takes_text:
+            raise ValueError(
+                f"`stream`: expected a model of numbers, which come step by step; received {model.label}, which takes "
+                "texts: begin a model behind its text layer"
+            )
         assembly = assemble(model.inputs, model.outputs)
         parameters = [weight.parameter for weight in assembly.weights]
         axes = [[axis for axis in tensor.shape[2:] if axis is not None] for tensor in model.inputs]

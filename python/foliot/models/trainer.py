@@ -110,7 +110,7 @@ class Trainer(CompiledNetwork):
                 sequences of a batch are cut into pieces of so many steps, the last of which may be shorter, and each
                 piece is an optimizer step of its own. States go on from piece to piece, and begin anew with each batch
                 unless layers are stateful; gradients end at the pieces' edges, so memory depends on the length of a
-                piece. Dropout draws for each piece, and each counts as a batch in the means of loss and metrics.
+                piece. Dropout draws for each piece. In the means of loss and metrics a piece counts by its steps.
                 Validation takes sequences whole. None backpropagates through all of time.
             **kwargs: `nb_epoch`, an older name of `epochs`.
 
@@ -406,11 +406,13 @@ class Trainer(CompiledNetwork):
         feed: Feed
         if is_stream(x):
             refuse_beside_stream("x", x, lengths=lengths)
-            feed = StreamFeed("x", x, self._inputs_of, steps)
+            feed = StreamFeed("x", x, self._inputs_of, self._prepare_texts, steps)
             shapes: list[Shape] = []
         else:
             data, shapes = self._input_data("x", x, lengths)
-            size = self._rows_per_batch("x", batch_size, data.rows, _PREDICT_BATCH_SIZE)
+            # Where batches are as long as their longest texts, outputs depend on which rows are put together.
+            usual = _BATCH_SIZE if data.ends else _PREDICT_BATCH_SIZE
+            size = self._rows_per_batch("x", batch_size, data.rows, usual)
             feed = ArrayFeed(data, Batches(0, data.rows, size, steps))
         parts: list[list[Array]] = []
         with closing(feed), self._hooks(callbacks, ProgressLine(shown), feed.steps) as hooks:

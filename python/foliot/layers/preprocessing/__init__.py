@@ -1,6 +1,7 @@
 """What turns raw data into arrays for a model, learnt from data by `adapt`.
 
-These stand before a model: strings cannot go through one. They are called like layers, on lists and arrays.
+They are called like layers, on lists and arrays. TextVectorization and StringLookup may also begin a model, whose
+inputs are then texts; the others stand before one.
 """
 
 from foliot.layers.preprocessing.lookup import IntegerLookup, StringLookup

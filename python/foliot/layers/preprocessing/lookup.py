@@ -13,13 +13,17 @@ import numpy as np
 
 from foliot import _arrays
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_off, check_text, value_error
+from foliot._checks import check_flag, check_integer, check_off, check_text, type_error, value_error
+from foliot._graph import Shape
 from foliot._serialization import Configurable
+from foliot.layers.base import has_symbolic
 from foliot.layers.preprocessing.strings import to_bytes
+from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.preprocessing.vocabulary import Vocabulary, check_output_mode
 
 # What Keras writes into a configuration and what follows from the rest.
-_KERAS_KEYS = ("trainable", "dtype", "vocabulary_size", "has_input_vocabulary", "vocabulary_dtype", "batch_input_shape")
+_LAYER_KEYS = ("trainable", "dtype")
+_KERAS_KEYS = ("vocabulary_size", "has_input_vocabulary", "vocabulary_dtype", "batch_input_shape")
 
 
 class Adapting(Configurable):
@@ -31,7 +35,10 @@ class Adapting(Configurable):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The object of a configuration, of foliot's or Keras's."""
-        return super().from_config({key: value for key, value in config.items() if key not in _KERAS_KEYS})
+        if not isinstance(config, Mapping):
+            raise type_error("config", f"a dict of {cls.__name__}'s arguments", config)
+        left_out = set(_KERAS_KEYS) | (set(_LAYER_KEYS) - set(cls.argument_names()))
+        return super().from_config({key: value for key, value in config.items() if key not in left_out})
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data, with the vocabulary as it is, also where `adapt` has learnt it."""
@@ -139,10 +146,12 @@ class _Lookup(Adapting):
             For `'int'` an int64 array of the inputs' shape. For `'one_hot'` an axis more; for the other modes the last
             axis is replaced by one that counts.
         """
-        vocabulary = self._vocabulary
         if self._vocabulary.output_mode == "int" and getattr(self, "invert", False):
             return self._inverted(_arrays.numeric("inputs", inputs))
-        values = self._values("inputs", inputs)
+        return self._looked_up(self._values("inputs", inputs))
+
+    def _looked_up(self, values: Array) -> Array:
+        vocabulary = self._vocabulary
         found = [vocabulary.number(term) for term in values.flat]
         numbers: Array = np.array(found, dtype=np.int64).reshape(values.shape)
         if vocabulary.output_mode == "int":
@@ -164,8 +173,10 @@ class _Lookup(Adapting):
         return term
 
 
-class StringLookup(_Lookup):
-    """Strings to numbers by a vocabulary, and back. Called on strings, lists and arrays; not part of a model.
+class StringLookup(_Lookup, TextLayer):
+    """Strings to numbers by a vocabulary, and back. Called on strings, lists and arrays, or first in a model.
+
+    In a model it stands on an `Input(..., dtype="string")`, and `invert` is False; see `TextVectorization`.
 
     Args:
         max_tokens: The greatest number of terms, special ones included.
@@ -182,6 +193,7 @@ class StringLookup(_Lookup):
         encoding: How strings are written as bytes, by which equally frequent ones are ordered.
         name: A name.
         salt: None.
+        **kwargs: `trainable` and `dtype` of any layer.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -209,19 +221,51 @@ class StringLookup(_Lookup):
         encoding: str = "utf-8",
         name: str | None = None,
         salt: None = None,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(name=name, **kwargs)
         self.max_tokens, self.num_oov_indices = max_tokens, check_integer("num_oov_indices", num_oov_indices, maximum=1)
         self.mask_token, self.oov_token = mask_token, oov_token
         self.vocabulary, self.idf_weights = vocabulary, idf_weights
         self.invert, self.output_mode, self.pad_to_max_tokens = invert, output_mode, pad_to_max_tokens
         self.sparse, self.encoding = sparse, check_text("encoding", encoding)
-        self.name = "string_lookup" if name is None else check_text("name", name)
         check_off("salt", salt, None)
         self.salt = salt
         self._prepare(
             None if mask_token is None else mask_token.encode(encoding),
             None if oov_token is None else oov_token.encode(encoding),
         )
+
+    def __call__(  # type: ignore[override]  # texts have no masks
+        self, inputs: Any, *, training: bool | None = None
+    ) -> Any:
+        """The numbers of strings, or in the mode `invert` the strings of numbers.
+
+        Args:
+            inputs: A string, or lists or an array of strings; or the tensor of an `Input` for strings.
+            training: Without effect.
+
+        Returns:
+            For `'int'` an int64 array of the inputs' shape. For `'one_hot'` an axis more; for the other modes the last
+            axis is replaced by one that counts.
+        """
+        return self._apply(inputs, None, training) if has_symbolic(inputs) else super().__call__(inputs)
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        (shape,) = super().infer(shapes)
+        if self.invert:
+            raise value_error("invert", f"False for {self.label} in a model, which begins with strings", self.invert)
+        if self.output_mode == "int":
+            return [shape]
+        if self.output_mode == "one_hot":
+            return [(*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), self._depth())]
+        if len(shape) < 2:
+            expected = f"strings of shape (batch, terms) for {self.label} with output_mode={self.output_mode!r}"
+            raise ValueError(f"`inputs`: expected {expected}; received shape {shape}")
+        return [(*shape[:-1], self._depth())]
+
+    def _numbers(self, argument: str, texts: Array) -> tuple[Array, Array | None]:
+        return self._looked_up(self._values(argument, texts)), None
 
     def _values(self, argument: str, data: Any) -> Array:
         return to_bytes(argument, data, self.encoding)

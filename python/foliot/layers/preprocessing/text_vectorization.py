@@ -10,8 +10,11 @@ import numpy as np
 
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_off, check_text, type_error, value_error
+from foliot._graph import Shape
+from foliot.layers.base import has_symbolic
 from foliot.layers.preprocessing.lookup import Adapting
-from foliot.layers.preprocessing.strings import to_bytes
+from foliot.layers.preprocessing.strings import to_bytes, to_texts
+from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.preprocessing.vocabulary import Vocabulary, check_output_mode
 
 _PUNCTUATION = re.compile(rb"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']""")
@@ -19,8 +22,15 @@ _STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 _SPLIT = ("whitespace", "character")
 
 
-class TextVectorization(Adapting):
-    """Texts to numbers: standardize, split into words, join n-grams, look up. Called on texts; not part of a model.
+class TextVectorization(Adapting, TextLayer):
+    """Texts to numbers: standardize, split into words, join n-grams, look up. Called on texts, or the first of a model.
+
+    In a model it stands on an `Input(shape=(1,), dtype="string")`, or first in a `Sequential`, and an
+    `Embedding(mask_zero=True)` behind it masks the padding. `adapt` may come before or after the model is made, for the
+    output modes other than `'int'` before, because they give the model as many numbers as there are terms. A text is
+    turned into numbers before the native step: once for `fit` on arrays, and in the thread that reads ahead for
+    datasets and iterables. Without `output_sequence_length` each batch is as long as its longest text, as in Keras; all
+    batches are as long as the longest text of all where the model returns sequences.
 
     As in Keras, only A to Z have a lower case and only ASCII's white space separates words; equally frequent words are
     numbered from the greatest to the least.
@@ -42,6 +52,7 @@ class TextVectorization(Adapting):
         ragged: False.
         encoding: How strings are written as bytes.
         name: A name.
+        **kwargs: `trainable` and `dtype` of any layer.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -55,6 +66,12 @@ class TextVectorization(Adapting):
         ['', '[UNK]', 'the', 'sat', 'cat', 'on', 'dog']
         >>> vectorize(["the cat flew"]).tolist()
         [[2, 4, 1, 0]]
+
+        >>> from foliot import Sequential
+        >>> from foliot.layers import LSTM, Dense, Embedding, Input
+        >>> model = Sequential([Input(shape=(1,), dtype="string"), vectorize, Embedding(7, 4), LSTM(4), Dense(1)])
+        >>> model.predict(["the cat flew", "a dog"], verbose=0).shape
+        (2, 1)
     """
 
     def __init__(
@@ -72,7 +89,9 @@ class TextVectorization(Adapting):
         ragged: bool = False,
         encoding: str = "utf-8",
         name: str | None = None,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(name=name, **kwargs)
         self.max_tokens = None if max_tokens is None else check_integer("max_tokens", max_tokens, minimum=2)
         for argument, value, names in (("standardize", standardize, _STANDARDIZE), ("split", split, _SPLIT)):
             if not (value is None or callable(value) or value in names):
@@ -95,7 +114,6 @@ class TextVectorization(Adapting):
         check_off("ragged", ragged, False)
         self.sparse, self.ragged = sparse, ragged
         self.encoding = check_text("encoding", encoding)
-        self.name = "text_vectorization" if name is None else check_text("name", name)
         self.vocabulary, self.idf_weights = vocabulary, idf_weights
         self._vocabulary: Vocabulary[bytes] = Vocabulary(
             b"", b"[UNK]", 1, self.output_mode, self.max_tokens, self.pad_to_max_tokens
@@ -165,23 +183,52 @@ class TextVectorization(Adapting):
     def _decoded(self, texts: Array) -> Array:
         return np.array([text.decode(self.encoding) for text in texts.flat]).reshape(texts.shape)
 
-    def __call__(self, inputs: Any) -> Array:
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        (shape,) = super().infer(shapes)
+        batch, *rest = shape
+        if len(rest) > 1 or (self.split is not None and rest not in ([], [1], [None])):
+            expected = "texts of shape (batch,) or (batch, 1)" if self.split else "terms of shape (batch, terms)"
+            raise ValueError(f"`inputs`: expected {expected} for {self.label}; received shape {shape}")
+        length = self.output_sequence_length
+        if self.output_mode == "int":
+            if self.split is None and length is None:
+                return [shape]
+            return [(batch, length)]
+        if self.output_mode == "one_hot":
+            return [(*(shape if self.split is None else (batch, None)), self._depth())]
+        return [(batch, self._depth())]
+
+    def __call__(  # type: ignore[override]  # texts have no masks
+        self, inputs: Any, *, training: bool | None = None
+    ) -> Any:
         """The numbers of texts.
 
         Args:
-            inputs: A text, or a list or array of texts of shape `(n,)` or `(n, 1)`.
+            inputs: A text, or a list or array of texts of shape `(n,)` or `(n, 1)`; or the tensor of an `Input` for
+                strings.
+            training: Without effect.
 
         Returns:
             For `'int'` an int64 array `(n, length)`, padded with 0 at the end; for the other modes `(n, terms)`.
             Without the first axis for a single text.
         """
-        texts = to_bytes("inputs", inputs, self.encoding)
+        if has_symbolic(inputs):
+            return self._apply(inputs, None, training)
+        texts = np.asarray(to_texts("inputs", inputs))
+        result, _ = self._numbers("inputs", texts)
+        return np.asarray(result[0] if texts.ndim == 0 else result)
+
+    def _numbers(self, argument: str, texts: Array) -> tuple[Array, Array | None]:
+        texts = to_bytes(argument, texts, self.encoding)
         vocabulary = self._vocabulary
         numbers = [[vocabulary.number(term) for term in row] for row in self._rows(np.atleast_1d(texts))]
+        lengths: Array | None = None
         if self.output_mode == "int":
             length = self.output_sequence_length
             if length is None:
-                length = max(map(len, numbers), default=0)
+                ends = [len(row) for row in numbers]
+                length = max(ends, default=0)
+                lengths = None if self.split is None else np.array(ends, dtype=np.int64)
             result = np.zeros((len(numbers), length), dtype=np.int64)
             for place, row in zip(result, numbers, strict=True):
                 place[: len(row)] = row[:length]
@@ -195,7 +242,7 @@ class TextVectorization(Adapting):
                 result = result[:, 0]
         else:
             result = vocabulary.count(numbers)
-        return np.asarray(result[0] if texts.ndim == 0 else result)
+        return result, lengths
 
 
 def _ngram_lengths(ngrams: Any) -> tuple[int, ...] | None:

@@ -150,6 +150,18 @@ impl Metric {
         Ok(vec![sum * share, total_weight * share])
     }
 
+    /// What rows that are a part of their samples' steps add, from what they would add if they were all: to a mean they
+    /// count as such a part, and all rows are counted as they are.
+    #[must_use]
+    pub fn of_part(&self, mut state: Vec<f64>, part: f64) -> Vec<f64> {
+        if !matches!(self, Self::Confusion(_) | Self::FBetaScore { .. } | Self::R2Score { .. }) {
+            for sum in &mut state {
+                *sum *= part;
+            }
+        }
+        state
+    }
+
     /// The metric of what was gathered, an empty slice for nothing: one number, or several where it has several
     /// thresholds or features.
     #[must_use]

@@ -25,6 +25,8 @@ impl Program {
             return Err(Error::value("y", format!("{outputs} arrays"), expected.targets.len().to_string()));
         }
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
+        // Pieces of sequences count in means by their steps, so that together they count as the sequences would.
+        let part = window.map_or(1.0, |window| window.len as f64 / window.total.max(1) as f64);
         let mut total = penalty;
         let mut losses: Vec<f64> = Vec::with_capacity(outputs);
         let mut states: Vec<Vec<f64>> = Vec::with_capacity(self.metrics.len());
@@ -81,11 +83,13 @@ impl Program {
             losses.push(sum * f64::from(scale));
             total += sum * f64::from(scale * factor);
             for metric in &training.metrics[position] {
-                states.push(self.backend.metric(metric, &job(None, mask.as_deref()))?);
+                let state = self.backend.metric(metric, &job(None, mask.as_deref()))?;
+                states.push(metric.of_part(state, part));
             }
             let metric_weights = combine(mask.clone(), weights.as_deref());
             for metric in &training.weighted_metrics[position] {
-                weighted_states.push(self.backend.metric(metric, &job(None, metric_weights.as_deref()))?);
+                let state = self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
+                weighted_states.push(metric.of_part(state, part));
             }
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -96,11 +100,11 @@ impl Program {
         for (mean, loss) in
             std::iter::once(&mut self.loss).chain(&mut self.losses).zip(std::iter::once(total).chain(losses))
         {
-            mean.sum += loss * batch as f64;
-            mean.weight += batch as f64;
+            mean.sum += loss * batch as f64 * part;
+            mean.weight += batch as f64 * part;
         }
-        for (state, part) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
-            metrics::add(state, part);
+        for (state, added) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
+            metrics::add(state, added);
         }
         self.record_outputs(index)?;
         Ok(total)

@@ -1,0 +1,223 @@
+"""Options that are set as attributes of a layer after it was built: they count from the next `compile`, checked."""
+
+import numpy as np
+import pytest
+
+from foliot import Input, Model, Sequential
+from foliot.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    GRUCell,
+    LSTMCell,
+    StackedRNNCells,
+)
+from foliot.utils import set_random_seed
+
+SEQUENCES = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+LENGTHS = np.array([5, 3, 2, 4])
+
+
+def stack(**options) -> RNN:
+    return RNN([LSTMCell(3), GRUCell(2)], **options)
+
+
+class Own(LSTM):
+    """A class of a user's, whose `call` leads back to foliot's."""
+
+    def call(self, sequences, *states):
+        return super().call(sequences, *states)
+
+
+MAKERS = {
+    "stack": stack,
+    "stack in a stack": lambda **options: RNN([StackedRNNCells([GRUCell(3), GRUCell(2)]), GRUCell(2)], **options),
+    "subclass": lambda **options: Own(3, **options),
+}
+CHANGES = [
+    {"go_backwards": True},
+    {"return_sequences": True},
+    {"return_sequences": True, "zero_output_for_mask": True},
+    {"go_backwards": True, "return_sequences": True},
+    {"checkpoint_every": 2},
+]
+
+
+def predicted(model: Model, masked: bool) -> np.ndarray:
+    return model.predict(SEQUENCES, lengths=LENGTHS if masked else None, verbose=0)
+
+
+def _compiled(model: Model) -> Model:
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+@pytest.mark.parametrize("maker", MAKERS)
+def test_layers_of_layers_follow_their_options(maker, changes, masked):
+    layer = MAKERS[maker]()
+    model = Sequential([Input((None, 3)), layer])
+    model.compile("sgd", "mse")
+    before = predicted(model, masked)
+    for name, value in changes.items():
+        setattr(layer, name, value)
+    np.testing.assert_array_equal(predicted(model, masked), before)
+    model.compile("sgd", "mse")
+    fresh = Sequential([Input((None, 3)), MAKERS[maker](**changes)])
+    fresh.set_weights(model.get_weights())
+    fresh.compile("sgd", "mse")
+    found = predicted(model, masked)
+    assert "checkpoint_every" in changes or found.shape != before.shape or not np.allclose(found, before)
+    np.testing.assert_array_equal(found, predicted(fresh, masked))
+    targets = np.zeros_like(found)
+    lengths = LENGTHS if masked else None
+    for each in (model, fresh):
+        each.fit(SEQUENCES, targets, lengths=lengths, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(predicted(model, masked), predicted(fresh, masked))
+    if "checkpoint_every" in changes:
+        assert '"steps": 2' in model._part().assembly.graph
+
+
+def test_options_can_be_taken_back():
+    layer = stack(go_backwards=True, return_sequences=True)
+    model = Sequential([Input((None, 3)), layer])
+    layer.go_backwards = layer.return_sequences = False
+    model.compile("sgd", "mse")
+    fresh = Sequential([Input((None, 3)), stack()])
+    fresh.set_weights(model.get_weights())
+    np.testing.assert_array_equal(predicted(model, True), predicted(fresh, True))
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_layers_of_layers_become_stateful(maker):
+    layer = MAKERS[maker]()
+    model = Sequential([Input(batch_shape=(4, None, 3)), layer])
+    whole = predicted(model, False)
+    layer.stateful = True
+    model.compile("sgd", "mse")
+    model.predict(SEQUENCES[:, :2], verbose=0)
+    np.testing.assert_allclose(model.predict(SEQUENCES[:, 2:], verbose=0), whole, rtol=1e-5, atol=1e-6)
+    assert len(layer.states) == layer.state_count
+    model.reset_states()
+    np.testing.assert_allclose(model.predict(SEQUENCES, verbose=0), whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("inner", [lambda: GRU(3), stack], ids=["layer", "stack"])
+@pytest.mark.parametrize("changes", [{"return_sequences": True}, {"stateful": True}], ids=str)
+def test_both_directions_follow_the_layer_around_them(inner, changes):
+    layer = Bidirectional(inner())
+    model = Sequential([Input(batch_shape=(4, None, 3)), layer])
+    before = predicted(model, True)
+    for name, value in changes.items():
+        setattr(layer, name, value)
+        assert getattr(layer.forward_layer, name) == getattr(layer.backward_layer, name) == value
+    model.compile("sgd", "mse")
+    again = type(layer).from_config(layer.get_config())
+    fresh = Sequential([Input(batch_shape=(4, None, 3)), again])
+    fresh.set_weights(model.get_weights())
+    for _ in range(2):
+        found = predicted(model, True)
+        np.testing.assert_array_equal(found, predicted(fresh, True))
+    assert found.shape != before.shape or not np.allclose(found, before)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("zero_output_for_mask", False), ("checkpoint_every", 2), ("go_backwards", False)]
+)
+def test_stacks_inside_bidirectional_follow_their_options(option, value):
+    layer = Bidirectional(stack(return_sequences=True))
+    model = Sequential([Input((None, 3)), layer])
+    model.compile("sgd", "mse")
+    before = predicted(model, True)
+    # Backwards the padding behind the rows comes first, where outputs are 0 in any case.
+    setattr(layer.forward_layer if option == "zero_output_for_mask" else layer.backward_layer, option, value)
+    if option == "go_backwards":
+        with pytest.raises(ValueError, match=r"Bidirectional .*`backward_layer`: expected another `go_backwards`"):
+            _compiled(model).predict(SEQUENCES, verbose=0)
+        layer.forward_layer.go_backwards = True
+    model.compile("sgd", "mse")
+    after = predicted(model, True)
+    assert np.array_equal(after, before) == (option == "checkpoint_every")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "error", "message"),
+    [
+        (lambda: LSTM(2), "dropout", 5, ValueError, r"LSTM 'lstm.*`dropout`: expected a number.*received 5"),
+        (lambda: GRU(2), "zoneout", "often", (TypeError, ValueError), r"GRU 'gru.*`zoneout`: expected a number"),
+        (lambda: LSTM(2), "checkpoint_every", "often", ValueError, r"LSTM 'lstm.*`checkpoint_every`: expected None"),
+        (lambda: GRU(2), "go_backwards", "no", (TypeError, ValueError), r"GRU 'gru.*`go_backwards`: expected True or"),
+        (
+            lambda: GRU(2),
+            "return_state",
+            True,
+            ValueError,
+            r"`return_state`: .*GRU 'gru.*1 output; received another, which gives 2",
+        ),
+        (stack, "return_state", True, ValueError, r"`return_state`: .*RNN .*1 output.*received"),
+        (lambda: Bidirectional(GRU(2)), "return_state", True, ValueError, r"`return_state`: .*1 output.*received"),
+        (lambda: GRU(2), "units", 4, ValueError, r"`units`: expected 2, with which GRU 'gru.* was built; received 4"),
+        (lambda: Dense(2), "units", 4, ValueError, r"`units`: expected 2, with which Dense .* was built; received 4"),
+        (lambda: Dense(2), "use_bias", False, ValueError, r"`use_bias`: expected True, with which Dense"),
+        (lambda: Dropout(0.5), "rate", 1.5, ValueError, r"Dropout 'dropout.*`rate`: expected a number"),
+        (lambda: Conv1D(2, 2), "padding", "sane", ValueError, r"Conv1D .*`padding`: expected"),
+        (lambda: Conv1D(2, 2), "filters", 3, ValueError, r"`filters`: expected 2, with which Conv1D"),
+        (BatchNormalization, "momentum", "x", (TypeError, ValueError), r"BatchNormalization .*`momentum`"),
+        (stack, "checkpoint_every", 0, ValueError, r"RNN .*`checkpoint_every`: expected an integer"),
+        (lambda: Bidirectional(GRU(2)), "stateful", 3, (TypeError, ValueError), r"`stateful`: expected True or"),
+    ],
+)
+def test_options_are_checked_when_they_count(make, name, value, error, message):
+    layer = make()
+    model = Sequential([Input((5, 3)), layer])
+    model.compile("sgd", "mse")
+    model.predict(SEQUENCES, verbose=0)
+
+    def change() -> None:
+        setattr(layer, name, value)
+        model.compile("sgd", "mse")
+        model.predict(SEQUENCES, verbose=0)
+
+    with pytest.raises(error, match=message):
+        change()
+
+
+def test_options_of_cells_are_checked():
+    layer = stack()
+    model = Sequential([Input((None, 3)), layer])
+    layer.cell.cells[1].recurrent_dropout = -1
+    with pytest.raises(ValueError, match=r"`recurrent_dropout`: expected a number"):
+        model.predict(SEQUENCES, verbose=0)
+    layer = Embedding(4, 2)
+    model = Sequential([Input((None,), dtype="int32"), layer])
+    layer.input_dim = 9
+    with pytest.raises(ValueError, match="`input_dim`: expected 4, with which Embedding"):
+        model.predict([[8]], verbose=0)
+
+
+def test_names_count_for_options():
+    layer = Dense(2)
+    model = Sequential([Input((3,)), layer])
+    layer.activation = "relu"
+    fresh = Sequential([Input((3,)), Dense(2, activation="relu")])
+    fresh.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model.predict(SEQUENCES[0], verbose=0), fresh.predict(SEQUENCES[0], verbose=0))
+
+
+def test_checking_draws_no_seeds():
+    def weights(runs: int) -> np.ndarray:
+        set_random_seed(1)
+        model = Sequential([Input((None, 3)), LSTM(2, dropout=0.5), Dropout(0.5)])
+        for _ in range(runs):
+            model.compile("sgd", "mse")
+            model.predict(SEQUENCES, verbose=0)
+        return Dense(3)(SEQUENCES)
+
+    np.testing.assert_array_equal(weights(1), weights(3))
