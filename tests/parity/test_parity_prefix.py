@@ -72,6 +72,13 @@ def test_many_steps(cell: str, activation: dict[str, Any]) -> None:
     assert_same(problem)
 
 
+@pytest.mark.parametrize("options", [{"proj_size": 5}, {"use_peepholes": True}], ids=str)
+def test_more_than_the_plain_cell(options: dict[str, Any]) -> None:
+    problem = padded("lstm", [(5 * row) % 12 for row in range(40)], 11, return_state=True, **options)
+    compare(problem)
+    assert_same(problem)
+
+
 @cells
 @pytest.mark.parametrize(
     "options",
