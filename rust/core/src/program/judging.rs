@@ -8,15 +8,32 @@ use crate::tensor::Shape;
 use crate::{Error, Result};
 
 impl Program {
-    /// Losses and metrics of a batch that has run; gradients of the outputs where the plan has them.
+    /// Asks for losses and metrics of a batch that has run, and for the gradients of the outputs where the plan has them.
     pub(super) fn judge(
         &mut self,
         index: usize,
-        penalty: f64,
         rows: Option<&[i64]>,
         expected: Expected<'_>,
         window: Option<Window>,
-    ) -> Result<f64> {
+    ) -> Result<Judging> {
+        let mut asked = self.ask(index, rows, expected, window);
+        if asked.is_ok() {
+            asked = self.record_outputs(index).and(asked);
+        }
+        if asked.is_err() {
+            // What was asked for before the error is nobody's.
+            let _ = self.backend.judged();
+        }
+        asked
+    }
+
+    fn ask(
+        &mut self,
+        index: usize,
+        rows: Option<&[i64]>,
+        expected: Expected<'_>,
+        window: Option<Window>,
+    ) -> Result<Judging> {
         let plan = &self.plans[index];
         let training =
             self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
@@ -25,10 +42,7 @@ impl Program {
             return Err(Error::value("y", format!("{outputs} arrays"), expected.targets.len().to_string()));
         }
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
-        let mut total = penalty;
-        let mut losses: Vec<f64> = Vec::with_capacity(outputs);
-        let mut states: Vec<Vec<f64>> = Vec::with_capacity(self.metrics.len());
-        let mut weighted_states = Vec::new();
+        let mut scales = Vec::with_capacity(outputs);
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
@@ -77,16 +91,32 @@ impl Program {
                 weights,
                 scale: scale * factor,
             };
-            let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
-            losses.push(sum * f64::from(scale));
-            total += sum * f64::from(scale * factor);
+            self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
+            scales.push([f64::from(scale), f64::from(scale * factor)]);
             for metric in &training.metrics[position] {
-                states.push(self.backend.metric(metric, &job(None, mask.as_deref()))?);
+                self.backend.metric(metric, &job(None, mask.as_deref()))?;
             }
             let metric_weights = combine(mask.clone(), weights.as_deref());
             for metric in &training.weighted_metrics[position] {
-                weighted_states.push(self.backend.metric(metric, &job(None, metric_weights.as_deref()))?);
+                self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
             }
+        }
+        Ok(Judging { batch, scales })
+    }
+
+    /// Takes what losses and metrics have come to into the means. Returns the loss.
+    pub(super) fn conclude(&mut self, judging: Judging, penalty: f64) -> Result<f64> {
+        let Judging { batch, scales } = judging;
+        let mut judged = self.backend.judged()?.into_iter();
+        let (mut total, mut losses) = (penalty, Vec::with_capacity(scales.len()));
+        let (mut states, mut weighted_states) = (Vec::with_capacity(self.metrics.len()), Vec::new());
+        let counts = self.training.iter().flat_map(|training| training.metrics.iter().zip(&training.weighted_metrics));
+        for ([scale, share], (metrics, weighted)) in scales.into_iter().zip(counts) {
+            let sum: f64 = judged.next().iter().flatten().sum();
+            losses.push(sum * scale);
+            total += sum * share;
+            states.extend(judged.by_ref().take(metrics.len()));
+            weighted_states.extend(judged.by_ref().take(weighted.len()));
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
             if let Some(regularizer) = self.graph.regularizer(index) {
@@ -102,9 +132,16 @@ impl Program {
         for (state, part) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
             metrics::add(state, part);
         }
-        self.record_outputs(index)?;
         Ok(total)
     }
+}
+
+/// A batch whose losses and metrics were asked for.
+pub(super) struct Judging {
+    /// Its samples.
+    batch: usize,
+    /// For each output, what its loss and its share of the whole loss are multiplied with.
+    scales: Vec<[f64; 2]>,
 }
 
 /// Targets in the order of the prediction's rows.
