@@ -22,7 +22,7 @@ from parity.graphs import (
     sparse_categorical_crossentropy,
     training,
 )
-from parity.native import compare
+from parity.native import Native, compare
 from parity.problems import Problem, cell_problem, random_weights
 
 from .adapter import ADAPTER
@@ -128,6 +128,15 @@ def test_activations(activation: Spec, in_dense: bool) -> None:
         (x,) = graph.add({"kind": "activation", "activation": activation}, x)
     graph.outputs = [x]
     compare(finish(graph, [normal(5, 3, 7)], MEAN_SQUARED_ERROR, normal(5, 3, 70)), device=ADAPTER)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+def test_what_is_no_number_remains_so(activation: Spec) -> None:
+    graph = Graph()
+    x = graph.input("x", (3,))
+    graph.outputs = graph.add({"kind": "activation", "activation": activation}, x)
+    problem = finish(graph, [np.full((1, 3), np.nan, np.float32)], MEAN_SQUARED_ERROR, normal(1, 3))
+    assert np.isnan(Native(problem, ADAPTER).forward()[0]).all()
 
 
 @pytest.mark.parametrize(("rows", "features", "units"), [(1, 1, 1), (65, 64, 63), (700, 130, 3), (3, 300, 200)])

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::graph::{Node, ParameterSpec};
 use crate::layers::Layer;
-use crate::losses::{Loss, Targets, Units};
+use crate::losses::{self, Loss, Targets, Units};
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, WeightState};
 use crate::parameter::Parameter;
@@ -204,16 +204,22 @@ pub trait Backend {
     fn clear(&mut self, span: Span);
     /// `target += source`
     fn add(&mut self, target: Span, source: Span);
-    /// Σ weight·loss over the rows of a prediction, and the gradient when `gradient` is given.
+    /// Asks for Σ weight·loss over the rows of a prediction; forms the gradient when `gradient` is given.
     ///
     /// # Errors
     /// When a target cannot be used, such as a class that does not exist.
-    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64>;
-    /// What a metric gathers from a prediction.
+    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<()>;
+    /// Asks for what a metric gathers from a prediction.
     ///
     /// # Errors
     /// As [`Backend::loss`].
-    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>>;
+    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<()>;
+    /// What losses and metrics have come to that were asked for since this was called last, in their order: one number for a
+    /// loss.
+    ///
+    /// # Errors
+    /// When a device has failed.
+    fn judged(&mut self) -> Result<Vec<Vec<f64>>>;
     /// Accumulates and clips the gradients, updates the weights, their slots and means, enforces the constraints.
     ///
     /// # Errors
@@ -261,6 +267,22 @@ impl LossJob<'_> {
             }
             None => loss.evaluate(targets, prediction, self.rows, features, weights, scale, gradient),
         }
+    }
+
+    /// Refuses targets and weights that a loss cannot use, where the device has the prediction.
+    ///
+    /// # Errors
+    /// As [`Backend::loss`].
+    pub fn check(&self, loss: &Loss) -> Result<()> {
+        loss.check(self.targets, self.prediction.len, self.rows, self.features, self.weights)
+    }
+
+    /// Refuses targets and weights of sizes that do not fit the prediction. `indices` says that the targets are class indices.
+    ///
+    /// # Errors
+    /// As [`Backend::metric`].
+    pub fn check_sizes(&self, indices: bool) -> Result<()> {
+        losses::check_sizes(indices, self.targets, self.prediction.len, [self.rows, self.features], self.weights)
     }
 
     /// What a metric gathers from a prediction that the host has.

@@ -56,7 +56,9 @@ fn clip(
         own += partial[sizes.first + at];
     }
     let norm = sqrt(sum_of_all(lane, own));
-    if norm > sizes.bound || norm != norm {
+    // A NaN need not differ from itself here.
+    let is_nan = (bitcast<u32>(norm) & 0x7fffffffu) > 0x7f800000u;
+    if norm > sizes.bound || is_nan {
         let factor = sizes.bound / norm;
         for (var at = group.x * THREADS + lane; at < sizes.count; at += groups.x * THREADS) {
             gradient[at] *= factor;

@@ -1,7 +1,8 @@
-//! The core's backend on a GPU: it collects dispatches until somebody asks for a number.
+//! The core's backend on a GPU: it collects dispatches until somebody asks for a number. Losses and metrics with kernels give
+//! the host a few sums; the others are formed there, in its precision, from the network's outputs.
 
 use crate::host::{Buffer, Device, Memories};
-use crate::lower::{self, ALIGNMENT, Known, Step};
+use crate::lower::{self, ALIGNMENT, Judging, Known, Step};
 use crate::plan::Dispatch;
 use foliot_core::Result;
 use foliot_core::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
@@ -45,8 +46,6 @@ fn buffer_of(copy: &dyn DeviceCopy) -> Option<&Buffer> {
 }
 
 /// Runs plans on a device.
-///
-/// Losses and metrics are formed on the host, in its precision, from the network's outputs; all else stays on the device.
 pub struct Gpu {
     adapter: usize,
     device: Arc<Device>,
@@ -58,7 +57,26 @@ pub struct Gpu {
     weights: HashMap<u64, Arc<dyn DeviceCopy>>,
     /// What was read last, as long as nothing has been asked for since.
     seen: Option<(Span, Vec<f32>)>,
+    /// Losses and metrics that nobody has fetched yet.
+    judged: Vec<Judged>,
+    /// How many places of the memory for sums they use.
+    places: usize,
 }
+
+/// What a loss or a metric has come to.
+enum Judged {
+    Known(Vec<f64>),
+    /// The sum of places on the device from one on, times a factor; then a number that the host knows, for a metric.
+    Summed {
+        first: usize,
+        places: usize,
+        factor: f64,
+        rest: Option<f64>,
+    },
+}
+
+/// Places of the memory for sums, beside which norms of gradients are too small to matter.
+const SUMS: usize = 64 * lower::PLACES;
 
 impl Gpu {
     /// A backend on an adapter, by its number in [`crate::host::adapters`].
@@ -75,6 +93,8 @@ impl Gpu {
             pending: Vec::new(),
             weights: HashMap::new(),
             seen: None,
+            judged: Vec::new(),
+            places: 0,
         })
     }
 
@@ -105,6 +125,49 @@ impl Gpu {
         let memories =
             Memories { floats: self.floats.as_ref(), scratch: self.scratch.as_ref(), weights: buffers.collect() };
         self.device.execute(&pending, &memories)
+    }
+
+    /// Sees to it that there is scratch memory for so many numbers.
+    fn reserve_scratch(&mut self, what: &str, len: usize) -> Result<()> {
+        if self.scratch.as_ref().is_none_or(|memory| memory.len() < len) {
+            self.scratch = Some(self.device.buffer(what, len)?);
+        }
+        Ok(())
+    }
+
+    /// Room for the sum of a loss or metric: all places, and the first free one.
+    fn room(&mut self) -> Result<(Span, usize)> {
+        if self.places + lower::PLACES > SUMS {
+            self.fetch_sums()?;
+        }
+        self.reserve_scratch("sums of losses", SUMS)?;
+        Ok((Span { offset: 0, len: SUMS }, self.places))
+    }
+
+    fn ask(&mut self, judging: Judging, factor: f64, rest: Option<f64>) {
+        let Judging { dispatch, places } = judging;
+        self.pending.push(dispatch);
+        self.judged.push(Judged::Summed { first: self.places, places, factor, rest });
+        self.places += places;
+    }
+
+    /// Brings all sums to the host.
+    fn fetch_sums(&mut self) -> Result<()> {
+        let mut sums = vec![0.0; std::mem::take(&mut self.places)];
+        if sums.is_empty() {
+            return Ok(());
+        }
+        self.flush()?;
+        if let Some(scratch) = self.scratch.as_ref() {
+            self.device.download(scratch, 0, &mut sums)?;
+        }
+        for judged in &mut self.judged {
+            if let Judged::Summed { first, places, factor, rest } = *judged {
+                let sum: f64 = sums[first..first + places].iter().map(|&sum| f64::from(sum)).sum();
+                *judged = Judged::Known([sum * factor].into_iter().chain(rest).collect());
+            }
+        }
+        Ok(())
     }
 
     /// Lets `take` see a span as the host.
@@ -154,6 +217,8 @@ impl Backend for Gpu {
         self.pending.clear();
         self.weights.clear();
         self.seen = None;
+        self.judged.clear();
+        self.places = 0;
         if self.device.is_lost() {
             // Whoever asked before has got the error; weights go on from what the host has.
             self.device = Device::open(self.adapter)?;
@@ -211,7 +276,7 @@ impl Backend for Gpu {
     }
 
     fn backward(&mut self, call: &Call<'_>) {
-        // Losses have executed what the forward pass asked for.
+        // Reading outputs may have executed what the forward pass asked for.
         for parameter in &call.parameters {
             // It was there for the forward pass; if it is gone, so is the device, and the next flush says so.
             let _ = self.hold(parameter);
@@ -229,20 +294,42 @@ impl Backend for Gpu {
         lower::add(&mut self.pending, target, source);
     }
 
-    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64> {
+    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<()> {
+        let (all, first) = self.room()?;
+        if let Some(judging) = lower::loss(loss, job, first, all)? {
+            self.ask(judging, 1.0, None);
+            return Ok(());
+        }
         let prediction = self.fetched(job.prediction)?;
-        let Some(span) = job.gradient else { return job.evaluate(loss, prediction, None) };
-        let mut gradient = vec![0.0; span.len];
-        let value = job.evaluate(loss, prediction, Some(&mut gradient))?;
-        if let Some(floats) = self.floats.as_ref() {
+        let mut gradient = job.gradient.map(|span| vec![0.0; span.len]);
+        let value = job.evaluate(loss, prediction, gradient.as_deref_mut())?;
+        if let (Some(floats), Some(span), Some(gradient)) = (self.floats.as_ref(), job.gradient, gradient) {
             self.device.upload(floats, span.offset, &gradient)?;
         }
-        Ok(value)
+        self.judged.push(Judged::Known(vec![value]));
+        Ok(())
     }
 
-    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
+    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<()> {
+        let (all, first) = self.room()?;
+        if let Some(judging) = lower::metric(metric, job, first, all)? {
+            let [share, weight] = metric.share(job.targets, job.rows, job.weights, job.samples);
+            let sign = if matches!(metric, Metric::Negative { .. }) { -1.0 } else { 1.0 };
+            self.ask(judging, sign * share, Some(weight));
+            return Ok(());
+        }
         let prediction = self.fetched(job.prediction)?;
-        job.measure(metric, prediction)
+        let gathered = job.measure(metric, prediction)?;
+        self.judged.push(Judged::Known(gathered));
+        Ok(())
+    }
+
+    fn judged(&mut self) -> Result<Vec<Vec<f64>>> {
+        let fetched = self.fetch_sums();
+        let judged = std::mem::take(&mut self.judged);
+        fetched?;
+        let known = |judged| if let Judged::Known(values) = judged { values } else { Vec::new() };
+        Ok(judged.into_iter().map(known).collect())
     }
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {
@@ -258,10 +345,7 @@ impl Backend for Gpu {
                 decays: entry.state.decays,
             });
         }
-        let scratch = lower::optimizer_scratch(steps.len());
-        if self.scratch.as_ref().is_none_or(|memory| memory.len() < scratch) {
-            self.scratch = Some(self.device.buffer("norms of gradients", scratch)?);
-        }
+        self.reserve_scratch("norms of gradients", lower::optimizer_scratch(steps.len()))?;
         lower::update(optimizer, learning_rate, iteration, &steps, &mut self.pending);
         self.flush()?;
         for entry in &parameters {

@@ -42,6 +42,8 @@ kernels! {
     CLIP_VALUES: "optimizer" ["optimizer.wgsl"] "clip_values";
     ADD_SQUARES: "norms" ["norms.wgsl"] "add_squares";
     CLIP: "norms" ["norms.wgsl"] "clip";
+    JUDGE_ELEMENTS: "loss" ["math.wgsl", "loss.wgsl"] "by_elements";
+    JUDGE_ROWS: "loss" ["math.wgsl", "loss.wgsl"] "by_rows";
     SIMPLE_RNN: "simple_rnn" ["math.wgsl", "cell.wgsl", "simple_rnn.wgsl"] "forward";
     SIMPLE_RNN_BACKWARD: "simple_rnn" ["math.wgsl", "cell.wgsl", "simple_rnn.wgsl"] "backward";
     LSTM: "lstm" ["math.wgsl", "cell.wgsl", "lstm.wgsl"] "forward";

@@ -225,6 +225,8 @@ pub struct Cpu {
     memory: Memory,
     /// What each node keeps from one call to the next.
     kept: Vec<Kept>,
+    /// What losses and metrics have come to.
+    judged: Vec<Vec<f64>>,
 }
 
 impl Cpu {
@@ -244,6 +246,7 @@ impl Cpu {
             exact_algebra,
             memory: Memory::default(),
             kept: (0..nodes).map(|_| Kept::default()).collect(),
+            judged: Vec::new(),
         })
     }
 }
@@ -332,7 +335,7 @@ impl Backend for Cpu {
         target.iter_mut().zip(source).for_each(|(target, source)| *target += *source);
     }
 
-    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<f64> {
+    fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<()> {
         let (prediction, gradient) = match job.gradient {
             Some(gradient) => {
                 let [prediction, gradient] = self.memory.many([job.prediction, gradient]);
@@ -340,11 +343,19 @@ impl Backend for Cpu {
             }
             None => (self.memory.floats(job.prediction), None),
         };
-        job.evaluate(loss, prediction, gradient)
+        let value = job.evaluate(loss, prediction, gradient)?;
+        self.judged.push(vec![value]);
+        Ok(())
     }
 
-    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<Vec<f64>> {
-        job.measure(metric, self.memory.floats(job.prediction))
+    fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<()> {
+        let gathered = job.measure(metric, self.memory.floats(job.prediction))?;
+        self.judged.push(gathered);
+        Ok(())
+    }
+
+    fn judged(&mut self) -> Result<Vec<Vec<f64>>> {
+        Ok(std::mem::take(&mut self.judged))
     }
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {

@@ -170,6 +170,15 @@ pub enum Targets<'a> {
     Sparse(&'a [i32]),
 }
 
+impl Targets<'_> {
+    fn index(self, row: usize) -> f64 {
+        match self {
+            Self::Dense(values) => f64::from(values[row]),
+            Self::Sparse(values) => f64::from(values[row]),
+        }
+    }
+}
+
 /// Targets and predictions of matching sizes.
 pub(crate) struct Batch<'a> {
     targets: Targets<'a>,
@@ -189,29 +198,7 @@ impl<'a> Batch<'a> {
         features: usize,
         weights: Option<&'a [f32]>,
     ) -> Result<Self> {
-        let size = rows.checked_mul(features);
-        if features == 0 || size != Some(predictions.len()) {
-            let expected = format!("{rows} rows of {features} (at least 1) values");
-            return Err(Error::value("y_pred", expected, format!("{} values", predictions.len())));
-        }
-        let (expected, received) = match targets {
-            Targets::Dense(values) => (if indices { rows } else { predictions.len() }, values.len()),
-            Targets::Sparse(values) if indices || features == 1 => (rows, values.len()),
-            Targets::Sparse(_) => {
-                let expected = format!("{features} values for each of the {rows} rows");
-                return Err(Error::value("y_true", expected, "one integer for each row"));
-            }
-        };
-        if expected != received {
-            let expected = format!("{expected} values for {rows} rows of {features} predictions");
-            return Err(Error::value("y_true", expected, format!("{received} values")));
-        }
-        if let Some(weights) = weights
-            && weights.len() != rows
-        {
-            let expected = format!("{rows} values, one for each row");
-            return Err(Error::value("sample_weight", expected, format!("{} values", weights.len())));
-        }
+        check_sizes(indices, targets, predictions.len(), [rows, features], weights)?;
         Ok(Self { targets, predictions, rows, features, weights })
     }
 
@@ -221,10 +208,6 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |weights| f64::from(weights[row]))
-    }
-
-    pub(crate) fn total_weight(&self) -> f64 {
-        (0..self.rows).map(|row| self.weight(row)).sum()
     }
 
     pub(crate) fn prediction(&self, row: usize) -> &'a [f32] {
@@ -247,10 +230,7 @@ impl<'a> Batch<'a> {
 
     /// The class index of a row as it was given, whole or not, in range or not.
     pub(crate) fn index(&self, row: usize) -> f64 {
-        match self.targets {
-            Targets::Dense(values) => f64::from(values[row]),
-            Targets::Sparse(values) => f64::from(values[row]),
-        }
+        self.targets.index(row)
     }
 
     /// Whether every target is 0 or 1.
@@ -262,13 +242,51 @@ impl<'a> Batch<'a> {
     }
 
     fn class(&self, row: usize) -> Result<usize> {
-        let index = self.index(row);
-        if index.fract() == 0.0 && (0.0..self.features as f64).contains(&index) {
-            Ok(index as usize)
-        } else {
-            let expected = format!("class indices in [0, {})", self.features);
-            Err(Error::value("y_true", expected, format!("{index} in row {row}")))
+        class_of(self.targets, row, self.features)
+    }
+}
+
+/// Refuses targets and weights that do not fit the predictions.
+pub(crate) fn check_sizes(
+    indices: bool,
+    targets: Targets,
+    predictions: usize,
+    [rows, features]: [usize; 2],
+    weights: Option<&[f32]>,
+) -> Result<()> {
+    let size = rows.checked_mul(features);
+    if features == 0 || size != Some(predictions) {
+        let expected = format!("{rows} rows of {features} (at least 1) values");
+        return Err(Error::value("y_pred", expected, format!("{predictions} values")));
+    }
+    let (expected, received) = match targets {
+        Targets::Dense(values) => (if indices { rows } else { predictions }, values.len()),
+        Targets::Sparse(values) if indices || features == 1 => (rows, values.len()),
+        Targets::Sparse(_) => {
+            let expected = format!("{features} values for each of the {rows} rows");
+            return Err(Error::value("y_true", expected, "one integer for each row"));
         }
+    };
+    if expected != received {
+        let expected = format!("{expected} values for {rows} rows of {features} predictions");
+        return Err(Error::value("y_true", expected, format!("{received} values")));
+    }
+    if let Some(weights) = weights
+        && weights.len() != rows
+    {
+        let expected = format!("{rows} values, one for each row");
+        return Err(Error::value("sample_weight", expected, format!("{} values", weights.len())));
+    }
+    Ok(())
+}
+
+fn class_of(targets: Targets, row: usize, features: usize) -> Result<usize> {
+    let index = targets.index(row);
+    if index.fract() == 0.0 && (0.0..features as f64).contains(&index) {
+        Ok(index as usize)
+    } else {
+        let expected = format!("class indices in [0, {features})");
+        Err(Error::value("y_true", expected, format!("{index} in row {row}")))
     }
 }
 
@@ -342,6 +360,27 @@ impl Loss {
     #[must_use]
     pub fn wants_labels(&self) -> bool {
         matches!(self, Self::Ctc {})
+    }
+
+    /// Refuses what [`Self::evaluate`] would, where nobody has the predictions: there are `predictions` of them.
+    ///
+    /// # Errors
+    /// Those of [`Self::evaluate`].
+    pub fn check(
+        &self,
+        targets: Targets,
+        predictions: usize,
+        rows: usize,
+        features: usize,
+        weights: Option<&[f32]>,
+    ) -> Result<()> {
+        check_sizes(self.wants_sparse(), targets, predictions, [rows, features], weights)?;
+        let Self::SparseCategoricalCrossentropy { ignore_class, .. } = *self else { return Ok(()) };
+        let counts = |row: &usize| {
+            weights.is_none_or(|weights| weights[*row] != 0.0)
+                && ignore_class.is_none_or(|class| targets.index(*row) != class as f64)
+        };
+        (0..rows).filter(counts).try_for_each(|row| class_of(targets, row, features).map(drop))
     }
 
     /// The sum over the rows of `weights[row] * loss(row)`, a missing weight being 1. If `grad` is given it is overwritten

@@ -266,3 +266,27 @@ fn specification_is_strict() {
     }
     assert!(every_loss().iter().all(|loss| loss.validate().is_ok()));
 }
+
+#[test]
+fn what_is_checked_without_predictions_is_what_is_refused_with_them() {
+    let sparse = Loss::SparseCategoricalCrossentropy { from_logits: false, ignore_class: Some(-1) };
+    let squared = Loss::MeanSquaredError {};
+    let predictions = [0.25; 8];
+    let agree = |loss: &Loss, targets: Targets, rows: usize, weights: Option<&[f32]>| {
+        let features = 8 / rows;
+        let checked = loss.check(targets, predictions.len(), rows, features, weights);
+        let evaluated = loss.evaluate(targets, &predictions, rows, features, weights, 1.0, None);
+        assert_eq!(checked.as_ref().err().map(ToString::to_string), evaluated.err().map(|error| error.to_string()));
+        checked.is_ok()
+    };
+    assert!(agree(&sparse, Targets::Sparse(&[3, -1]), 2, None));
+    assert!(!agree(&sparse, Targets::Sparse(&[3, 4]), 2, None));
+    assert!(agree(&sparse, Targets::Sparse(&[3, 4]), 2, Some(&[1.0, 0.0])));
+    assert!(!agree(&sparse, Targets::Dense(&[0.5, 0.0]), 2, None));
+    assert!(!agree(&sparse, Targets::Dense(&[0.0; 3]), 2, None));
+    assert!(agree(&squared, Targets::Dense(&[0.0; 8]), 2, Some(&[1.0, 2.0])));
+    assert!(!agree(&squared, Targets::Dense(&[0.0; 7]), 2, None));
+    assert!(!agree(&squared, Targets::Dense(&[0.0; 8]), 2, Some(&[1.0])));
+    assert!(!agree(&squared, Targets::Sparse(&[0; 2]), 2, None));
+    assert!(agree(&squared, Targets::Sparse(&[0; 8]), 8, None));
+}

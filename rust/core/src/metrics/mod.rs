@@ -122,7 +122,6 @@ impl Metric {
     ) -> Result<Vec<f64>> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, weights)?;
         let evaluate = |loss: &Loss| loss.evaluate(targets, predictions, rows, features, weights, 1.0, None);
-        let mut total_weight = batch.total_weight();
         let sum = match self {
             Self::BinaryAccuracy { threshold } => share(&batch, |y, p| y == f32::from(u8::from(p > *threshold))),
             Self::Accuracy {} => share(&batch, |y, p| y == p),
@@ -134,20 +133,27 @@ impl Metric {
             Self::SparseTopKCategoricalAccuracy { k } => in_top(*k, &batch, |row, _| batch.index(row)),
             Self::MeanSquaredError {} | Self::RootMeanSquaredError {} => evaluate(&Loss::MeanSquaredError {})?,
             Self::MeanAbsoluteError {} => evaluate(&Loss::MeanAbsoluteError {})?,
-            Self::Loss { loss } | Self::Negative { loss } => {
-                for (row, _) in
-                    loss.ignored(targets, rows).iter().flatten().enumerate().filter(|(_, ignored)| **ignored)
-                {
-                    total_weight -= batch.weight(row);
-                }
-                if matches!(self, Self::Loss { .. }) { evaluate(loss)? } else { -evaluate(loss)? }
-            }
+            Self::Loss { loss } => evaluate(loss)?,
+            Self::Negative { loss } => -evaluate(loss)?,
             Self::Confusion(confusion) => return Ok(confusion.update(&batch)),
             Self::FBetaScore { threshold, .. } => return Ok(scores::update_f_beta(*threshold, &batch)),
             Self::R2Score { .. } => return Ok(scores::update_r2(&batch)),
         };
+        let [share, weight] = self.share(targets, rows, weights, samples);
+        Ok(vec![sum * share, weight])
+    }
+
+    /// Of a mean: what the weighted sum over rows is multiplied with, and the weight of the batch.
+    #[must_use]
+    pub fn share(&self, targets: Targets, rows: usize, weights: Option<&[f32]>, samples: usize) -> [f64; 2] {
         let share = if rows == 0 { 0.0 } else { samples as f64 / rows as f64 };
-        Ok(vec![sum * share, total_weight * share])
+        let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
+        let mut total: f64 = (0..rows).map(weight).sum();
+        if let Self::Loss { loss } | Self::Negative { loss } = self {
+            let ignored = loss.ignored(targets, rows).into_iter().flatten().enumerate();
+            total -= ignored.filter(|(_, ignored)| *ignored).map(|(row, _)| weight(row)).sum::<f64>();
+        }
+        [share, total * share]
     }
 
     /// What rows that are a part of their samples' steps add, from what they would add if they were all: to a mean they

@@ -3,20 +3,37 @@
 use super::{Array, Expected, Program, Reduction, Values, Window, gather};
 use crate::backend::LossJob;
 use crate::losses::{Loss, Targets, Unit, Units};
-use crate::metrics;
+use crate::metrics::{self, Metric};
 use crate::tensor::Shape;
 use crate::{Error, Result};
 
 impl Program {
-    /// Losses and metrics of a batch that has run; gradients of the outputs where the plan has them.
+    /// Asks for losses and metrics of a batch that has run, and for the gradients of the outputs where the plan has them.
     pub(super) fn judge(
         &mut self,
         index: usize,
-        penalty: f64,
         rows: Option<&[i64]>,
         expected: Expected<'_>,
         window: Option<Window>,
-    ) -> Result<f64> {
+    ) -> Result<Judging> {
+        let mut asked = self.ask(index, rows, expected, window);
+        if asked.is_ok() {
+            asked = self.record_outputs(index).and(asked);
+        }
+        if asked.is_err() {
+            // What was asked for before the error is nobody's.
+            let _ = self.backend.judged();
+        }
+        asked
+    }
+
+    fn ask(
+        &mut self,
+        index: usize,
+        rows: Option<&[i64]>,
+        expected: Expected<'_>,
+        window: Option<Window>,
+    ) -> Result<Judging> {
         let plan = &self.plans[index];
         let training =
             self.training.as_ref().ok_or_else(|| Error::value("compile", "a compiled model", "one that is not"))?;
@@ -27,10 +44,7 @@ impl Program {
         let batch = plan.purpose.inputs.first().map_or(0, |shape| shape.axis(0));
         // Pieces of sequences count in means by their steps, so that together they count as the sequences would.
         let part = window.map_or(1.0, |window| window.len as f64 / window.total.max(1) as f64);
-        let mut total = penalty;
-        let mut losses: Vec<f64> = Vec::with_capacity(outputs);
-        let mut states: Vec<Vec<f64>> = Vec::with_capacity(self.metrics.len());
-        let mut weighted_states = Vec::new();
+        let mut scales = Vec::with_capacity(outputs);
         for (position, output) in self.graph.outputs.iter().enumerate() {
             let tensor = &plan.tensors[output.node][output.output];
             let spec = &training.losses[position];
@@ -79,18 +93,35 @@ impl Program {
                 weights,
                 scale: scale * factor,
             };
-            let sum = self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
-            losses.push(sum * f64::from(scale));
-            total += sum * f64::from(scale * factor);
+            self.backend.loss(&spec.loss, &job(tensor.gradient, loss_weights.as_deref()))?;
+            scales.push([f64::from(scale), f64::from(scale * factor)]);
             for metric in &training.metrics[position] {
-                let state = self.backend.metric(metric, &job(None, mask.as_deref()))?;
-                states.push(metric.of_part(state, part));
+                self.backend.metric(metric, &job(None, mask.as_deref()))?;
             }
             let metric_weights = combine(mask.clone(), weights.as_deref());
             for metric in &training.weighted_metrics[position] {
-                let state = self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
-                weighted_states.push(metric.of_part(state, part));
+                self.backend.metric(metric, &job(None, metric_weights.as_deref()))?;
             }
+        }
+        Ok(Judging { batch, part, scales })
+    }
+
+    /// Takes what losses and metrics have come to into the means. Returns the loss.
+    pub(super) fn conclude(&mut self, judging: Judging, penalty: f64) -> Result<f64> {
+        let Judging { batch, part, scales } = judging;
+        let mut judged = self.backend.judged()?.into_iter();
+        let (mut total, mut losses) = (penalty, Vec::with_capacity(scales.len()));
+        let (mut states, mut weighted_states) = (Vec::with_capacity(self.metrics.len()), Vec::new());
+        let counts = self.training.iter().flat_map(|training| training.metrics.iter().zip(&training.weighted_metrics));
+        for ([scale, share], (metrics, weighted)) in scales.into_iter().zip(counts) {
+            let sum: f64 = judged.next().iter().flatten().sum();
+            losses.push(sum * scale);
+            total += sum * share;
+            let mut of_part = |metrics: &[Metric], into: &mut Vec<_>| {
+                into.extend(metrics.iter().zip(judged.by_ref()).map(|(metric, state)| metric.of_part(state, part)));
+            };
+            of_part(metrics, &mut states);
+            of_part(weighted, &mut weighted_states);
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
             if let Some(regularizer) = self.graph.regularizer(index) {
@@ -106,9 +137,18 @@ impl Program {
         for (state, added) in self.metrics.iter_mut().zip(states.into_iter().chain(weighted_states)) {
             metrics::add(state, added);
         }
-        self.record_outputs(index)?;
         Ok(total)
     }
+}
+
+/// A batch whose losses and metrics were asked for.
+pub(super) struct Judging {
+    /// Its samples.
+    batch: usize,
+    /// Which part of the samples' steps it has.
+    part: f64,
+    /// For each output, what its loss and its share of the whole loss are multiplied with.
+    scales: Vec<[f64; 2]>,
 }
 
 /// Targets in the order of the prediction's rows.

@@ -342,7 +342,8 @@ impl Program {
         let plan = self.load(batch, None, false, Wanted::Nothing)?;
         self.carry(|program| {
             let penalty = program.run(plan, batch.rows, 0)?;
-            program.judge(plan, penalty, batch.rows, expected, None)?;
+            let judging = program.judge(plan, batch.rows, expected, None)?;
+            program.conclude(judging, penalty)?;
             program.results()
         })
     }
@@ -531,7 +532,7 @@ impl Program {
         for span in plan.cleared_gradients(&self.graph) {
             self.backend.clear(span);
         }
-        let loss = self.judge(index, penalty, rows, expected, window)?;
+        let judging = self.judge(index, rows, expected, window)?;
         let plan = &self.plans[index];
         for span in plan.parameter_gradients.iter().flatten() {
             self.backend.clear(*span);
@@ -562,7 +563,8 @@ impl Program {
                 }
             }
         }
-        Ok(loss)
+        // A device is asked last, so that it has something to do until then.
+        self.conclude(judging, penalty)
     }
 
     fn check_optimizer(&self, state: &OptimizerState) -> Result<()> {

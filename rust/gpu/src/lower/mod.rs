@@ -4,12 +4,14 @@ mod activation;
 mod dense;
 mod dropout;
 mod embedding;
+mod loss;
 mod optimizer;
 mod product;
 mod recurrent;
 mod rows;
 mod shape;
 
+pub use loss::{Judging, PLACES, loss, metric};
 pub use optimizer::{Step, refuses as refuses_optimizer, scratch as optimizer_scratch, update};
 pub use rows::{add, clear};
 
