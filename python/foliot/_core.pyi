@@ -25,6 +25,7 @@ __all__ = [
     "lists_from_ids",
     "load_file",
     "metric_result",
+    "metric_rows",
     "pad_rows",
     "permutation",
     "refused_by_gpus",
@@ -73,6 +74,9 @@ def evaluate_metric(
     weights: npt.NDArray[np.float32] | None = None,
     samples: int | None = None,
 ) -> list[float]: ...
+def metric_rows(
+    spec: str, targets: npt.NDArray[Any], predictions: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]: ...
 def metric_result(spec: str, state: list[float]) -> list[float]: ...
 
 # --- graphs ---

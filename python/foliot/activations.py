@@ -49,6 +49,8 @@ __all__ = [
     "softplus",
     "softsign",
     "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "spec_of",
     "squareplus",
     "swish",
@@ -446,6 +448,37 @@ def sparse_plus(x: ArrayLike) -> Array:
     return _specs.evaluate(x, _specs.spec_with(sparse_plus))
 
 
+def sparse_sigmoid(x: ArrayLike) -> Array:
+    """0 below -1, 1 above 1, and `(x + 1) / 2` between them (Blondel et al. 2019, arXiv 1901.02324).
+
+    Example:
+
+    >>> sparse_sigmoid([-2.0, 0.0, 2.0])
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return _specs.evaluate(x, _specs.spec_with(sparse_sigmoid))
+
+
+def sparsemax(x: ArrayLike, axis: int = -1) -> Array:
+    """The probabilities next to `x`: as softmax's they sum to 1, but small ones are 0 (Martins & Astudillo 2016).
+
+    Keras 3.15's do not sum to 1 where more than one is left, because it adds up the wrong sums; these do.
+
+    Args:
+        x: The array.
+        axis: The axis along which they sum to 1. Inside a layer it is the last one.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+
+    >>> sparsemax([1.0, 0.5, -1.0])
+    array([0.75, 0.25, 0.  ], dtype=float32)
+    """
+    return _specs.evaluate_along(axis, x, _specs.spec_with(sparsemax))
+
+
 swish = silu
 hard_swish = hard_silu
 
@@ -475,6 +508,8 @@ _FUNCTIONS: dict[str, Activation] = {
         softplus,
         softsign,
         sparse_plus,
+        sparse_sigmoid,
+        sparsemax,
         squareplus,
         tanh,
         tanh_shrink,

@@ -6,13 +6,27 @@ A layer takes one as an object or a name: `Dense(1, kernel_regularizer=regulariz
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from foliot import _serialization
-from foliot._checks import check_number
+from foliot._checks import check_choice, check_number
 from foliot._serialization import Registry, Value
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "serialize",
+]
 
 
 class Regularizer(Value):
@@ -21,7 +35,10 @@ class Regularizer(Value):
     def _factors(self) -> tuple[float, float]:
         raise NotImplementedError(f"{type(self).__name__} has no penalty: use L1, L2 or L1L2")
 
-    def to_spec(self) -> dict[str, float]:
+    def check_shape(self, argument: str, shape: Sequence[int]) -> None:
+        """Refuses a weight for which there is no such penalty; `argument` is what gave the regularizer."""
+
+    def to_spec(self) -> dict[str, Any]:
         """The two factors, as the core takes them.
 
         Example:
@@ -104,20 +121,58 @@ class L1L2(Regularizer):
         return self.l1, self.l2
 
 
+class OrthogonalRegularizer(Regularizer):
+    """A penalty on rows, or columns, of a matrix that are not at right angles.
+
+    `factor * mean(abs(u_i @ u_j))` over all pairs of rows as unit vectors.
+
+    Args:
+        factor: The factor.
+        mode: `'rows'` or `'columns'`.
+
+    Raises:
+        TypeError: `factor` is no number.
+        ValueError: `factor` is not finite, or `mode` is another one.
+
+    Example:
+
+    >>> OrthogonalRegularizer(0.1).get_config()
+    {'factor': 0.1, 'mode': 'rows'}
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = check_number("factor", factor)
+        self.mode = check_choice("mode", mode, ("rows", "columns"))
+
+    def check_shape(self, argument: str, shape: Sequence[int]) -> None:
+        if len(shape) != 2:
+            raise ValueError(
+                f"`{argument}`: expected a weight of two axes for OrthogonalRegularizer; received one of shape "
+                f"{tuple(shape)}"
+            )
+
+    def to_spec(self) -> dict[str, Any]:
+        """The penalty as the core takes it."""
+        return {"l1": 0.0, "l2": 0.0, "orthogonal": {"factor": self.factor, "columns": self.mode == "columns"}}
+
+
 # Keras's function spellings are the classes themselves, so that a layer takes `regularizers.l2` uncalled too.
 l1 = L1
 l2 = L2
 l1_l2 = L1L2
+orthogonal_regularizer = OrthogonalRegularizer
 
-_REGISTRY: Registry[Regularizer] = Registry("regularizer", Regularizer, (L1, L2, L1L2), {"l1l2": L1L2})
+_REGISTRY: Registry[Regularizer] = Registry(
+    "regularizer", Regularizer, (L1, L2, L1L2, OrthogonalRegularizer), {"l1l2": L1L2}
+)
 
 
 def get(identifier: object, argument: str | None = None) -> Regularizer | None:
     """The regularizer that an identifier stands for.
 
     Args:
-        identifier: A name ("l1", "l2", "l1_l2"), a dict with "class_name" and "config", a regularizer, one of the
-            classes, or None for no penalty.
+        identifier: A name ("l1", "l2", "l1_l2", "orthogonal_regularizer"), a dict with "class_name" and "config", a
+            regularizer, one of the classes, or None for no penalty.
         argument: What errors call the identifier; "regularizer" when None.
 
     Returns:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foliot import losses, metrics
-from foliot.layers import Dense, Embedding, SimpleRNN
+from foliot.layers import GRU, Dense, Embedding, Input, Masking, SimpleRNN
 from foliot.models import Sequential, load_model
 
 RANDOM = np.random.default_rng(2)
@@ -78,3 +78,58 @@ def test_every_metric_comes_back_from_a_file(tmp_path: Path) -> None:
     loaded = load_model(tmp_path / "model.foliot")
     assert loaded.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
     assert loaded.metrics_names == model.metrics_names
+
+
+ROWS = np.random.default_rng(4).normal(size=(7, 3)).astype(np.float32)
+
+
+def test_losses_functions_and_correlations_as_metrics(tmp_path) -> None:
+    model = Sequential([Input((3,)), Dense(2, activation="sigmoid")])
+    chosen = [losses.MeanAbsoluteError(name="distance"), metrics.binary_accuracy, "pearson_correlation"]
+    model.compile("sgd", "mse", metrics=[*chosen, metrics.ConcordanceCorrelation(), losses.BinaryCrossentropy()])
+    y = np.random.default_rng(5).random((7, 2))
+    logs = model.evaluate(ROWS, y, batch_size=3, verbose=0, return_dict=True)
+    predicted = model.predict(ROWS, verbose=0)
+    assert logs["distance"] == pytest.approx(np.abs(predicted - y).mean(), rel=1e-5)
+    assert logs["binary_accuracy"] == pytest.approx(((predicted > 0.5) == y).mean())
+    assert logs["pearson_correlation"] == pytest.approx(metrics.pearson_correlation(y, predicted).mean(), rel=1e-5)
+    assert logs["concordance_correlation"] == pytest.approx(
+        metrics.concordance_correlation(y, predicted).mean(), rel=1e-5
+    )
+    assert logs["binary_crossentropy"] == pytest.approx(losses.BinaryCrossentropy()(y, predicted), rel=1e-5)
+    model.save(tmp_path / "model.foliot")
+    loaded = load_model(tmp_path / "model.foliot")
+    assert loaded.evaluate(ROWS, y, batch_size=3, verbose=0, return_dict=True) == logs
+
+
+def test_losses_as_metrics_leave_masked_steps_out() -> None:
+    model = Sequential([Input((None, 3)), Masking(), GRU(2, return_sequences=True)])
+    model.compile("sgd", "mse", metrics=[losses.MeanAbsoluteError()])
+    x = np.random.default_rng(6).normal(size=(4, 5, 3))
+    x[:, 3:] = 0
+    found = model.evaluate(x, np.zeros((4, 5, 2)), verbose=0)[1]
+    assert found == pytest.approx(np.abs(model.predict(x[:, :3], verbose=0)).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "error"),
+    [
+        (losses.MeanSquaredError(reduction="sum"), ValueError),
+        (losses.Dice(), ValueError),
+        (losses.CTC(), ValueError),
+        (losses.Circle(), ValueError),
+        (metrics.Mean(), TypeError),
+    ],
+)
+def test_what_cannot_be_a_metric_of_a_model(metric, error) -> None:
+    model = Sequential([Input((3,)), Dense(2)])
+    with pytest.raises(error, match="`metrics`: expected"):
+        model.compile("sgd", "mse", metrics=[metric])
+
+
+def test_sums_and_means_refuse_weights_that_do_not_fit() -> None:
+    for metric in (metrics.Mean(), metrics.Sum()):
+        with pytest.raises(ValueError, match="`sample_weight`: expected weights for"):
+            metric.update_state([1.0, 2.0], sample_weight=[1.0, 2.0, 3.0])
+        metric.reset_state()
+        assert metric.result() == 0

@@ -154,6 +154,16 @@ def softmax(x: Array) -> Array:
     return np.exp(log_softmax(x))
 
 
+def sparsemax(x: Array) -> Array:
+    """max(x - tau, 0), which sums to 1 over the last axis: by sorting, algorithm 1 of Martins & Astudillo 2016."""
+    ordered = -np.sort(-x, axis=-1)
+    sums = np.cumsum(ordered, axis=-1)
+    ranks = np.arange(1, x.shape[-1] + 1)
+    count = (1 + ranks * ordered > sums).sum(axis=-1, keepdims=True)
+    tau = (np.take_along_axis(sums, count - 1, axis=-1) - 1) / count
+    return np.maximum(x - tau, 0)
+
+
 def _numbers(spec: Spec) -> Spec:
     return {key: value for key, value in spec.items() if key != "kind"}
 
@@ -165,6 +175,8 @@ def forward(spec: Spec, x: Array) -> Array:
         return softmax(x)
     if kind == "log_softmax":
         return log_softmax(x)
+    if kind == "sparsemax":
+        return sparsemax(x)
     return ELEMENTWISE[kind][0](x, **_numbers(spec))
 
 
@@ -175,4 +187,7 @@ def backward(spec: Spec, x: Array, y: Array, dy: Array) -> Array:
         return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
     if kind == "log_softmax":
         return dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+    if kind == "sparsemax":
+        support = y > 0
+        return support * (dy - (dy * support).sum(axis=-1, keepdims=True) / support.sum(axis=-1, keepdims=True))
     return dy * ELEMENTWISE[kind][1](x, y, **_numbers(spec))

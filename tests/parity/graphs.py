@@ -46,6 +46,8 @@ ACTIVATIONS: list[Spec] = [
     {"kind": "sparse_plus"},
     {"kind": "threshold", "threshold": 0.1, "default_value": -0.4},
 ]
+# With those of which there are no golden values: Keras's sparsemax is wrong.
+ALL_ACTIVATIONS: list[Spec] = [*ACTIVATIONS, {"kind": "sparse_sigmoid"}, {"kind": "sparsemax"}]
 
 # The four recurrent cells by the options that tell them apart.
 CELL_KINDS: dict[str, Spec] = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .graphs import ACTIVATIONS, ALL_CELLS, SOFTMAX, TANH
+from .graphs import ALL_ACTIVATIONS, ALL_CELLS, SOFTMAX, TANH
 from .native import compare
 from .problems import cell_problem
 
@@ -65,7 +65,7 @@ def test_long_sequence(cell: str) -> None:
     compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))
 
 
-in_cells = pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+in_cells = pytest.mark.parametrize("activation", ALL_ACTIVATIONS, ids=lambda spec: spec["kind"])
 
 
 def steps(activation: dict[str, Any]) -> int:

@@ -11,7 +11,7 @@ from oracle import losses
 from oracle.network import Network
 
 from .graphs import (
-    ACTIVATIONS,
+    ALL_ACTIVATIONS,
     MEAN_SQUARED_ERROR,
     MORE_LOSSES,
     SIGMOID,
@@ -84,7 +84,7 @@ def test_dense_with_many_rows() -> None:
 
 
 @pytest.mark.parametrize("units", [1, 8, 17])
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS, ids=lambda spec: spec["kind"])
 def test_activations(activation: Spec, units: int) -> None:
     """In a Dense layer, and as a layer of its own."""
     graph = Graph()

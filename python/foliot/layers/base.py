@@ -199,6 +199,8 @@ class Layer(Configurable):
         self.name = _auto_name(kind) if name is None else check_text("name", name)
         self.dtype = check_dtype(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
+        if isinstance(self.activity_regularizer, regularizers.OrthogonalRegularizer):
+            raise value_error("activity_regularizer", "L1, L2 or L1L2, for outputs are no matrix", activity_regularizer)
         self.built = False
         self._trainable = check_flag("trainable", trainable)
         self._entries: list[Weight] = []
@@ -363,6 +365,8 @@ class Layer(Configurable):
             value = source(name, shape)
         parameter = _core.Parameter(name, value)
         regularizer = getattr(self, f"{options}_regularizer", None)
+        if regularizer is not None:
+            regularizer.check_shape(f"{options}_regularizer", shape)
         constraint = getattr(self, f"{options}_constraint", None)
         self._entries.append(Weight(self, parameter, regularizer, constraint, learned))
         return parameter

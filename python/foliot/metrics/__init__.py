@@ -80,7 +80,10 @@ from foliot.metrics.hinge import (
     Hinge,
     SquaredHinge,
 )
+from foliot.metrics.loss_objects import of_loss
+from foliot.metrics.reductions import Mean, Sum
 from foliot.metrics.regression import (
+    ConcordanceCorrelation,
     CosineSimilarity,
     HalfMeanSquaredError,
     LogCoshError,
@@ -88,12 +91,23 @@ from foliot.metrics.regression import (
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
 )
 from foliot.metrics.scores import (
     F1Score,
     FBetaScore,
+)
+from foliot.metrics.values import (
+    FUNCTIONS,
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 )
 
 __all__ = [
@@ -110,6 +124,7 @@ __all__ = [
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "ConcordanceCorrelation",
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
@@ -119,12 +134,14 @@ __all__ = [
     "Hinge",
     "KLDivergence",
     "LogCoshError",
+    "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "PearsonCorrelation",
     "Poisson",
     "Precision",
     "PrecisionAtRecall",
@@ -138,15 +155,19 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "SpecificityAtSensitivity",
     "SquaredHinge",
+    "Sum",
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
     "bce",
+    "binary_accuracy",
     "binary_crossentropy",
     "binary_focal_crossentropy",
+    "categorical_accuracy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
     "categorical_hinge",
+    "concordance_correlation",
     "deserialize",
     "get",
     "hinge",
@@ -163,11 +184,15 @@ __all__ = [
     "mean_squared_logarithmic_error",
     "mse",
     "msle",
+    "pearson_correlation",
     "poisson",
     "resolve",
     "serialize",
+    "sparse_categorical_accuracy",
     "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
     "squared_hinge",
+    "top_k_categorical_accuracy",
 ]
 
 _REGISTRY: Registry[Metric] = Registry(
@@ -208,6 +233,8 @@ _REGISTRY: Registry[Metric] = Registry(
         LogCoshError,
         CosineSimilarity,
         R2Score,
+        PearsonCorrelation,
+        ConcordanceCorrelation,
         F1Score,
         FBetaScore,
     ),
@@ -235,8 +262,8 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
 
     Args:
         identifier: A name ("mse", "binary_accuracy", "BinaryAccuracy", ...), a dict with "class_name" and "config", a
-            metric, one of the classes, a function of foliot.losses, a function of your own (see
-            `MeanMetricWrapper`), or None.
+            metric, one of the classes, a function of foliot.metrics or foliot.losses, a loss object, a function of your
+            own (see `MeanMetricWrapper`), or None.
         argument: What errors call the identifier; "metrics" when None.
 
     Returns:
@@ -251,8 +278,12 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
     >>> get("mae")
     MeanAbsoluteError()
     """
-    named = losses.named(identifier)
-    return None if identifier is None else own_metric(named) or _REGISTRY.get(named, argument)
+    return None if identifier is None else _found(identifier, argument)
+
+
+def _found(identifier: object, argument: str | None) -> Metric:
+    named = next((name for function, name in FUNCTIONS.items() if function is identifier), identifier)
+    return own_metric(named) or of_loss(named) or _REGISTRY.get(named, argument)
 
 
 def resolve(
@@ -286,8 +317,7 @@ def resolve(
     SparseCategoricalAccuracy(name='acc')
     """
     if not isinstance(identifier, str):
-        named = losses.named(identifier)
-        return own_metric(named) or _REGISTRY.get(named, argument)
+        return _found(identifier, argument)
     cls: type[Metric]
     config: dict[str, Any] = {"name": identifier}
     lowered = identifier.lower()
@@ -313,7 +343,7 @@ def deserialize(config: object) -> Metric:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
     """
-    return own_metric(config) or _REGISTRY.deserialize(config)
+    return own_metric(config) or of_loss(config) or _REGISTRY.deserialize(config)
 
 
 if not TYPE_CHECKING:  # which would find any name in the modules then

@@ -12,8 +12,8 @@ from foliot import _custom
 from foliot._checks import check_text, describe, type_error, unknown_keys, value_error
 from foliot._rows import as_numbers
 from foliot._serialization import snake_case
-from foliot.losses import FUNCTIONS
 from foliot.metrics.base import Metric
+from foliot.metrics.values import FUNCTIONS
 
 #: How Keras calls a function in a configuration.
 FUNCTION = "function"

@@ -251,3 +251,58 @@ class R2Score(Metric):
     def to_spec(self) -> dict[str, Any]:
         """The metric as the core takes it."""
         return {**super().to_spec(), "class_aggregation": self.class_aggregation, "num_regressors": self.num_regressors}
+
+
+class PearsonCorrelation(Metric):
+    """The mean over rows of the correlation of `y_true` and `y_pred` over the last axis: from -1 to 1.
+
+    A row whose targets or predictions are all the same has none, and makes the result NaN, as in Keras.
+
+    Args:
+        name: The name under which the metric is reported.
+        dtype: None or "float32".
+        axis: -1, the last one.
+
+    Raises:
+        ValueError: `axis` is another one.
+
+    Example:
+
+    >>> round(PearsonCorrelation()([[0, 1, 0.5], [1, 1, 0.2]], [[0.1, 0.9, 0.5], [1, 0.9, 0.2]]), 4)
+    0.9967
+    """
+
+    _kind = "pearson_correlation"
+    direction = "max"
+
+    def __init__(self, name: str = "pearson_correlation", dtype: str | None = None, axis: int = -1) -> None:
+        super().__init__(dtype, name)
+        self.axis = check_last_axis("axis", axis)
+
+
+class ConcordanceCorrelation(Metric):
+    """The mean over rows of Lin's concordance of `y_true` and `y_pred` over the last axis: from -1 to 1.
+
+    `2 * cov / (var(y_true) + var(y_pred) + (mean(y_true) - mean(y_pred))**2)`: unlike the correlation it also says how
+    far the values lie from one another.
+
+    Args:
+        name: The name under which the metric is reported.
+        dtype: None or "float32".
+        axis: -1, the last one.
+
+    Raises:
+        ValueError: `axis` is another one.
+
+    Example:
+
+    >>> round(ConcordanceCorrelation()([[0, 1, 0.5], [1, 1, 0.2]], [[0.1, 0.9, 0.5], [1, 0.9, 0.2]]), 4)
+    0.9816
+    """
+
+    _kind = "concordance_correlation"
+    direction = "max"
+
+    def __init__(self, name: str = "concordance_correlation", dtype: str | None = None, axis: int = -1) -> None:
+        super().__init__(dtype, name)
+        self.axis = check_last_axis("axis", axis)

@@ -212,7 +212,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not callable(value):
         return value
-    is_known = isinstance(value, type) or value in losses.FUNCTIONS
+    is_known = isinstance(value, type) or value in metrics.values.FUNCTIONS
     return value.__name__ if is_known else metrics.functions.function_config(value)
 
 

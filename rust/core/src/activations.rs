@@ -99,6 +99,10 @@ pub enum Activation {
     },
     /// 0 below -1, x above 1, (x + 1)² / 4 between
     SparsePlus {},
+    /// min(max((x + 1) / 2, 0), 1)
+    SparseSigmoid {},
+    /// The point of the simplex next to the last axis, max(x - τ, 0) with Σ = 1 (Martins & Astudillo 2016)
+    Sparsemax {},
 }
 
 /// A scalar function on vectors, as the cells use it.
@@ -229,7 +233,7 @@ impl Activation {
         let one = isa.splat(1.0);
         match self {
             // Softmax needs the whole row; `forward` handles it before it gets here.
-            Self::Linear {} | Self::Softmax {} | Self::LogSoftmax {} => x,
+            Self::Linear {} | Self::Softmax {} | Self::LogSoftmax {} | Self::Sparsemax {} => x,
             Self::Tanh {} => Tanh.value(isa, x),
             Self::Sigmoid {} => Sigmoid.value(isa, x),
             Self::Relu { negative_slope, max_value, threshold } => {
@@ -288,6 +292,7 @@ impl Activation {
                 let bend = isa.mul(isa.splat(0.25), isa.mul(shifted, shifted));
                 isa.select(isa.gt(x, one), x, bend)
             }
+            Self::SparseSigmoid {} => clip(isa, isa.mul_add(x, isa.splat(0.5), isa.splat(0.5)), 0.0, 1.0),
         }
     }
 
@@ -327,6 +332,7 @@ impl Activation {
                 isa.div(square, isa.add(square, isa.splat(b)))
             }
             Self::SparsePlus {} => isa.sqrt(clip(isa, y, 0.0, 1.0)),
+            Self::SparseSigmoid {} => isa.mul(isa.splat(0.5), inside(isa, y, 0.0, 1.0)),
             // `has_slope_from_output` is false for the others, and nobody asks them.
             _ => one,
         }
@@ -347,6 +353,7 @@ impl Activation {
             Self::Squareplus { b } => *b > 0.0,
             Self::Softmax {}
             | Self::LogSoftmax {}
+            | Self::Sparsemax {}
             | Self::Silu {}
             | Self::Gelu { .. }
             | Self::Mish {}
@@ -366,7 +373,7 @@ impl Activation {
     /// Whether an output depends on its whole row.
     #[must_use]
     pub fn is_row_wise(&self) -> bool {
-        matches!(self, Self::Softmax {} | Self::LogSoftmax {})
+        matches!(self, Self::Softmax {} | Self::LogSoftmax {} | Self::Sparsemax {})
     }
 
     /// dy/dx from x, for the functions whose output does not determine it.
@@ -500,7 +507,10 @@ impl foliot_simd::isa::Kernel for Forward<'_> {
                 return;
             }
             for (x, y) in self.x.chunks_exact(self.features).zip(self.y.chunks_exact_mut(self.features)) {
-                softmax_row(isa, matches!(self.activation, Activation::LogSoftmax {}), x, y);
+                match self.activation {
+                    Activation::Sparsemax {} => sparsemax_row(x, y),
+                    _ => softmax_row(isa, matches!(self.activation, Activation::LogSoftmax {}), x, y),
+                }
             }
             return;
         }
@@ -592,7 +602,10 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
                 self.dx.copy_from_slice(dy);
             }
             for (y, gradient) in self.y.chunks_exact(self.features).zip(self.dx.chunks_exact_mut(self.features)) {
-                softmax_row_gradient(matches!(self.activation, Activation::LogSoftmax {}), y, gradient);
+                match self.activation {
+                    Activation::Sparsemax {} => sparsemax_row_gradient(y, gradient),
+                    _ => softmax_row_gradient(matches!(self.activation, Activation::LogSoftmax {}), y, gradient),
+                }
             }
             return;
         }
@@ -612,6 +625,36 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
                 isa.store_partial(dx.add(offset), isa.mul(gradient, slope), n);
             }
         }
+    }
+}
+
+/// max(x - τ, 0). What lies below a τ for more values than remain lies below the last one, too, so that τ rises until all
+/// that it was made of lie above it (Michelot 1986): at most as many rounds as there are values, and no sorting.
+fn sparsemax_row(x: &[f32], y: &mut [f32]) {
+    let mut tau = f64::NEG_INFINITY;
+    let mut left = usize::MAX;
+    loop {
+        let above = || x.iter().map(|x| f64::from(*x)).filter(|x| *x > tau);
+        let count = above().count();
+        if count == left || count == 0 {
+            break;
+        }
+        left = count;
+        tau = (above().sum::<f64>() - 1.0) / count as f64;
+    }
+    // NaN lies above nothing, and makes the whole row one.
+    let poisoned = x.iter().any(|x| x.is_nan());
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = if poisoned { f32::NAN } else { (f64::from(*x) - tau).max(0.0) as f32 };
+    }
+}
+
+/// dy less its mean over the values that are not 0, and 0 elsewhere, in the place of dy.
+fn sparsemax_row_gradient(y: &[f32], gradient: &mut [f32]) {
+    let support = || y.iter().zip(&*gradient).filter(|(y, _)| **y != 0.0);
+    let mean = support().map(|(_, dy)| f64::from(*dy)).sum::<f64>() / support().count().max(1) as f64;
+    for (dy, y) in gradient.iter_mut().zip(y) {
+        *dy = if *y == 0.0 { 0.0 } else { (f64::from(*dy) - mean) as f32 };
     }
 }
 

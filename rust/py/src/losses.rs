@@ -11,6 +11,7 @@ use crate::initializers::specification;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(evaluate_loss, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_metric, module)?)?;
+    module.add_function(wrap_pyfunction!(metric_rows, module)?)?;
     module.add_function(wrap_pyfunction!(metric_result, module)?)
 }
 
@@ -71,6 +72,21 @@ fn evaluate_metric(
     let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
     let samples = samples.unwrap_or(rows);
     metric.update(targets.targets()?, predictions.as_slice()?, rows, features, weights, samples).map_err(to_python)
+}
+
+/// What a metric that is a mean over rows says of each row.
+#[pyfunction]
+fn metric_rows<'py>(
+    py: Python<'py>,
+    spec: &str,
+    targets: Given<'py>,
+    predictions: PyReadonlyArray2<'py, f32>,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let metric: Metric = specification(spec)?;
+    metric.validate().map_err(to_python)?;
+    let (rows, features) = predictions.as_array().dim();
+    let values = metric.rows(targets.targets()?, predictions.as_slice()?, rows, features).map_err(to_python)?;
+    Ok(values.into_pyarray(py))
 }
 
 /// The metric of the sum of what [`evaluate_metric`] gave.

@@ -362,7 +362,8 @@ impl Backend for Cpu {
         let Update { optimizer, learning_rate, iteration, mut parameters } = update;
         for entry in &parameters {
             if let Some(regularizer) = entry.regularizer {
-                regularizer.add_gradient(&entry.parameter.read(), self.memory.floats_mut(entry.gradient));
+                let (shape, gradient) = (entry.parameter.shape(), self.memory.floats_mut(entry.gradient));
+                regularizer.add_gradient(shape, &entry.parameter.read(), gradient);
             }
         }
         // The plan gives each parameter its own span; sorted, they can be split off one after another.

@@ -63,6 +63,10 @@ pub enum Metric {
         /// The number of variables of the model, for the adjusted score.
         num_regressors: u32,
     },
+    /// The mean over rows of the correlation of the features of target and prediction.
+    PearsonCorrelation {},
+    /// The mean over rows of their concordance: 2·cov / (var + var + (mean - mean)²).
+    ConcordanceCorrelation {},
     /// Minus a loss, followed as a metric.
     Negative {
         /// The loss.
@@ -133,8 +137,16 @@ impl Metric {
             Self::SparseTopKCategoricalAccuracy { k } => in_top(*k, &batch, |row, _| batch.index(row)),
             Self::MeanSquaredError {} | Self::RootMeanSquaredError {} => evaluate(&Loss::MeanSquaredError {})?,
             Self::MeanAbsoluteError {} => evaluate(&Loss::MeanAbsoluteError {})?,
-            Self::Loss { loss } => evaluate(loss)?,
-            Self::Negative { loss } => -evaluate(loss)?,
+            Self::Loss { loss } | Self::Negative { loss } => {
+                for (row, _) in
+                    loss.ignored(targets, rows).iter().flatten().enumerate().filter(|(_, ignored)| **ignored)
+                {
+                    total_weight -= batch.weight(row);
+                }
+                if matches!(self, Self::Loss { .. }) { evaluate(loss)? } else { -evaluate(loss)? }
+            }
+            Self::PearsonCorrelation {} => scores::correlate(&batch, scores::pearson),
+            Self::ConcordanceCorrelation {} => scores::correlate(&batch, scores::concordance),
             Self::Confusion(confusion) => return Ok(confusion.update(&batch)),
             Self::FBetaScore { threshold, .. } => return Ok(scores::update_f_beta(*threshold, &batch)),
             Self::R2Score { .. } => return Ok(scores::update_r2(&batch)),
@@ -166,6 +178,29 @@ impl Metric {
             }
         }
         state
+    }
+
+    /// What a metric that is a mean over rows says of each row.
+    ///
+    /// # Errors
+    /// As [`Metric::update`].
+    pub fn rows(&self, targets: Targets, predictions: &[f32], rows: usize, features: usize) -> Result<Vec<f32>> {
+        // So that a wrong size is an error, and no slice out of range.
+        Batch::new(self.wants_sparse(), targets, predictions, rows, features, None)?;
+        (0..rows)
+            .map(|row| {
+                let own = match targets {
+                    Targets::Dense(values) => {
+                        let width = values.len() / rows;
+                        Targets::Dense(&values[row * width..][..width])
+                    }
+                    Targets::Sparse(values) => Targets::Sparse(&values[row..=row]),
+                };
+                let state = self.update(own, &predictions[row * features..][..features], 1, features, None, 1)?;
+                // A sum of nothing is -0.
+                Ok(state.first().map_or(0.0, |value| *value as f32 + 0.0))
+            })
+            .collect()
     }
 
     /// The metric of what was gathered, an empty slice for nothing: one number, or several where it has several

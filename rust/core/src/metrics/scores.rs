@@ -1,4 +1,4 @@
-//! F-scores and the coefficient of determination, by features.
+//! F-scores and the coefficient of determination, by features; correlations, by rows.
 //!
 //! ```text
 //! F     (1 + beta^2) precision recall / (beta^2 precision + recall)
@@ -136,4 +136,38 @@ pub(super) fn r2(aggregation: Option<Aggregation>, regressors: u32, state: &[f64
         return scores;
     }
     scores.into_iter().map(|score| 1.0 - (1.0 - score) * (samples - 1.0) / rest).collect()
+}
+
+/// The sum over rows of `score(mean y, mean p, var y, var p, cov)` of their features, by weight.
+pub(super) fn correlate(batch: &Batch, score: impl Fn(f64, f64, f64, f64, f64) -> f64) -> f64 {
+    let mut single = [0.0];
+    let mut sum = 0.0;
+    for row in 0..batch.rows() {
+        let weight = batch.weight(row);
+        if weight == 0.0 {
+            continue; // what has no score is not a number, which no weight takes away
+        }
+        let p = batch.prediction(row);
+        let y = batch.target(row, &mut single);
+        let mean = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
+        let (mean_y, mean_p) = (mean(y), mean(p));
+        let [mut var_y, mut var_p, mut cov] = [0.0; 3];
+        for (y, p) in y.iter().zip(p) {
+            let (y, p) = (f64::from(*y) - mean_y, f64::from(*p) - mean_p);
+            var_y += y * y;
+            var_p += p * p;
+            cov += y * p;
+        }
+        let count = p.len() as f64;
+        sum += weight * score(mean_y, mean_p, var_y / count, var_p / count, cov / count);
+    }
+    sum
+}
+
+pub(super) fn pearson(_: f64, _: f64, var_y: f64, var_p: f64, cov: f64) -> f64 {
+    cov / (var_y.sqrt() * var_p.sqrt())
+}
+
+pub(super) fn concordance(mean_y: f64, mean_p: f64, var_y: f64, var_p: f64, cov: f64) -> f64 {
+    2.0 * cov / (var_y + var_p + (mean_y - mean_p).powi(2) + EPSILON)
 }

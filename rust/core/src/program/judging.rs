@@ -125,7 +125,7 @@ impl Program {
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
             if let Some(regularizer) = self.graph.regularizer(index) {
-                total += regularizer.penalty(&parameter.read());
+                total += regularizer.penalty(parameter.shape(), &parameter.read());
             }
         }
         for (mean, loss) in

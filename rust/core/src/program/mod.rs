@@ -367,7 +367,8 @@ impl Program {
             let mut values = Vec::new();
             self.backend.read(span.unwrap_or_default(), &mut |gradient| values = gradient.to_vec())?;
             if let (Some(regularizer), true) = (self.graph.regularizer(position), span.is_some()) {
-                regularizer.add_gradient(&self.parameters[position].read(), &mut values);
+                let parameter = &self.parameters[position];
+                regularizer.add_gradient(parameter.shape(), &parameter.read(), &mut values);
             }
             parameters.push((self.parameters[position].shape().to_vec(), values));
         }
