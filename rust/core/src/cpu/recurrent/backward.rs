@@ -12,7 +12,7 @@ use crate::cells::{self, Block, Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::scan::Gradients;
-use crate::scan::gradients::{Rows, Segment};
+use crate::scan::gradients::{OuterProducts, Rows, Segment};
 use crate::scan::layout::TimeLayout;
 use crate::tensor::Span;
 use foliot_simd::dispatch::Level;
@@ -271,8 +271,8 @@ impl Part<'_> {
     }
 
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
-        let Self { level, state, call, sizes, saved, scratch, steps } = *self;
-        let (layout, units, width) = (&state.layout, sizes.units, sizes.width);
+        let Self { state, call, sizes, saved, scratch, steps, .. } = *self;
+        let (layout, width) = (&state.layout, sizes.width);
         let sum = sizes.recurrent_sum(layout.elements());
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let (h, kept) = if sizes.writes_output { (call.outputs[0].value, 0) } else { (saved.h, steps.start) };
@@ -281,9 +281,8 @@ impl Part<'_> {
             let block = product.block;
             if let Operand::Slot(slot) = product.operand {
                 let [gates, partials] = memory.many([saved.gates, scratch.recurrent]);
-                let (left, right) =
-                    (slot_rows(gates, sizes, slot, 1), slot_rows(gates, sizes, block.slot, block.count));
-                sum.add(level, self.first(), &everything, left, right, block.gate * units, partials);
+                let left = slot_rows(gates, sizes, slot, 1);
+                self.add_by_head(&sum, self.first(), &everything, left, block, gates, partials);
                 continue;
             }
             if !sizes.state_dropout {
@@ -295,8 +294,7 @@ impl Part<'_> {
                 // One after the other, for the layer's output has both.
                 for (left, first, segments) in parts {
                     let [left, gates, partials] = memory.many([left, saved.gates, scratch.recurrent]);
-                    let right = slot_rows(gates, sizes, block.slot, block.count);
-                    sum.add(level, first, segments, Rows::whole(left, width), right, block.gate * units, partials);
+                    self.add_by_head(&sum, first, segments, Rows::whole(left, width), block, gates, partials);
                 }
                 continue;
             }
@@ -314,9 +312,38 @@ impl Part<'_> {
                     values.iter_mut().zip(source).zip(mask).for_each(|((value, h), mask)| *value = *h * mask);
                 }
                 let [gates, masked, partials] = memory.many([saved.gates, scratch.masked_states, scratch.recurrent]);
-                let right = slot_rows(gates, sizes, block.slot + index, 1);
+                let one = Block { slot: block.slot + index, gate: block.gate + index, count: 1 };
                 let left = Rows::whole(masked, width);
-                sum.add(level, self.first(), &everything, left, right, (block.gate + index) * units, partials);
+                self.add_by_head(&sum, self.first(), &everything, left, one, gates, partials);
+            }
+        }
+    }
+
+    /// Adds the outer products of a state, or of what stands for it, and a block of the gates: of each head the state's part
+    /// with the gates' parts of the same head.
+    fn add_by_head(
+        &self,
+        sum: &OuterProducts,
+        first: usize,
+        segments: &[Segment],
+        left: Rows<'_>,
+        block: Block,
+        gates: &[f32],
+        partials: &mut [f32],
+    ) {
+        let Self { level, sizes, .. } = *self;
+        if sizes.heads == 1 {
+            let right = slot_rows(gates, sizes, block.slot, block.count);
+            sum.add(level, first, segments, left, right, block.gate * sizes.units, partials);
+            return;
+        }
+        let (height, width) = (left.width / sizes.heads, sizes.units / sizes.heads);
+        for (head, partials) in partials.chunks_exact_mut(sum.partials()).enumerate().take(sizes.heads) {
+            let left = Rows { start: left.start + head * height, width: height, ..left };
+            for index in 0..block.count {
+                let slot = slot_rows(gates, sizes, block.slot + index, 1);
+                let right = Rows { start: slot.start + head * width, width, ..slot };
+                sum.add(level, first, segments, left, right, (block.gate + index) * width, partials);
             }
         }
     }
@@ -348,7 +375,11 @@ fn finish_weight_gradients<C: Cell>(
     }
     if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.recurrent, target]);
-        sizes.recurrent_sum(layout.elements()).finish(partials, target);
+        let sum = sizes.recurrent_sum(layout.elements());
+        let blocks = target.len() / sizes.heads;
+        for (partials, block) in partials.chunks_exact(sum.partials()).zip(target.chunks_exact_mut(blocks)) {
+            sum.finish(partials, block);
+        }
     }
     if let Some(target) = sizes.narrow.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.narrow, target]);

@@ -24,6 +24,7 @@ pub(super) struct Sizes {
     pub(super) units: usize,
     /// The length of h.
     pub(super) width: usize,
+    pub(super) heads: usize,
     pub(super) slots: usize,
     pub(super) gates: usize,
     pub(super) has_cell_state: bool,
@@ -73,6 +74,7 @@ impl Sizes {
             features,
             units: options.units,
             width: options.width(),
+            heads: options.heads,
             slots: cells::slots(kind, options),
             gates: kind.gates(),
             has_cell_state: kind.states() == 2,
@@ -113,8 +115,9 @@ impl Sizes {
         OuterProducts::new(self.features, self.gates * self.units, rows)
     }
 
+    /// That of the block of one head.
     pub(super) fn recurrent_sum(&self, rows: usize) -> OuterProducts {
-        OuterProducts::new(self.width, self.gates * self.units, rows)
+        OuterProducts::new(self.width / self.heads, self.gates * self.units / self.heads, rows)
     }
 
     pub(super) fn narrow_sum(&self, rows: usize) -> OuterProducts {
@@ -240,7 +243,8 @@ impl Scratch {
         let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
         let rows = sizes.elements;
         let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum(rows).partials()));
-        let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum(rows).partials()));
+        let recurrent =
+            sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.heads * sizes.recurrent_sum(rows).partials()));
         let narrow = sizes.narrow.map_or(0, |at| wanted(at, sizes.narrow_sum(rows).partials()));
         let holds = sizes.masked && options.return_sequences;
         let input = sizes.part_elements * sizes.features;
