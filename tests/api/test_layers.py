@@ -114,7 +114,8 @@ SAMPLES = {
         "unit_forget_bias": False,
         "recurrent_constraint": constraints.MaxNorm(3.0),
         "use_peepholes": True,
-        "proj_size": 3,
+        "proj_size": 4,
+        "heads": 2,
         "projection_initializer": "ones",
         "projection_regularizer": regularizers.L2(0.5),
         "projection_constraint": constraints.NonNeg(),
@@ -129,9 +130,9 @@ SAMPLES = {
     layers.LayerNormGRUCell: {"units": 2, "norm_beta_initializer": "ones", "zoneout": 0.25},
     layers.MinLSTMCell: {"units": 2, "bias_initializer": "ones", "dropout": 0.5},
     layers.MinGRUCell: {"units": 2, "activation": "relu", "seed": 3},
-    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25, "zoneout": 0.5},
+    SimpleRNNCell: {"units": 2, "activation": "relu", "dropout": 0.25, "zoneout": 0.5, "heads": 2},
     LSTMCell: {"units": 2, "unit_forget_bias": False, "recurrent_constraint": constraints.MaxNorm(3.0), "seed": 9},
-    GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5},
+    GRUCell: {"units": 2, "reset_after": False, "recurrent_dropout": 0.5, "heads": 2},
     StackedRNNCells: {"cells": [GRUCell(2, name="first"), LSTMCell(3, name="second")]},
     RNN: {"cell": LSTMCell(2, name="step"), "return_state": True, "checkpoint_every": "auto"},
     SimpleRNN: {"units": 2, "unroll": True, "return_sequences": True, "zero_output_for_mask": True},
@@ -189,28 +190,28 @@ SIGNATURES = {
     SimpleRNN: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout return_sequences return_state go_backwards "
-    "stateful unroll seed zoneout checkpoint_every",
+    "stateful unroll seed heads zoneout checkpoint_every",
     SimpleRNNCell: "units activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint "
-    "dropout recurrent_dropout seed zoneout",
+    "dropout recurrent_dropout seed heads zoneout",
     LSTMCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed use_peepholes "
-    "proj_size projection_initializer projection_regularizer projection_constraint zoneout zoneout_cell",
+    "proj_size projection_initializer projection_regularizer projection_constraint heads zoneout zoneout_cell",
     GRUCell: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
-    "bias_constraint dropout recurrent_dropout reset_after seed zoneout",
+    "bias_constraint dropout recurrent_dropout reset_after seed heads zoneout",
     StackedRNNCells: "cells",
     RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
     "stateful unroll use_cudnn use_peepholes proj_size projection_initializer projection_regularizer "
-    "projection_constraint zoneout zoneout_cell checkpoint_every",
+    "projection_constraint heads zoneout zoneout_cell checkpoint_every",
     GRU: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
-    "stateful unroll reset_after use_cudnn zoneout checkpoint_every",
+    "stateful unroll reset_after use_cudnn heads zoneout checkpoint_every",
 }
 
 

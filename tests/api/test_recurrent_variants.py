@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foliot import layers
+from foliot import initializers, layers
 from foliot.layers import RNN, Bidirectional, Dense, Embedding, Input, Layer, Masking, StackedRNNCells
 from foliot.models import Model, Sequential, load_model
 
@@ -22,6 +22,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("GRU", {"zoneout": 0.3}),
     ("LSTM", {"proj_size": 3}),
     ("LSTM", {"proj_size": 7, "use_peepholes": True, "zoneout": 0.2, "zoneout_cell": 0.1, "activation": "silu"}),
+    ("SimpleRNN", {"heads": 5}),
+    ("LSTM", {"heads": 5, "proj_size": 5, "zoneout": 0.2}),
+    ("GRU", {"heads": 5, "recurrent_dropout": 0.2}),
+    ("GRU", {"heads": 5, "reset_after": False}),
     ("LayerNormLSTM", {}),
     ("LayerNormLSTM", {"use_bias": False, "zoneout": 0.2, "zoneout_cell": 0.1}),
     ("LayerNormGRU", {}),
@@ -32,12 +36,19 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
 variants = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 
 
+def fitting(units: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with a head for each unit where the units cannot be cut into as many as they say."""
+    if units % options.get("heads", 1) == 0:
+        return options
+    return {name: units if name in ("heads", "proj_size") else value for name, value in options.items()}
+
+
 def layer_of(name: str, units: int, options: dict[str, Any], **more: Any) -> Any:
-    return getattr(layers, name)(units, **options, **more)
+    return getattr(layers, name)(units, **fitting(units, options), **more)
 
 
 def cell_of(name: str, units: int, options: dict[str, Any]) -> Any:
-    return getattr(layers, f"{name}Cell")(units, **options)
+    return getattr(layers, f"{name}Cell")(units, **fitting(units, options))
 
 
 def randomize(layer: Layer | Model) -> None:
@@ -206,6 +217,12 @@ def test_training_lowers_the_loss(name: str, options: dict[str, Any]) -> None:
             },
         ),
         (layers.LSTM(5, proj_size=0), {"kernel": (3, 20), "recurrent_kernel": (5, 20), "bias": (20,)}),
+        (layers.SimpleRNN(4, heads=2), {"kernel": (3, 4), "recurrent_kernel": (2, 2, 2), "bias": (4,)}),
+        (layers.GRU(6, heads=3), {"kernel": (3, 18), "recurrent_kernel": (3, 2, 6), "bias": (2, 18)}),
+        (
+            layers.LSTM(6, heads=2, proj_size=4, use_bias=False),
+            {"kernel": (3, 24), "recurrent_kernel": (2, 2, 12), "projection_kernel": (6, 4)},
+        ),
         (layers.MinLSTM(2), {"kernel": (3, 6), "bias": (6,)}),
         (layers.MinGRU(2), {"kernel": (3, 4), "bias": (4,)}),
     ],
@@ -235,6 +252,44 @@ def test_states_of_a_projected_lstm_have_sizes_of_their_own() -> None:
     assert [state.shape for state in session.state["projected"]] == [(2, 2), (2, 5)]
 
 
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_heads_are_layers_side_by_side(name: str) -> None:
+    """A layer with two heads beside two layers that each have the columns of one head."""
+    units, gates = 6, {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}[name]
+    both = layer_of(name, units, {"heads": 2}, return_sequences=True)
+    both.build(X.shape)
+    randomize(both)
+    kernel, recurrent_kernel, bias = both.get_weights()
+    parts = []
+    for head in range(2):
+        columns = np.r_[tuple(slice(g * units + head * 3, g * units + head * 3 + 3) for g in range(gates))]
+        one = layer_of(name, 3, {}, return_sequences=True)
+        one.build(X.shape)
+        one.set_weights([kernel[:, columns], recurrent_kernel[head], bias[..., columns]])
+        parts.append(one(X, mask=MASK))
+    np.testing.assert_allclose(both(X, mask=MASK), np.concatenate(parts, axis=-1), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_one_head_is_the_plain_layer(name: str) -> None:
+    plain, one = (layer_of(name, 5, options, seed=1) for options in ({}, {"heads": 1}))
+    for layer in (plain, one):
+        layer.build(X.shape)
+    assert [weight.shape for weight in one.weights] == [weight.shape for weight in plain.weights]
+    one.set_weights(plain.get_weights())
+    np.testing.assert_array_equal(one(X, mask=MASK), plain(X, mask=MASK))
+
+
+def test_each_head_starts_by_itself() -> None:
+    layer = layers.LSTM(8, heads=2, recurrent_initializer=initializers.Orthogonal(seed=3))
+    layer.build(X.shape)
+    blocks = layer.recurrent_kernel.numpy()
+    for block in blocks:
+        np.testing.assert_allclose(block @ block.T, np.eye(4), atol=1e-6)
+    assert np.abs(blocks[0] - blocks[1]).max() > 0.1
+    np.testing.assert_array_equal(blocks[0], initializers.Orthogonal(seed=3)((4, 16)))
+
+
 def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
     layer = layers.LSTM(5, zoneout=0.4, zoneout_cell=0.3, seed=2)
     mean, drawn = layer(X), layer(X, training=True)
@@ -255,6 +310,9 @@ def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
         (lambda: layers.LSTM(3, checkpoint_every=2**70), "`checkpoint_every`"),
         (lambda: layers.LSTM(3, proj_size=-1), "`proj_size`: expected an integer, at least 0"),
         (lambda: layers.GRU(3, proj_size=2), "proj_size"),
+        (lambda: layers.GRU(3, heads=2), "`heads`: expected a divisor of `units`, which is 3; received 2"),
+        (lambda: layers.LSTM(6, heads=2, proj_size=3), "`heads`: expected a divisor of `proj_size`, which is 3"),
+        (lambda: layers.SimpleRNNCell(6, heads=0), "`heads`: expected an integer, at least 1"),
         (
             lambda: layers.LSTM(3, proj_size=2)(X, [np.zeros((4, 3)), np.zeros((4, 3))]),
             r"`initial_state\[0\]`: expected shape \(4, 2\)",

@@ -233,6 +233,7 @@ def test_costs_of_every_way_to_use_a_layer() -> None:
     assert flops(Sequential([Input((6, 3)), SimpleRNN(2)]), batch_size=1) == f"{rnn}"
     assert flops(Sequential([Input((6, 3)), GRU(2)]), batch_size=5) == f"{15 * rnn:,}"
     assert flops(Sequential([Input((6, 3)), Bidirectional(SimpleRNN(2))]), batch_size=1) == f"{2 * rnn}"
+    assert flops(Sequential([Input((6, 3)), GRU(4, heads=2)]), batch_size=1) == f"{2 * 6 * 12 * (3 + 2):,}"
     projected = 2 * 6 * ((3 + 2) * 4 * 5 + 5 * 2)
     assert flops(Sequential([Input((6, 3)), LSTM(5, proj_size=2)]), batch_size=1) == f"{projected:,}"
     assert flops(Sequential([Input((6, 3)), TimeDistributed(Dense(4))]), batch_size=1) == f"{2 * 6 * 3 * 4}"

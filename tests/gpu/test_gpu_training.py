@@ -129,6 +129,7 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
     "zoneout": (lambda **names: layers.LSTM(2, zoneout=0.1, **names), "zoneout"),
     "zoneout_cell": (lambda **names: layers.LSTM(2, zoneout_cell=0.1, **names), "zoneout_cell"),
     "use_peepholes": (lambda **names: layers.LSTM(2, use_peepholes=True, **names), "use_peepholes"),
+    "heads": (lambda **names: layers.GRU(2, heads=2, **names), "heads"),
     "proj_size": (lambda **names: layers.LSTM(2, proj_size=1, **names), "proj_size"),
     "checkpoint_every": (lambda **names: layers.GRU(2, checkpoint_every=2, **names), "checkpoint_every"),
     "activation": (lambda **names: layers.SimpleRNN(2, activation="gelu", **names), "activation"),

@@ -96,6 +96,24 @@ class DropoutLayer(Layer):
         return [d_outputs[0] * self.factors], []
 
 
+def whole_matrix(blocks: Array, gates: int) -> Array:
+    """The block-diagonal recurrent kernel (U, G*U) of the blocks (heads, U/heads, G*U/heads): unit u of every gate
+    belongs to head u // (U/heads)."""
+    heads, rows, columns = blocks.shape
+    units = columns // gates
+    matrix = np.zeros((heads * rows, gates, heads, units))
+    for head in range(heads):
+        matrix[head * rows : (head + 1) * rows, :, head] = blocks[head].reshape(rows, gates, units)
+    return matrix.reshape(heads * rows, -1)
+
+
+def blocks_of(matrix: Array, heads: int, gates: int) -> Array:
+    """The blocks of `whole_matrix`."""
+    rows = len(matrix) // heads
+    parts = matrix.reshape(heads, rows, gates, heads, -1)
+    return np.stack([parts[head, :, :, head].reshape(rows, -1) for head in range(heads)])
+
+
 class Recurrent(Layer):
     """Inputs x, or x and the initial states; outputs the sequence or its last step, then the states with
     `return_state`."""
@@ -138,6 +156,8 @@ class Recurrent(Layer):
         cell = CELLS[spec["kind"]](spec)
         kernel, *rest = self.weights
         recurrent_kernel = rest.pop(0) if cell.recurrent else np.zeros((cell.units, 0))
+        if spec.get("heads", 1) > 1:
+            recurrent_kernel = whole_matrix(recurrent_kernel, cell.gates)
         bias = rest.pop(0) if spec["use_bias"] else None
         projection = rest.pop(0) if spec.get("proj_size") else None
         weights = Weights(kernel, recurrent_kernel, bias, rest, projection)
@@ -168,7 +188,10 @@ class Recurrent(Layer):
             d_last = d_outputs[0]
         d_states = d_outputs[1:] or [np.zeros_like(state) for state in scan.states]
         dx, d_initial, grad = scan.backward(d_sequence, d_last, d_states)
-        gradients = [grad.kernel, *([grad.recurrent_kernel] if scan.cell.recurrent else [])]
+        d_recurrent, heads = grad.recurrent_kernel, self.spec.get("heads", 1)
+        if heads > 1:
+            d_recurrent = blocks_of(d_recurrent, heads, scan.cell.gates)
+        gradients = [grad.kernel, *([d_recurrent] if scan.cell.recurrent else [])]
         gradients += [array for array in (grad.bias, grad.projection) if array is not None] + grad.vectors
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 

@@ -59,8 +59,12 @@ CELL_KINDS: dict[str, Spec] = {
 # With those that Keras does not have.
 ALL_CELLS: dict[str, Spec] = CELL_KINDS | {
     "lstm_peepholes": {"kind": "lstm", "use_peepholes": True},
-    # Of a size that `recurrent` chooses by that of c.
+    # Of a size, and as many, as `recurrent` chooses by the units.
     "lstm_projected": {"kind": "lstm", "proj_size": None},
+    "simple_rnn_heads": {"kind": "simple_rnn", "heads": None},
+    "lstm_heads": {"kind": "lstm", "heads": None},
+    "gru_heads": {"kind": "gru", "reset_after": True, "heads": None},
+    "gru_reset_before_heads": {"kind": "gru", "reset_after": False, "heads": None},
     # With a small epsilon two units are little more than their signs.
     "layer_norm_lstm": {"kind": "layer_norm_lstm", "norm_epsilon": 0.3},
     "layer_norm_gru": {"kind": "layer_norm_gru", "norm_epsilon": 0.3, "use_bias": False},
@@ -84,10 +88,12 @@ def recurrent(cell: str, units: int, **options: Any) -> Spec:
         "seed": 1,
         **ALL_CELLS[cell],
     }
-    if cell != "simple_rnn":
+    if spec["kind"] != "simple_rnn":
         spec["recurrent_activation"] = SIGMOID
     if cell == "lstm_projected":
         spec["proj_size"] = units // 2 + 1
+    if "heads" in spec:
+        spec["heads"] = next((heads for heads in (2, 3, 5, 7) if units % heads == 0), units)
     spec |= options
     if cell == "layer_norm_gru":
         spec["use_bias"] = False  # the shifts of its norms are biases
@@ -179,7 +185,8 @@ class Graph:
         width = CELLS[kind].gates * units
         roles: dict[str, tuple[int, ...]] = {"kernel": (features, width)}
         if CELLS[kind].recurrent:
-            roles["recurrent_kernel"] = (state_sizes(spec)[0], width)
+            rows, heads = state_sizes(spec)[0], spec.get("heads", 1)
+            roles["recurrent_kernel"] = (rows, width) if heads == 1 else (heads, rows // heads, width // heads)
         if spec["use_bias"]:
             roles["bias"] = (2, width) if spec.get("reset_after") else (width,)
         if spec.get("proj_size"):

@@ -35,8 +35,12 @@ class Problem:
 
 def random_weights(graph: Graph, random: np.random.Generator) -> list[Array]:
     """Normal with the variance that keeps activations of order 1 through many steps and layers."""
+    # Heads have smaller ones: a unit that sees itself alone soon sits where its sign depends on the last bit.
+    scales = {2: 0.7, 3: 0.4}
     return [
-        random.normal(scale=0.7 / np.sqrt(shape[0]) if len(shape) == 2 else 0.3, size=shape).astype(np.float32)
+        random.normal(scale=scales[len(shape)] / np.sqrt(shape[-2]) if len(shape) > 1 else 0.3, size=shape).astype(
+            np.float32
+        )
         for shape in graph.shapes
     ]
 

@@ -60,6 +60,21 @@ def test_larger_than_a_block(cell: str, mask: str | None, learned: bool, activat
     compare(cell_problem(cell, 70, 21, 45, 131, seed=5, **options))
 
 
+@pytest.mark.parametrize("cell", [cell for cell in ALL_CELLS if cell.endswith("heads")])
+@pytest.mark.parametrize(("units", "heads"), [(128, 4), (96, 2), (60, 5)])
+@pytest.mark.parametrize("recurrent_dropout", [0.0, 0.3])
+def test_heads(cell: str, units: int, heads: int, recurrent_dropout: float) -> None:
+    """Heads of whole blocks of columns, and those whose ends lie inside a block."""
+    options: dict[str, Any] = {"mask": "right", "return_sequences": True, "recurrent_dropout": recurrent_dropout}
+    compare(cell_problem(cell, 33, 9, 5, units, seed=9, heads=heads, **options), step=2)
+
+
+@given(batch=SIZES, parts=st.sampled_from([1, 3, 8, 17]), heads=st.integers(2, 4), seed=SEEDS, options=OPTIONS)
+def test_heads_with_a_projection(batch: int, parts: int, heads: int, seed: int, options: dict[str, Any]) -> None:
+    sizes = {"proj_size": heads * (parts // 2 + 1), "heads": heads}
+    compare(cell_problem("lstm_heads", batch, 5, 4, heads * parts, seed=seed, learned=True, **sizes, **options))
+
+
 @cells
 def test_long_sequence(cell: str) -> None:
     compare(cell_problem(cell, 3, 400, 5, 19, seed=6, mask="right", return_sequences=True))

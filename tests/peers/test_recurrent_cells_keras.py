@@ -173,7 +173,7 @@ def test_configurations_of_keras_are_read(built: bool) -> None:
     assert set(again) == set(config) | {"activity_regularizer", "checkpoint_every"}
     assert [cell["class_name"] for cell in again["cell"]["config"]["cells"]] == list(CELLS)
     for cell, wanted in zip(again["cell"]["config"]["cells"], config["cell"]["config"]["cells"], strict=True):
-        beyond = {"zoneout"}
+        beyond = {"zoneout", "heads"}
         if cell["class_name"] == "LSTMCell":
             beyond |= {"use_peepholes", "zoneout_cell", "proj_size"}
             beyond |= {f"projection_{role}" for role in ("initializer", "regularizer", "constraint")}

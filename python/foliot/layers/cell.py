@@ -88,6 +88,8 @@ class Cell(Layer):
     state_count: ClassVar[int] = 1
     #: Whether the state is multiplied with a matrix.
     has_recurrent_kernel: ClassVar[bool] = True
+    #: How many groups of units there are whose recurrent kernels are apart.
+    heads: int = 1
 
     activation: Any
     use_bias: bool
@@ -128,9 +130,33 @@ class Cell(Layer):
         columns = self.gates * self.units
         self.kernel = self._add_weight("kernel", (features, columns), "kernel")
         if self.has_recurrent_kernel:
-            self.recurrent_kernel = self._add_weight("recurrent_kernel", (self.output_size, columns), "recurrent")
+            shape: tuple[int, ...] = (self.output_size, columns)
+            initializer = None
+            if self.heads > 1:
+                shape = (self.heads, self.output_size // self.heads, columns // self.heads)
+                initializer = self._initial_heads
+            self.recurrent_kernel = self._add_weight("recurrent_kernel", shape, "recurrent", initializer)
         if self.use_bias:
             self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
+
+    def _check_heads(self, heads: Any) -> int:
+        """`heads`, of which units and outputs have equal parts."""
+        count = check_integer("heads", heads, minimum=1)
+        for name, size in (("units", self.units), ("proj_size", self.output_size)):
+            if size % count:
+                raise value_error("heads", f"a divisor of `{name}`, which is {size}", heads)
+        return count
+
+    def _initial_heads(self, shape: tuple[int, ...]) -> Array:
+        """The first recurrent kernels of all heads, each as that of a layer of its own."""
+        initializer = getattr(self, "recurrent_initializer", None) or initializers.GlorotUniform()
+        made = [initializer]
+        if isinstance(initializer, initializers.RandomInitializer):
+            # One seed gives the same numbers at each call.
+            config = initializer.get_config()
+            seeds = [(initializer.seed + head) % 2**64 for head in range(shape[0])]
+            made = [type(initializer).from_config(config | {"seed": seed}) for seed in seeds]
+        return np.stack([made[head % len(made)](shape[1:]) for head in range(shape[0])])
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gates * self.units,)

@@ -87,6 +87,8 @@ class SimpleRNN(Recurrent):
             input needs a fixed batch size; `states` holds them and `reset_state` sets them to zero.
         unroll: Accepted for Keras's scripts; changes nothing.
         seed: Seed of dropout and zoneout; None draws one.
+        heads: How many groups the units fall into, each with a recurrent kernel of its own: block-diagonal recurrent
+            weights; see `SimpleRNNCell`. Not in Keras.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
@@ -133,6 +135,7 @@ class SimpleRNN(Recurrent):
         unroll: bool = False,
         seed: int | None = None,
         *,
+        heads: int = 1,
         zoneout: float = 0.0,
         checkpoint_every: int | str | None = None,
         **kwargs: Any,
@@ -177,6 +180,8 @@ class LSTM(Recurrent):
         projection_initializer: Initial values of `projection_kernel`, shape `(units, proj_size)`.
         projection_regularizer: Penalty on `projection_kernel`.
         projection_constraint: Applied to `projection_kernel` after each training step.
+        heads: How many groups the units fall into, each with a recurrent kernel of its own: block-diagonal recurrent
+            weights; see `LSTMCell`. Not in Keras.
         zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
             at every step in training and replaced by its mean otherwise. Not in Keras.
         zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
@@ -233,6 +238,7 @@ class LSTM(Recurrent):
         projection_initializer: Any = "glorot_uniform",
         projection_regularizer: Any = None,
         projection_constraint: Any = None,
+        heads: int = 1,
         zoneout: float = 0.0,
         zoneout_cell: float = 0.0,
         checkpoint_every: int | str | None = None,
@@ -273,6 +279,8 @@ class GRU(Recurrent):
         unroll: Accepted for Keras's scripts; changes nothing.
         reset_after: Whether the reset gate acts after the recurrent product.
         use_cudnn: Accepted for Keras's scripts; changes nothing.
+        heads: How many groups the units fall into, each with a recurrent kernel of its own: block-diagonal recurrent
+            weights; see `GRUCell`. Not in Keras.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
@@ -322,6 +330,7 @@ class GRU(Recurrent):
         reset_after: bool = True,
         use_cudnn: bool | str = "auto",
         *,
+        heads: int = 1,
         zoneout: float = 0.0,
         checkpoint_every: int | str | None = None,
         **kwargs: Any,

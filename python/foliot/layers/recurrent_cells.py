@@ -29,6 +29,13 @@ class SimpleRNNCell(Cell):
         dropout: Part of the inputs to drop in training, the same for all time steps of a sequence.
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
         seed: Seed of dropout and zoneout; None draws one.
+        heads: How many groups the units fall into, each of which sees the states of its own group alone (the "heads" of
+            xLSTM's sLSTM, Beck et al. 2024, and of FlashRNN, Pöppel et al. 2024): the recurrent kernel is the blocks on
+            the diagonal of the plain one, a share 1 / heads of its numbers and of its time. Its shape is
+            `(heads, units // heads, units // heads)`, for each head that of a layer with `units // heads`
+            units, as in xLSTM's code; unit `u` belongs to head `u // (units // heads)`. `recurrent_initializer` starts
+            each head by itself; an axis of `recurrent_constraint` counts in this shape. 1 is the plain layer. Not in
+            Keras.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
@@ -66,10 +73,15 @@ class SimpleRNNCell(Cell):
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
         *,
+        heads: int = 1,
         zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
+        self.heads = self._check_heads(heads)
+
+    def cell_spec(self) -> dict[str, Any]:
+        return super().cell_spec() | {"heads": self.heads}
 
 
 class LSTMCell(Cell):
@@ -103,6 +115,13 @@ class LSTMCell(Cell):
         projection_initializer: Initial values of `projection_kernel`, shape `(units, proj_size)`.
         projection_regularizer: Penalty on `projection_kernel`.
         projection_constraint: Applied to `projection_kernel` after each training step.
+        heads: How many groups the units fall into, each of which sees the states of its own group alone (the "heads" of
+            xLSTM's sLSTM, Beck et al. 2024, and of FlashRNN, Pöppel et al. 2024): the recurrent kernel is the blocks on
+            the diagonal of the plain one, a share 1 / heads of its numbers and of its time. Its shape is
+            `(heads, units // heads, 4 * units // heads)`, for each head that of a layer with `units // heads`
+            units, as in xLSTM's code; unit `u` belongs to head `u // (units // heads)`, and h of size `proj_size` is
+            cut likewise. `recurrent_initializer` starts each head by itself; an axis of `recurrent_constraint` counts
+            in this shape. 1 is the plain layer. Not in Keras.
         zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
             at every step in training and replaced by its mean otherwise. Not in Keras.
         zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
@@ -151,6 +170,7 @@ class LSTMCell(Cell):
         projection_initializer: Any = "glorot_uniform",
         projection_regularizer: Any = None,
         projection_constraint: Any = None,
+        heads: int = 1,
         zoneout: float = 0.0,
         zoneout_cell: float = 0.0,
         **kwargs: Any,
@@ -160,6 +180,7 @@ class LSTMCell(Cell):
         self.use_peepholes = check_flag("use_peepholes", use_peepholes)
         # PyTorch's default is 0.
         self.proj_size = None if proj_size is None else check_integer("proj_size", proj_size, minimum=0) or None
+        self.heads = self._check_heads(heads)
         self.zoneout_cell = check_number("zoneout_cell", zoneout_cell, minimum=0, maximum=1)
 
     @property
@@ -179,7 +200,7 @@ class LSTMCell(Cell):
         return with_forget_bias(self) if self.unit_forget_bias else super()._initial_bias(shape)
 
     def cell_spec(self) -> dict[str, Any]:
-        own = ("use_peepholes", "proj_size", "zoneout_cell")
+        own = ("use_peepholes", "proj_size", "heads", "zoneout_cell")
         return super().cell_spec() | {name: getattr(self, name) for name in own}
 
 
@@ -204,6 +225,13 @@ class GRUCell(Cell):
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
         reset_after: Whether the reset gate acts after the recurrent product.
         seed: Seed of dropout and zoneout; None draws one.
+        heads: How many groups the units fall into, each of which sees the states of its own group alone (the "heads" of
+            xLSTM's sLSTM, Beck et al. 2024, and of FlashRNN, Pöppel et al. 2024): the recurrent kernel is the blocks on
+            the diagonal of the plain one, a share 1 / heads of its numbers and of its time. Its shape is
+            `(heads, units // heads, 3 * units // heads)`, for each head that of a layer with `units // heads`
+            units, as in xLSTM's code; unit `u` belongs to head `u // (units // heads)`. `recurrent_initializer` starts
+            each head by itself; an axis of `recurrent_constraint` counts in this shape. 1 is the plain layer. Not in
+            Keras.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.
@@ -243,18 +271,20 @@ class GRUCell(Cell):
         reset_after: bool = True,
         seed: int | None = None,
         *,
+        heads: int = 1,
         zoneout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(arguments_of(locals()))
         self.reset_after = check_flag("reset_after", reset_after)
+        self.heads = self._check_heads(heads)
 
     def _bias_shape(self) -> tuple[int, ...]:
         shape = super()._bias_shape()
         return (2, *shape) if self.reset_after else shape
 
     def cell_spec(self) -> dict[str, Any]:
-        return super().cell_spec() | {"reset_after": self.reset_after}
+        return super().cell_spec() | {"reset_after": self.reset_after, "heads": self.heads}
 
 
 class StackedRNNCells(Layer):

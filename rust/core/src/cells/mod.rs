@@ -15,12 +15,14 @@ pub mod layer_norm_gru;
 pub mod layer_norm_lstm;
 pub mod lstm;
 pub mod minimal;
+pub mod panels;
 pub mod rows;
 pub mod simple_rnn;
 
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::Isa;
+use panels::{KernelShape, Panels, Run};
 use std::ops::Range;
 
 /// Columns of a weight matrix that go to or come from consecutive slots of the gates buffer.
@@ -87,13 +89,15 @@ pub(crate) fn state_product<C: Cell>() -> Option<Block> {
 /// The recurrent weights of a layer in the kernels' order, made once per change of the weights.
 pub struct Weights {
     /// The recurrent product of the state, gates interleaved.
-    pub forward: Packed,
-    /// Its transpose.
-    pub backward: Packed,
+    pub forward: Panels,
+    /// Its transpose; without rows where there are several heads.
+    pub backward: Panels,
+    /// The transpose gate by gate, where the scan adds the products so: with recurrent dropout or several heads.
+    pub by_gate: Vec<Panels>,
     /// No rows over the columns of a state, for an epilogue alone.
-    pub nothing: Packed,
+    pub nothing: Panels,
     /// The product of the GRU's `r ∘ h` and its transpose, for a cell that has one.
-    pub inner: Option<[Packed; 2]>,
+    pub inner: Option<[Panels; 2]>,
     /// The recurrent bias of the GRU's candidate, `units` values; zeros for a cell that has none.
     pub candidate_bias: Vec<f32>,
     /// The weights that only the cell knows, one after another: peepholes, scales.
@@ -101,32 +105,29 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Packs a recurrent kernel (width, gates·units); an empty one for a cell that has none.
+    /// Packs a recurrent kernel; an empty one for a cell that has none.
     #[must_use]
     pub fn pack<C: Cell>(
         level: Level,
-        width: usize,
-        units: usize,
-        gates: usize,
+        shape: KernelShape,
         kernel: &[f32],
         candidate_bias: Vec<f32>,
+        by_gate: bool,
     ) -> Self {
-        let columns = gates * units;
         let block = state_product::<C>();
         let (gate, count) = block.map_or((0, 1), |block| (block.gate, block.count));
-        let (k, n) = block.map_or((0, 0), |_| (width, count * units));
-        let state = &kernel[(gate * units).min(kernel.len())..];
         let inner = C::PRODUCTS.get(1).map(|product| {
-            let candidate = &kernel[product.block.gate * units..];
-            [
-                Packed::plain(level, candidate, units, units, columns, 1),
-                Packed::plain(level, candidate, units, units, 1, columns),
-            ]
+            let gate = product.block.gate;
+            [shape.forward(level, kernel, gate, 1), shape.backward(level, kernel, gate, 1)]
         });
+        let whole = if shape.heads == 1 { kernel } else { &[] };
+        let gates = gate..gate + block.map_or(0, |block| block.count);
+        let by_gate = gates.filter(|_| by_gate || shape.heads > 1);
         Self {
-            forward: Packed::interleaved(level, state, k, count, units, columns, 1),
-            backward: Packed::plain(level, state, n, width, 1, columns),
-            nothing: Packed::plain(level, &[], 0, units, 1, 1),
+            forward: shape.forward(level, kernel, gate, count),
+            backward: KernelShape { heads: 1, ..shape }.backward(level, whole, gate, count),
+            by_gate: by_gate.map(|gate| shape.backward(level, kernel, gate, 1)).collect(),
+            nothing: Panels::whole(Packed::plain(level, &[], 0, shape.units, 1, 1)),
             inner,
             candidate_bias,
             vectors: Vec::new(),
@@ -266,7 +267,8 @@ impl StateGradient {
     }
 }
 
-/// The recurrent product of some rows with a cell's equations, or a part of them, as the epilogue.
+/// The recurrent product of some rows with a cell's equations, or a part of them, as the epilogue; `k` is 0 for the epilogue
+/// alone.
 ///
 /// # Safety
 /// As [`gemm::tiles`].
@@ -277,11 +279,18 @@ pub(crate) unsafe fn multiply<I: Isa, const NV: usize, E: Epilogue<I, NV>>(
     a: *const f32,
     row_stride: usize,
     k: usize,
-    b: &Packed,
+    b: &Panels,
     epilogue: &mut E,
 ) {
-    // SAFETY: passed on.
-    unsafe { gemm::tiles(isa, rows, a, row_stride, 1, k, b, 0..b.blocks(), epilogue) };
+    let whole = [Run { blocks: 0..b.packed.blocks(), first: 0, k }];
+    // One loop for both: the kernel is compiled in here.
+    for run in if b.runs.is_empty() { &whole[..] } else { &b.runs } {
+        let a = a.wrapping_add(run.first);
+        // SAFETY: passed on.
+        unsafe {
+            gemm::tiles(isa, rows.clone(), a, row_stride, 1, run.k.min(k), &b.packed, run.blocks.clone(), epilogue);
+        }
+    }
 }
 
 /// target[row] = initial[row] + product

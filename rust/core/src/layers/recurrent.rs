@@ -6,7 +6,8 @@ use serde::Deserialize;
 use std::ops::RangeInclusive;
 
 /// The options of a recurrent layer. Weights, with as many column blocks as the cell has gates: kernel (in, gates·units),
-/// `recurrent_kernel` (length of h, gates·units) unless the cell is a minimal one, bias (gates·units); a GRU that resets after
+/// `recurrent_kernel` (length of h, gates·units), with heads (heads, length of h/heads, gates·units/heads), unless the cell is
+/// a minimal one, bias (gates·units); a GRU that resets after
 /// the product has a bias (2, gates·units). Then `projection_kernel` (units, length of h), where h is a product of what the
 /// cell makes, and the [vectors](CellLayer::vectors) of the cell.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +56,10 @@ pub struct Recurrent {
     /// LSTM only: the length of h, which is then a product of the cell's output (see [`crate::scan::narrow`]).
     #[serde(default)]
     pub proj_size: Option<usize>,
+    /// `SimpleRNN`, LSTM and GRU only: how many groups of units there are whose recurrent kernels are apart (see
+    /// [`crate::cells::panels`]).
+    #[serde(default = "one")]
+    pub heads: usize,
     /// Cells with layer normalization only: what is added to the variance.
     #[serde(default)]
     pub norm_epsilon: Option<f32>,
@@ -65,6 +70,10 @@ pub struct Recurrent {
     /// keeps all that a step has computed.
     #[serde(default)]
     pub checkpoint_every: Option<Checkpoints>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How far apart checkpoints are.
@@ -280,6 +289,16 @@ impl Describe for CellLayer<'_> {
                 return Err(Error::value(name, "proj_size for LSTM only", size.to_string()));
             }
         }
+        positive(name, "heads", options.heads)?;
+        if options.heads > 1 && !matches!(kind, CellKind::SimpleRnn | CellKind::Lstm | CellKind::Gru) {
+            return Err(Error::value(name, "heads for SimpleRNN, LSTM and GRU only", options.heads.to_string()));
+        }
+        for (what, size) in [("units", options.units), ("proj_size", options.width())] {
+            if size % options.heads != 0 {
+                let expected = format!("a divisor of {what}, which is {size}");
+                return Err(Error::value(format!("{name}: heads"), expected, options.heads.to_string()));
+            }
+        }
         if options.single_step && options.return_sequences {
             return Err(Error::value(name, "return_sequences of sequences only", "single_step"));
         }
@@ -326,7 +345,9 @@ impl Describe for CellLayer<'_> {
         let columns = kind.gates() * options.units;
         let mut shapes = vec![("kernel", vec![features(name, &inputs[0])?, columns])];
         if kind.has_recurrent_kernel() {
-            shapes.push(("recurrent_kernel", vec![options.width(), columns]));
+            let (width, heads) = (options.width(), options.heads);
+            let several = vec![heads, width / heads, columns / heads];
+            shapes.push(("recurrent_kernel", if heads == 1 { vec![width, columns] } else { several }));
         }
         if self.bias().is_some() {
             let two = options.reset_after == Some(true);

@@ -137,14 +137,8 @@ impl Metric {
             Self::SparseTopKCategoricalAccuracy { k } => in_top(*k, &batch, |row, _| batch.index(row)),
             Self::MeanSquaredError {} | Self::RootMeanSquaredError {} => evaluate(&Loss::MeanSquaredError {})?,
             Self::MeanAbsoluteError {} => evaluate(&Loss::MeanAbsoluteError {})?,
-            Self::Loss { loss } | Self::Negative { loss } => {
-                for (row, _) in
-                    loss.ignored(targets, rows).iter().flatten().enumerate().filter(|(_, ignored)| **ignored)
-                {
-                    total_weight -= batch.weight(row);
-                }
-                if matches!(self, Self::Loss { .. }) { evaluate(loss)? } else { -evaluate(loss)? }
-            }
+            Self::Loss { loss } => evaluate(loss)?,
+            Self::Negative { loss } => -evaluate(loss)?,
             Self::PearsonCorrelation {} => scores::correlate(&batch, scores::pearson),
             Self::ConcordanceCorrelation {} => scores::correlate(&batch, scores::concordance),
             Self::Confusion(confusion) => return Ok(confusion.update(&batch)),

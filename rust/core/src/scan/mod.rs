@@ -13,6 +13,7 @@ pub mod zoneout;
 
 pub use states::{Kept, States};
 
+use crate::cells::panels::Panels;
 use crate::cells::{self, BackwardStep, Block, Cell, ForwardStep, Projected, Store, Weights};
 use crate::threads;
 use foliot_simd::dispatch::{Level, dispatch};
@@ -44,14 +45,6 @@ pub struct Projection {
     pub slot: usize,
     /// How many slots.
     pub count: usize,
-}
-
-/// The recurrent kernel for recurrent dropout, where each gate's product has its own masked state.
-pub struct StateDropout {
-    /// Each column block of the kernel, for the gates that multiply the state.
-    pub forward: Vec<Packed>,
-    /// Their transposes.
-    pub backward: Vec<Packed>,
 }
 
 /// Where the input projections come from.
@@ -97,8 +90,8 @@ pub struct Scan<'a> {
     pub input: Input<'a>,
     /// The input projections.
     pub projections: &'a [Projection],
-    /// Recurrent dropout, when it is on.
-    pub state_dropout: Option<&'a StateDropout>,
+    /// Recurrent dropout, when it is on: the recurrent kernel gate by gate, for each gate's product has its own masked state.
+    pub state_dropout: Option<&'a [Panels]>,
     /// What multiplies the state for each gate: (gates, batch, width), packed row order.
     pub state_masks: *const f32,
     /// Room for the masked state (batch, width).
@@ -280,8 +273,8 @@ impl Scan<'_> {
                     has_product: self.state_dropout.is_some(),
                     candidate_mask: self.candidate_mask::<C>(),
                 };
-                if let Some(dropout) = self.state_dropout {
-                    self.masked_products::<C>(dropout, &forward);
+                if let Some(kernels) = self.state_dropout {
+                    self.masked_products::<C>(kernels, &forward);
                 }
                 dispatch(self.level, CellForward { cell, weights: self.weights, step: &forward });
                 if let Some(narrow) = &self.narrow {
@@ -367,6 +360,7 @@ impl Scan<'_> {
                     a: x.add((index * group + first_row) * self.features),
                     stride: self.features,
                     b: &projection.kernel,
+                    runs: &[],
                     epilogue: Store {
                         initial: projection.bias.as_ptr(),
                         initial_stride: 0,
@@ -384,10 +378,10 @@ impl Scan<'_> {
     ///
     /// # Safety
     /// The step is valid.
-    unsafe fn masked_products<C: Cell>(&self, dropout: &StateDropout, step: &ForwardStep) {
+    unsafe fn masked_products<C: Cell>(&self, kernels: &[Panels], step: &ForwardStep) {
         let (units, width) = (self.units, self.width);
         let Some(block) = cells::state_product::<C>() else { return };
-        for (index, kernel) in dropout.forward.iter().enumerate() {
+        for (index, kernel) in kernels.iter().enumerate() {
             let slot = block.slot + index;
             // SAFETY: masks, the masked state and h_previous hold `width` values for each row of the step; the slot lies
             // inside the row record.
@@ -405,7 +399,8 @@ impl Scan<'_> {
                     (self.weights.candidate_bias.as_ptr(), 0)
                 };
                 let epilogue = Store { initial, initial_stride, target, stride: C::SLOTS * units, columns: units };
-                Product { rows: step.rows, a: self.masked_state.cast_const(), stride: width, b: kernel, epilogue }
+                let (a, b) = (self.masked_state.cast_const(), &kernel.packed);
+                Product { rows: step.rows, a, stride: width, b, runs: &kernel.runs, epilogue }
             };
             dispatch(self.level, product);
         }
@@ -421,6 +416,7 @@ impl Scan<'_> {
         let carries = [gradients.carry, gradients.cell_carry];
         // The whole gradient of h has to be there before zoneout splits it, or a product makes that of the cell's output.
         let gathers = self.narrow.is_some() || self.zoneout.is_some_and(|zoneout| zoneout.zones[0].is_some());
+        let by_gate = !self.weights.by_gate.is_empty();
         let first = self.first;
         for step in self.steps.clone().rev() {
             let end = rows.1.min(layout.active(step));
@@ -453,7 +449,7 @@ impl Scan<'_> {
                     carry: gradients.carry,
                     cell_carry: gradients.cell_carry,
                     vector_gradients: gradients.vectors,
-                    has_product: gathers || self.state_dropout.is_some(),
+                    has_product: gathers || by_gate,
                     candidate_mask: self.candidate_mask::<C>(),
                 };
                 if gathers {
@@ -468,8 +464,8 @@ impl Scan<'_> {
                     backward.carry = gradients.made;
                 }
                 dispatch(self.level, CellBackward { cell, weights: self.weights, step: &backward });
-                if let Some(dropout) = self.state_dropout {
-                    self.masked_gradients::<C>(dropout, &backward, gradients.carry);
+                if by_gate {
+                    self.products_by_gate::<C>(&backward, gradients.carry);
                 } else if gathers {
                     self.add_product::<C>(backward.gates, backward.rows, gradients.carry, true);
                 }
@@ -479,7 +475,7 @@ impl Scan<'_> {
             }
         }
         let end = rows.1.min(layout.active(0));
-        if self.steps.start > 0 || gathers || self.state_dropout.is_some() || rows.0 >= end {
+        if self.steps.start > 0 || gathers || by_gate || rows.0 >= end {
             return;
         }
         // The gradient of the initial state: one more recurrent product, after step 0.
@@ -500,22 +496,23 @@ impl Scan<'_> {
         let epilogue = AddState { carry, width: self.width, keeps, mask: ptr::null() };
         // SAFETY: the slot lies inside the row record.
         let a = unsafe { gates.add(slot * units) }.cast_const();
-        dispatch(self.level, Product { rows, a, stride: C::SLOTS * units, b: &self.weights.backward, epilogue });
+        let b = &self.weights.backward.packed;
+        dispatch(self.level, Product { rows, a, stride: C::SLOTS * units, b, runs: &[], epilogue });
     }
 
-    /// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask.
+    /// Adds each gate's part of dL/dh of the previous step to the carry, through the gate's mask if there is one.
     ///
     /// # Safety
     /// The step is valid and has run.
-    unsafe fn masked_gradients<C: Cell>(&self, dropout: &StateDropout, step: &BackwardStep, carry: *mut f32) {
+    unsafe fn products_by_gate<C: Cell>(&self, step: &BackwardStep, carry: *mut f32) {
         let units = self.units;
         let Some(block) = cells::state_product::<C>() else { return };
-        for (index, b) in dropout.backward.iter().enumerate() {
+        for (index, Panels { packed: b, runs }) in self.weights.by_gate.iter().enumerate() {
             let mask = self.state_mask(block.gate + index);
             let epilogue = AddState { carry, width: self.width, keeps: true, mask };
             // SAFETY: the slot lies inside the row record, the carry and the mask hold `width` values for each row.
             let a = unsafe { step.gates.add((block.slot + index) * units) }.cast_const();
-            dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, epilogue });
+            dispatch(self.level, Product { rows: step.rows, a, stride: C::SLOTS * units, b, runs, epilogue });
         }
     }
 }

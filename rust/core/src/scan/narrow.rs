@@ -49,7 +49,7 @@ impl Narrow<'_> {
     pub(super) unsafe fn forward(&self, level: Level, rows: (usize, usize), made: *mut f32, h: *mut f32) {
         let b = &self.weights.forward;
         let epilogue = AddState { carry: h, width: b.columns(), keeps: false, mask: ptr::null() };
-        dispatch(level, Product { rows, a: made.cast_const(), stride: b.k(), b, epilogue });
+        dispatch(level, Product { rows, a: made.cast_const(), stride: b.k(), b, runs: &[], epilogue });
     }
 
     /// Moves dL/dh of some rows from the `carry` to where they are `kept`, and makes dL/dm of them.
@@ -73,6 +73,6 @@ impl Narrow<'_> {
             }
         }
         let epilogue = AddState { carry: made, width: b.columns(), keeps: false, mask: ptr::null() };
-        dispatch(level, Product { rows, a: kept.cast_const(), stride: b.k(), b, epilogue });
+        dispatch(level, Product { rows, a: kept.cast_const(), stride: b.k(), b, runs: &[], epilogue });
     }
 }

@@ -1,5 +1,6 @@
 //! Products with plain epilogues, which all cells share.
 
+use crate::cells::panels::Run;
 use crate::cells::{self, Store, place};
 use foliot_simd::gemm::{self, Epilogue, Packed};
 use foliot_simd::isa::{Isa, Kernel};
@@ -11,6 +12,8 @@ pub(super) struct Product<'a, E> {
     /// From one row to the next.
     pub(super) stride: usize,
     pub(super) b: &'a Packed,
+    /// Which rows of `b` its blocks have; empty if all have all.
+    pub(super) runs: &'a [Run],
     pub(super) epilogue: E,
 }
 
@@ -21,11 +24,13 @@ macro_rules! shared_product {
 
             #[inline(always)]
             fn run<I: Isa>(mut self, isa: I) {
-                let (rows, blocks) = (cells::range(self.rows), 0..self.b.blocks());
-                // SAFETY: whoever makes a `Product` gives arrays with these rows.
-                unsafe {
-                    gemm::tiles(isa, rows, self.a, self.stride, 1, self.b.k(), self.b, blocks, &mut self.epilogue)
-                };
+                let whole = [Run { blocks: 0..self.b.blocks(), first: 0, k: self.b.k() }];
+                for run in if self.runs.is_empty() { &whole[..] } else { self.runs } {
+                    let (rows, blocks, epilogue) = (cells::range(self.rows), run.blocks.clone(), &mut self.epilogue);
+                    let a = self.a.wrapping_add(run.first);
+                    // SAFETY: whoever makes a `Product` gives arrays with these rows.
+                    unsafe { gemm::tiles(isa, rows, a, self.stride, 1, run.k, self.b, blocks, epilogue) };
+                }
             }
         }
     };

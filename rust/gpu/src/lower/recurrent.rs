@@ -438,6 +438,7 @@ impl Lower for Recurrent {
         let options = [
             ("use_peepholes", self.use_peepholes),
             ("proj_size", self.proj_size.is_some()),
+            ("heads", self.heads > 1),
             ("zoneout", self.zoneout > 0.0),
             ("zoneout_cell", self.zoneout_cell > 0.0),
             ("checkpoint_every", self.checkpoint_every.is_some()),

@@ -14,7 +14,7 @@ use crate::cells::{self, Block, Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
 use crate::layers::CellKind;
 use crate::scan::Gradients;
-use crate::scan::gradients::{Rows, Segment};
+use crate::scan::gradients::{OuterProducts, Rows, Segment};
 use crate::tensor::Span;
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, gemm};
 use std::ops::Range;
@@ -306,8 +306,8 @@ impl Piece<'_> {
 
     fn add_recurrent_kernel<C: Cell>(&self, memory: &mut Memory) {
         let Self { track, scratch, part, steps } = *self;
-        let Track { level, sizes, saved, layout, .. } = track;
-        let (units, width) = (sizes.units, sizes.width);
+        let Track { sizes, saved, layout, .. } = track;
+        let width = sizes.width;
         let sum = sizes.recurrent_sum();
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let (h, kept) = (track.h(), if sizes.writes_output { 0 } else { part.start });
@@ -317,9 +317,8 @@ impl Piece<'_> {
             if let Operand::Slot(slot) = product.operand {
                 let [gates, partials] = memory.many([saved.gates, scratch.recurrent]);
                 let gates = self.gates(gates);
-                let (left, right) =
-                    (slot_rows(gates, sizes, slot, 1), slot_rows(gates, sizes, block.slot, block.count));
-                sum.add(level, self.first(), &everything, left, right, block.gate * units, partials);
+                let left = slot_rows(gates, sizes, slot, 1);
+                self.add_by_head(&sum, self.first(), &everything, left, block, gates, partials);
                 continue;
             }
             if !sizes.state_dropout {
@@ -332,8 +331,15 @@ impl Piece<'_> {
                 // One after the other, for the layer's output has both.
                 for (left, first, segments) in parts {
                     let [left, gates, partials] = memory.many([left, saved.gates, scratch.recurrent]);
-                    let right = slot_rows(self.gates(gates), sizes, block.slot, block.count);
-                    sum.add(level, first, segments, Rows::whole(left, width), right, block.gate * units, partials);
+                    self.add_by_head(
+                        &sum,
+                        first,
+                        segments,
+                        Rows::whole(left, width),
+                        block,
+                        self.gates(gates),
+                        partials,
+                    );
                 }
                 continue;
             }
@@ -351,9 +357,38 @@ impl Piece<'_> {
                     values.iter_mut().zip(source).zip(mask).for_each(|((value, h), mask)| *value = *h * mask);
                 }
                 let [gates, masked, partials] = memory.many([saved.gates, scratch.masked_states, scratch.recurrent]);
-                let right = slot_rows(self.gates(gates), sizes, block.slot + index, 1);
+                let one = Block { slot: block.slot + index, gate: block.gate + index, count: 1 };
                 let left = Rows::whole(masked, width);
-                sum.add(level, self.first(), &everything, left, right, (block.gate + index) * units, partials);
+                self.add_by_head(&sum, self.first(), &everything, left, one, self.gates(gates), partials);
+            }
+        }
+    }
+
+    /// Adds the outer products of a state, or of what stands for it, and a block of the gates: of each head the state's part
+    /// with the gates' parts of the same head.
+    fn add_by_head(
+        &self,
+        sum: &OuterProducts,
+        first: usize,
+        segments: &[Segment],
+        left: Rows<'_>,
+        block: Block,
+        gates: &[f32],
+        partials: &mut [f32],
+    ) {
+        let Track { level, sizes, .. } = self.track;
+        if sizes.heads == 1 {
+            let right = slot_rows(gates, sizes, block.slot, block.count);
+            sum.add(level, first, segments, left, right, block.gate * sizes.units, partials);
+            return;
+        }
+        let (height, width) = (left.width / sizes.heads, sizes.units / sizes.heads);
+        for (head, partials) in partials.chunks_exact_mut(sum.partials()).enumerate().take(sizes.heads) {
+            let left = Rows { start: left.start + head * height, width: height, ..left };
+            for index in 0..block.count {
+                let slot = slot_rows(gates, sizes, block.slot + index, 1);
+                let right = Rows { start: slot.start + head * width, width, ..slot };
+                sum.add(level, first, segments, left, right, (block.gate + index) * width, partials);
             }
         }
     }
@@ -407,7 +442,11 @@ fn finish_state_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scra
     let Track { call, sizes, .. } = *track;
     if let Some(target) = sizes.recurrent_kernel.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.recurrent, target]);
-        sizes.recurrent_sum().finish(partials, target);
+        let sum = sizes.recurrent_sum();
+        let block = target.len() / sizes.heads;
+        for (partials, block) in partials.chunks_exact(sum.partials()).zip(target.chunks_exact_mut(block)) {
+            sum.finish(partials, block);
+        }
     }
     if let Some(target) = sizes.narrow.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.narrow, target]);

@@ -26,6 +26,7 @@ pub(super) struct Sizes {
     pub(super) units: usize,
     /// The length of h.
     pub(super) width: usize,
+    pub(super) heads: usize,
     pub(super) slots: usize,
     pub(super) gates: usize,
     pub(super) has_cell_state: bool,
@@ -91,6 +92,7 @@ impl Sizes {
             features,
             units: options.units,
             width: options.width(),
+            heads: options.heads,
             slots: cells::slots(kind, options),
             gates: kind.gates(),
             has_cell_state: kind.states() == 2,
@@ -173,8 +175,9 @@ impl Sizes {
         OuterProducts::new(self.features, self.gates * self.units, self.at_once())
     }
 
+    /// That of the block of one head.
     pub(super) fn recurrent_sum(&self) -> OuterProducts {
-        OuterProducts::new(self.width, self.gates * self.units, self.at_once())
+        OuterProducts::new(self.width / self.heads, self.gates * self.units / self.heads, self.at_once())
     }
 
     pub(super) fn narrow_sum(&self) -> OuterProducts {
@@ -313,7 +316,8 @@ impl Scratch {
         let when = |condition: bool, len: usize| if condition { len } else { 0 };
         let wanted = |parameter: usize, len: usize| when(call.parameter_gradients[parameter].is_some(), len);
         let bias = sizes.bias.map_or(0, |at| wanted(at, sizes.bias_sum().partials()));
-        let recurrent = sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.recurrent_sum().partials()));
+        let recurrent =
+            sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.heads * sizes.recurrent_sum().partials()));
         let narrow = sizes.narrow.map_or(0, |at| wanted(at, sizes.narrow_sum().partials()));
         let holds = sizes.is_prefix || sizes.masked && options.return_sequences;
         let input = sizes.part_elements * sizes.features;

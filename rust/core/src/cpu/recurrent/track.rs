@@ -156,7 +156,7 @@ impl<'a> Track<'a> {
             weights: &packed.recurrent,
             projections: &packed.projections,
             input,
-            state_dropout: packed.state_dropout.as_ref(),
+            state_dropout: packed.state_dropout.as_deref(),
             state_masks: memory.pointer(saved.state_masks),
             masked_state: memory.pointer(saved.masked_state),
             gates: memory.pointer(saved.gates),

@@ -2,9 +2,10 @@
 
 use super::regions::Sizes;
 use crate::backend::Call;
+use crate::cells::panels::{KernelShape, Panels};
 use crate::cells::{self, Cell, Weights};
+use crate::scan::Projection;
 use crate::scan::narrow::NarrowWeights;
-use crate::scan::{Projection, StateDropout};
 use foliot_simd::dispatch::Level;
 use foliot_simd::gemm::Packed;
 
@@ -17,7 +18,8 @@ pub(super) struct PackedWeights {
     pub(super) projections: Vec<Projection>,
     /// The transposed kernels of the projections.
     pub(super) transposed: Vec<Packed>,
-    pub(super) state_dropout: Option<StateDropout>,
+    /// The recurrent kernel gate by gate, for recurrent dropout.
+    pub(super) state_dropout: Option<Vec<Panels>>,
     pub(super) narrow: Option<NarrowWeights>,
 }
 
@@ -57,14 +59,12 @@ impl PackedWeights {
             .map(|group| Packed::plain(level, &kernel[part(group)..], share, sizes.features, 1, columns))
             .collect();
         let recurrent_kernel = sizes.recurrent_kernel.map_or(&[][..], |at| &values[at]);
+        let shape = KernelShape { width, units, gates: sizes.gates, heads: sizes.heads };
         let state_dropout = cells::state_product::<C>().filter(|_| sizes.state_dropout).map(|block| {
-            let gate = |index: usize| &recurrent_kernel[(block.gate + index) * units..];
-            StateDropout {
-                forward: (0..block.count).map(|i| Packed::plain(level, gate(i), width, units, columns, 1)).collect(),
-                backward: (0..block.count).map(|i| Packed::plain(level, gate(i), units, width, 1, columns)).collect(),
-            }
+            let gates = block.gate..block.gate + block.count;
+            gates.map(|gate| shape.forward(level, recurrent_kernel, gate, 1)).collect()
         });
-        let mut recurrent = Weights::pack::<C>(level, width, units, sizes.gates, recurrent_kernel, candidate_bias);
+        let mut recurrent = Weights::pack::<C>(level, shape, recurrent_kernel, candidate_bias, sizes.state_dropout);
         for vector in &values[values.len() - sizes.vectors.len()..] {
             recurrent.vectors.extend_from_slice(vector);
         }
