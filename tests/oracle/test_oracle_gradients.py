@@ -32,9 +32,15 @@ from parity.graphs import (
 
 # Central differences in float64: truncation of order STEP^2, cancellation of order 1e-16 / STEP.
 STEP = 1e-5
-TOLERANCE = 2e-8
+TOLERANCE = 5e-8
 
 RANDOM = np.random.default_rng(20)
+
+
+@pytest.fixture(autouse=True)
+def _draw_afresh() -> None:
+    """The same numbers for a test by itself and among others."""
+    RANDOM.bit_generator.state = np.random.default_rng(20).bit_generator.state
 
 
 def numeric_gradient(function: Callable[[], float], array: np.ndarray) -> np.ndarray:
