@@ -164,6 +164,8 @@ def test_stacks_inside_bidirectional_follow_their_options(option, value):
         (stack, "return_state", True, ValueError, r"`return_state`: .*RNN .*1 output.*received"),
         (lambda: Bidirectional(GRU(2)), "return_state", True, ValueError, r"`return_state`: .*1 output.*received"),
         (lambda: GRU(2), "units", 4, ValueError, r"`units`: expected 2, with which GRU 'gru.* was built; received 4"),
+        (lambda: GRU(2), "heads", 2, ValueError, r"`heads`: expected 1, with which GRU"),
+        (lambda: LSTM(2), "proj_size", 1, ValueError, r"`proj_size`: expected None, with which LSTM"),
         (lambda: Dense(2), "units", 4, ValueError, r"`units`: expected 2, with which Dense .* was built; received 4"),
         (lambda: Dense(2), "use_bias", False, ValueError, r"`use_bias`: expected True, with which Dense"),
         (lambda: Dropout(0.5), "rate", 1.5, ValueError, r"Dropout 'dropout.*`rate`: expected a number"),

@@ -12,19 +12,28 @@ if TYPE_CHECKING:
 
 # Arguments that decide which weights a layer has, and of which shapes.
 _DECIDE_WEIGHTS = (
-    *(
-        "units",
-        "use_bias",
-        "reset_after",
-        "use_peepholes",
-        "input_dim",
-        "output_dim",
-        "filters",
-        "kernel_size",
-        "groups",
-    ),
-    *("axis", "center", "scale", "shared_axes", "use_scale", "num_heads", "num_query_heads", "num_key_value_heads"),
-    *("key_dim", "value_dim", "head_dim"),
+    "units",
+    "proj_size",
+    "heads",
+    "use_bias",
+    "reset_after",
+    "use_peepholes",
+    "input_dim",
+    "output_dim",
+    "filters",
+    "kernel_size",
+    "groups",
+    "axis",
+    "center",
+    "scale",
+    "shared_axes",
+    "use_scale",
+    "num_heads",
+    "num_query_heads",
+    "num_key_value_heads",
+    "key_dim",
+    "value_dim",
+    "head_dim",
 )
 
 
