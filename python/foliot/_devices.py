@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import warnings
@@ -16,9 +15,9 @@ from foliot._checks import value_error
 _VARIABLE = "FOLIOT_DEVICE"
 _SOFTWARE = "software"
 
-#: Weights that take part in every time step, from which on "auto" looks for a GPU: with fewer the CPU is done before
-#: a GPU has begun.
-_WORTHWHILE = 1_000_000
+#: For each type of device on which a training step was measured to take less time than on the CPU: how many weights
+#: must take part in every time step for that. There is no such measurement yet, so "auto" stays on the CPU.
+_GAINS: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ def set_device(name: str) -> None:
     Args:
         name: One of
 
-            - `"auto"`: a GPU where there is one and the model is large enough to gain from it, else the CPU.
+            - `"auto"`: a GPU where there is one of a kind that was measured to gain from such a model, else the CPU. No
+              kind was measured yet: it is the CPU.
             - `"cpu"`.
             - `"gpu"`: the first GPU; a discrete one comes before others.
             - `"gpu:1"`: the device with that number in `foliot.devices()`.
@@ -189,7 +189,7 @@ def choose(graph: str, weights: int) -> Choice:
     if name == "cpu":
         return CPU
     if name == "auto":
-        device = _automatic() if weights >= _WORTHWHILE else None
+        device = _automatic(weights)
         if device is None:
             return CPU
     else:
@@ -204,11 +204,12 @@ def choose(graph: str, weights: int) -> Choice:
     return CPU
 
 
-@functools.cache
-def _automatic() -> Device | None:
-    """The device that "auto" takes: a real one."""
-    real = [device for device in devices() if device.type in ("discrete", "integrated")]
-    return min(real, key=lambda device: device.type != "discrete", default=None)
+def _automatic(weights: int) -> Device | None:
+    """The device that "auto" takes for a model with so many weights."""
+    if weights < min(_GAINS.values(), default=weights + 1):
+        return None  # without asking the drivers, which takes its time
+    gaining = [device for device in devices() if weights >= _GAINS.get(device.type, weights + 1)]
+    return min(gaining, key=lambda device: device.type != "discrete", default=None)
 
 
 def warn(device: Device, what: str) -> None:

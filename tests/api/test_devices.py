@@ -75,7 +75,16 @@ def test_the_variable_is_named_where_it_is_wrong(found: list[Device], monkeypatc
 def test_auto_wants_a_model_that_gains() -> None:
     nodes = [{"layer": {"kind": kind}, "parameters": [index]} for index, kind in enumerate(["embedding", "lstm"])]
     assert _devices.weights_of_steps(json.dumps({"nodes": nodes}), [1000, 7]) == 7
-    assert _devices.choose("not read", 10) == _devices.CPU
+
+
+def test_auto_takes_devices_that_were_measured_to_gain(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = '{"nodes": [], "outputs": [], "parameters": []}'
+    assert _devices.choose(graph, 10**9) == _devices.CPU
+    monkeypatch.setattr(_devices, "_GAINS", {"discrete": 1000, "integrated": 10})
+    taken = [_devices.choose(graph, weights).device for weights in (9, 10, 999, 1000)]
+    assert taken == [None, found[1], found[1], found[2]]
+    del found[1:]
+    assert _devices.choose(graph, 1000) == _devices.CPU
 
 
 def test_the_list_of_devices_is_that_of_the_native_module() -> None:

@@ -56,7 +56,7 @@ def numeric_gradient(function: Callable[[], float], array: np.ndarray) -> np.nda
     for place in np.ndindex(array.shape):
         saved = array[place]
 
-        def moved(by: float, place: tuple[int, ...] = place, saved: float = saved) -> float:
+        def moved(by: float, place: tuple[int, ...] = place, saved: Any = saved) -> float:
             array[place] = saved + by
             return function()
 
