@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn segments_end_where_rows_leave() {
         let rows: Vec<Vec<i32>> = (0..40)
-            .map(|row| (0..6).map(|step| if step < [5, 5, 3, 5, 0][row % 5] { 7 } else { row as i32 }).collect())
+            .map(|row| (0..6).map(|step| if step < [5, 5, 3, 5, 0][row % 5] { 7 } else { 100 + row as i32 }).collect())
             .collect();
         let prefix = find(&rows, false);
         let mut layout = TimeLayout::default();
