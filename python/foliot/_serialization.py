@@ -42,19 +42,22 @@ def _parameters(constructor: Callable[..., None]) -> tuple[inspect.Parameter, ..
 
 def _checking_arguments(constructor: FunctionType) -> Callable[..., None]:
     """`constructor` with errors for unknown arguments, which list the known ones, and for two spellings of one."""
-    if constructor.__code__.co_flags & inspect.CO_VARKEYWORDS:
-        return constructor
+    takes_any = bool(constructor.__code__.co_flags & inspect.CO_VARKEYWORDS)
 
     @functools.wraps(constructor)
     def checked(self: Configurable, *args: Any, **kwargs: Any) -> None:
-        # Here and not above: to read the signatures of all classes would be felt in `import foliot`.
-        known = [parameter.name for parameter in _parameters(constructor)]
-        if not kwargs.keys() <= set(known):
-            raise TypeError(unknown_keys(f"{type(self).__name__}()", kwargs.keys() - set(known), known))
-        # Of the caller's arguments only: a constructor hands its base class's both on.
-        if type(self).__init__ is checked:
-            self._check_spellings(dict(zip(known, args, strict=False)) | kwargs)
+        # Only the outermost has the caller's arguments, and the whole object: a constructor hands its base class's on.
+        outermost = type(self).__init__ is checked
+        if not takes_any:
+            # Here and not above: to read the signatures of all classes would be felt in `import foliot`.
+            known = [parameter.name for parameter in _parameters(constructor)]
+            if not kwargs.keys() <= set(known):
+                raise TypeError(unknown_keys(f"{type(self).__name__}()", kwargs.keys() - set(known), known))
+            if outermost:
+                self._check_spellings(dict(zip(known, args, strict=False)) | kwargs)
         constructor(self, *args, **kwargs)
+        if outermost:
+            self._was_made()
 
     return checked
 
@@ -73,6 +76,9 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = _checking_arguments(cls.__dict__["__init__"])  # type: ignore[method-assign]
+
+    def _was_made(self) -> None:
+        """Called at the end of the constructor."""
 
     @classmethod
     def _check_spellings(cls, given: Mapping[str, Any]) -> None:

@@ -16,7 +16,9 @@ from foliot.layers import (
     Embedding,
     GRUCell,
     LSTMCell,
+    MaxPooling1D,
     StackedRNNCells,
+    ZeroPadding1D,
 )
 from foliot.utils import set_random_seed
 
@@ -223,3 +225,67 @@ def test_checking_draws_no_seeds():
         return Dense(3)(SEQUENCES)
 
     np.testing.assert_array_equal(weights(1), weights(3))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "meant"),
+    [
+        (lambda: Conv1D(2, 2), "strides", 2, (2,)),
+        (lambda: Conv1D(2, 2), "kernel_size", 2, (2,)),
+        (lambda: MaxPooling1D(2), "pool_size", 3, (3,)),
+        (lambda: ZeroPadding1D(1), "padding", 2, (2, 2)),
+        (lambda: LSTM(2), "proj_size", 0, None),
+    ],
+)
+@pytest.mark.parametrize("placed", [False, True])
+def test_options_become_what_the_constructor_makes_of_them(make, name, value, meant, placed):
+    layer = make()
+    model = Sequential([Input((5, 3)), layer]) if placed else layer
+    setattr(layer, name, value)
+    if placed:
+        model.compile("sgd", "mse")
+        model.predict(SEQUENCES, verbose=0)
+    else:
+        layer(SEQUENCES)
+    assert getattr(layer, name) == meant
+
+
+def test_options_are_checked_before_weights_are_made():
+    layer = GRU(6, heads=2)
+    layer.heads = 4
+    with pytest.raises(ValueError, match=r"GRU 'gru.*`heads`: expected a divisor of `units`, which is 6"):
+        layer(SEQUENCES)
+    layer.heads = 3
+    assert layer(SEQUENCES).shape == (4, 6)
+
+
+class OwnCell(LSTMCell):
+    """A class of a user's without anything of its own."""
+
+
+def zeros(shape, dtype=None):
+    return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LSTM(2, kernel_initializer=zeros),
+        lambda: RNN(LSTMCell(2, kernel_initializer=zeros)),
+        lambda: Bidirectional(Own(2)),
+        lambda: RNN(OwnCell(2)),
+        lambda: RNN([OwnCell(2), GRUCell(3)]),
+    ],
+)
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_no_configuration_can_hold_runs_as_it_is(make, changed):
+    layer = make()
+    if changed:
+        layer.stateful = False
+    assert Sequential([Input((5, 3)), layer]).predict(SEQUENCES, verbose=0).shape[0] == 4
+
+
+def test_layers_that_are_as_they_were_made_are_not_made_again(monkeypatch):
+    layer = Bidirectional(GRU(2))
+    monkeypatch.setattr(Bidirectional, "from_config", None)
+    assert layer(SEQUENCES).shape == (4, 4)

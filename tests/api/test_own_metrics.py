@@ -1,10 +1,12 @@
 """Metrics of a user's own functions: what they are given, how their values become one, and how files name them."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
+import foliot
 from foliot import Input, Model, losses, metrics
 from foliot.callbacks import Callback, EarlyStopping
 from foliot.layers import LSTM, Dense, Dropout, Masking
@@ -234,3 +236,10 @@ def test_alone() -> None:
     assert metric.result() == 0.0
     with pytest.raises(TypeError, match="`fn`"):
         metrics.MeanMetricWrapper("mse")  # type: ignore[arg-type]
+
+
+def test_no_module_hides_a_function():
+    """`foliot.metrics.hinge` is what `__all__` names, not a file that is called so."""
+    for module in (foliot.metrics, foliot.losses, foliot.activations, foliot.layers, foliot.optimizers):
+        for name in set(module.__all__) - {"schedules"}:
+            assert not inspect.ismodule(getattr(module, name)), f"{module.__name__}.{name}"

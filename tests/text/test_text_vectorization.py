@@ -224,3 +224,20 @@ def test_lookups_of_nothing_and_of_more_unknowns_than_terms() -> None:
 def test_characters_in_another_encoding() -> None:
     layer = TextVectorization(vocabulary=["a", "é"], split="character", encoding="latin-1")
     np.testing.assert_array_equal(layer(["aé"]), [[2, 3]])
+
+
+@pytest.mark.parametrize("dtype", ["string", "int64", {"class_name": "DTypePolicy", "config": {"name": "float32"}}])
+@pytest.mark.parametrize("layer", [TextVectorization, StringLookup])
+def test_what_keras_says_of_types(layer, dtype):
+    """It changes nothing of the numbers."""
+    config = {"vocabulary": ["a", "b"], "dtype": dtype}
+    made = layer.from_config(config)
+    assert made.get_vocabulary() == layer(vocabulary=["a", "b"], dtype=dtype).get_vocabulary()
+    assert layer.from_config(made.get_config()).get_vocabulary() == made.get_vocabulary()
+
+
+def test_a_lookup_of_keras():
+    made = StringLookup.from_config({"vocabulary": ["a"], "oov_method": "floormod", "salt": None})
+    assert made(["a", "b"]).tolist() == [1, 0]
+    with pytest.raises(ValueError, match="`oov_method`"):
+        StringLookup.from_config({"vocabulary": ["a"], "oov_method": "farmhash"})

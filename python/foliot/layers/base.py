@@ -222,6 +222,12 @@ class Layer(Configurable):
                     "Make all layers in __init__ or in build"
                 )
         super().__setattr__(name, value)
+        if "set_later" in vars(self) and name in options.names(type(self)):
+            self.set_later.add(name)
+
+    def _was_made(self) -> None:
+        # Which options have been set since, and not been checked yet.
+        self.set_later: set[str] = set()
 
     def _is_fixed(self) -> bool:
         """Whether a class with a `call` has its graph, so that its layers are those that it has."""
@@ -394,6 +400,7 @@ class Layer(Configurable):
                 build_traced(self, input_shape)
             return
         shape = tuple(input_shape)
+        options.check_as_made(self)
         self.check_input(shape)
         with BUILDING:
             if self.built:
@@ -465,8 +472,8 @@ class Layer(Configurable):
 
         Called when the native graph is written, for then they count.
         """
-        self.check_fits_weights(self.label)
         options.check_as_made(self)
+        self.check_fits_weights(self.label)
 
     def check_fits_weights(self, label: str) -> None:
         """Refuses options that decide which weights there are to differ from those that the layer was built with."""
@@ -582,6 +589,7 @@ class Layer(Configurable):
 
     def _run(self, inputs: list[Any], mask: Any, training: bool) -> list[Array]:
         """The answer to arrays: a program of this layer alone, kept for the next call of the same shape."""
+        options.check_as_made(self)
         arrays = []
         for position, value in enumerate(inputs):
             argument = "inputs" if position == 0 else f"{self.state_argument}[{position - 1}]"

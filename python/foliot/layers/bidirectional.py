@@ -124,6 +124,7 @@ class Bidirectional(Layer):
                 )
         for one in (self.forward_layer, self.backward_layer):
             one.zero_output_for_mask = one.return_sequences
+            one.set_later.discard("zero_output_for_mask")  # nothing that the user set, and nothing to check
         self._reverse = Reverse(self, "return_sequences")
         self._merge = _Ends(self)
         if not self.trainable:

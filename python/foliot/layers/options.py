@@ -1,7 +1,8 @@
 """Options set as attributes after a layer was made: checked when the native graph is written, for they count then."""
 
+import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foliot import _random
@@ -49,17 +50,53 @@ def check_unchanged(layer: "Layer", label: str, built_with: Mapping[str, Any]) -
             raise value_error(name, f"{value}, with which {label} was built", getattr(layer, name))
 
 
+@functools.cache
+def _names(kind: Any) -> frozenset[str]:
+    return frozenset(kind.argument_names()) - {"name", "trainable", "dtype"}
+
+
+def names(kind: "type[Layer]") -> frozenset[str]:
+    """The options of a class of layers."""
+    hashable: Any = kind  # which mypy doubts
+    return _names(hashable)
+
+
+def _parts(layer: "Layer") -> "Iterator[Layer]":
+    """A layer and those that its constructor was given, such as its cells."""
+    from foliot.layers.base import layers_in
+
+    yield layer
+    for inner in layers_in([getattr(layer, name, None) for name in type(layer).argument_names()]):
+        yield from _parts(inner)
+
+
 def check_as_made(layer: "Layer") -> None:
-    """Refuses options that the constructor would refuse: it is asked."""
+    """Refuses options, set after a layer was made, that its constructor would refuse: it is asked.
+
+    What the constructor makes of them, such as a tuple of a number, takes their place.
+    """
     from foliot.layers import LAYERS
     from foliot.models.configs import apart
 
-    # A class of the user's may take other arguments than it keeps, and a part of a layer's is checked with it.
-    if type(layer) not in LAYERS.classes:
+    parts = list(_parts(layer))
+    if not any(getattr(part, "set_later", None) for part in parts):
         return
+    # A class of the user's may take other arguments than it keeps.
+    if any(type(part) not in LAYERS.classes for part in parts):
+        return
+    try:
+        config = layer.get_config()
+    except (ValueError, TypeError):
+        return  # something else of it, such as a function, cannot be written down
     with apart(), _random.untouched(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the user has read them
         try:
-            type(layer).from_config(layer.get_config())
+            made = type(layer).from_config(config)
         except (ValueError, TypeError) as error:
             raise type(error)(f"{layer.label}, an option of which was set: {error}") from error
+    for name in layer.set_later:
+        value = getattr(made, name)
+        if value is None or isinstance(value, (bool, int, float, str, tuple)):
+            setattr(layer, name, value)
+    for part in parts:
+        part.set_later.clear()

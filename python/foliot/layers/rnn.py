@@ -332,10 +332,10 @@ class RNN(Layer):
         self.reset_state()
 
     def check_options(self) -> None:
+        super().check_options()
         for cell in self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]:
             if isinstance(cell, Cell):
                 cell.check_fits_weights(self.label)
-        super().check_options()
 
     def to_spec(self) -> dict[str, Any]:
         if not isinstance(self.cell, Cell):

@@ -75,12 +75,12 @@ from foliot.metrics.crossentropy import (
     SparseCategoricalCrossentropy,
 )
 from foliot.metrics.functions import MeanMetricWrapper, own_metric
-from foliot.metrics.hinge import (
+from foliot.metrics.loss_objects import of_loss
+from foliot.metrics.margins import (
     CategoricalHinge,
     Hinge,
     SquaredHinge,
 )
-from foliot.metrics.loss_objects import of_loss
 from foliot.metrics.reductions import Mean, Sum
 from foliot.metrics.regression import (
     ConcordanceCorrelation,

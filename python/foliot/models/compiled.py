@@ -99,9 +99,10 @@ class CompiledNetwork(Network):
 
         What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
         Dropout's `rate`, counts from now on, and is checked when the model runs next; until then the model goes on as
-        it was. (In Keras likewise, but for calls `model(x)`, which follow at once.) What decides how many weights or
-        outputs a layer has, such as `units` and `return_state`, is refused. Regularizers and
-        constraints belong to the weights, and stay those that the layers were built with.
+        it was, unless a changed `trainable` or device has its program made anew; a file has what the layers say when it
+        is saved. (In Keras likewise, but for calls `model(x)`, which follow at once.) What decides how many weights or
+        outputs a layer has, such as `units` and `return_state`, is refused. Regularizers and constraints belong to the
+        weights, and stay those that the layers were built with.
 
         Args:
             optimizer: Name, optimizer or configuration.

@@ -24,6 +24,8 @@ from foliot.layers.preprocessing.vocabulary import Vocabulary, check_output_mode
 # What Keras writes into a configuration and what follows from the rest.
 _LAYER_KEYS = ("trainable", "dtype")
 _KERAS_KEYS = ("vocabulary_size", "has_input_vocabulary", "vocabulary_dtype", "batch_input_shape")
+# What decides between several numbers for unknown terms; there is one at most here.
+_KERAS_HASHING = {"oov_method": "floormod", "salt": None}
 
 
 class Adapting(Configurable):
@@ -37,7 +39,9 @@ class Adapting(Configurable):
         """The object of a configuration, of foliot's or Keras's."""
         if not isinstance(config, Mapping):
             raise type_error("config", f"a dict of {cls.__name__}'s arguments", config)
-        left_out = set(_KERAS_KEYS) | (set(_LAYER_KEYS) - set(cls.argument_names()))
+        for key, default in _KERAS_HASHING.items():
+            check_off(key, config.get(key, default), default)
+        left_out = {*_KERAS_KEYS, *_KERAS_HASHING} | (set(_LAYER_KEYS) - set(cls.argument_names()))
         return super().from_config({key: value for key, value in config.items() if key not in left_out})
 
     def get_config(self) -> dict[str, Any]:

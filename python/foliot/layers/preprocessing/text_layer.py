@@ -1,5 +1,6 @@
 """Layers that take texts: in a model they run before the native program, which begins with their numbers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from foliot._arrays import Array
@@ -19,6 +20,10 @@ class TextLayer(Layer):
 
     def __init__(self, *, name: str | None = None, **kwargs: Any) -> None:
         check_off("activity_regularizer", kwargs.pop("activity_regularizer", None), None)
+        dtype = kwargs.get("dtype")
+        policy = dtype.get("config", {}).get("name") if isinstance(dtype, Mapping) else dtype
+        if policy in ("string", "int32", "int64"):
+            del kwargs["dtype"]  # Keras's word for what goes in or comes out, which changes nothing
         super().__init__(name=name, **kwargs)
 
     @property

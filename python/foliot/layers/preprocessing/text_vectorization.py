@@ -29,8 +29,9 @@ class TextVectorization(Adapting, TextLayer):
     `Embedding(mask_zero=True)` behind it masks the padding. `adapt` may come before or after the model is made, for the
     output modes other than `'int'` before, because they give the model as many numbers as there are terms. A text is
     turned into numbers before the native step: once for `fit` on arrays, and in the thread that reads ahead for
-    datasets and iterables. Without `output_sequence_length` each batch is as long as its longest text, as in Keras; all
-    batches are as long as the longest text of all where the model returns sequences.
+    datasets and iterables. Without `output_sequence_length` each batch is as long as its longest text, as in Keras;
+    batches of arrays are as long as the longest text of all where the model returns sequences. For datasets and
+    iterables such a model needs an `output_sequence_length`, for `predict` to join its outputs.
 
     As in Keras, only A to Z have a lower case and only ASCII's white space separates words; equally frequent words are
     numbered from the greatest to the least.

@@ -36,7 +36,7 @@ impl Compute for Masking {
 /// Copies the rows of the steps that count; the others become zero.
 fn copy_valid(shape: &Shape, flags: &[u8], source: &[f32], target: &mut [f32]) {
     let features = shape.features();
-    let (source, parts) = (&*source, Parts(target.as_mut_ptr()));
+    let parts = Parts(target.as_mut_ptr());
     for_each_rows(shape.rows(), ELEMENTS_PER_TASK / features.max(1) + 1, |first, count| {
         // SAFETY: tasks have disjoint rows.
         let target = unsafe { parts.part(first * features, count * features) };
