@@ -58,6 +58,20 @@ class Activation(Layer):
         return [activations.backward(self.spec["activation"], self.x, self.y, d_outputs[0])], []
 
 
+class GatedLinearUnit(Layer):
+    """y = a * sigmoid(b), where a and b are the halves of the last axis."""
+
+    def forward(self, inputs: list[Array], masks: list[Mask]) -> tuple[list[Array], list[Mask]]:
+        self.a, gates = np.split(inputs[0], 2, axis=-1)
+        self.opened = activations.sigmoid(gates)
+        return [self.a * self.opened], [masks[0]]
+
+    def backward(self, d_outputs: list[Array]) -> tuple[list[Array], list[Array]]:
+        (dy,) = d_outputs
+        d_gates = dy * self.a * self.opened * (1 - self.opened)
+        return [np.concatenate([dy * self.opened, d_gates], axis=-1)], []
+
+
 class ActivityRegularization(Layer):
     """y = x, and (l1 * sum|x| + l2 * sum(x^2)) / B is added to the loss."""
 
@@ -328,6 +342,7 @@ LAYERS: dict[str, type[Layer]] = {
     "embedding": Embedding,
     "dense": Dense,
     "activation": Activation,
+    "gated_linear_unit": GatedLinearUnit,
     "activity_regularization": ActivityRegularization,
     "dropout": DropoutLayer,
     "merge": Merge,

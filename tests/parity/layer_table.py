@@ -60,6 +60,8 @@ STACK = [
 ]
 CASES: list[Case] = [
     Case("Activation", (5, 3), {"activation": "tanh"}),
+    Case("Activation", (5, 6), {"activation": "glu"}),
+    Case("Activation", (34,), {"activation": "glu"}, sequence=False),
     Case("Dense", (5, 3), {"units": 4, "activation": "tanh"}),
     Case("Dropout", (5, 3), {"rate": 0.4, "seed": 3}, random=True),
     Case("Dropout", (5, 3), {"rate": 0.4, "noise_shape": (None, 5, 1), "seed": 3}, random=True),

@@ -9,6 +9,7 @@ from foliot import _nest, activations, initializers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
+from foliot.activations.identifiers import get_keeping_shape
 from foliot.layers.arguments import draw_seed
 from foliot.layers.base import Layer, set_weight_options
 
@@ -106,9 +107,9 @@ class Cell(Layer):
                 "activity_regularizer", "None: give it to the layer that runs the cell", self.activity_regularizer
             )
         self.units = check_integer("units", own["units"], minimum=1)
-        self.activation = activations.get(own["activation"], "activation")
+        self.activation = get_keeping_shape(own["activation"], "activation")
         if self.gates > 1:
-            self.recurrent_activation = activations.get(own["recurrent_activation"], "recurrent_activation")
+            self.recurrent_activation = get_keeping_shape(own["recurrent_activation"], "recurrent_activation")
         self.use_bias = check_flag("use_bias", own.get("use_bias", False))
         # Keras clamps these into [0, 1] and then treats 1 as 0; a wrong rate had better be heard.
         self.dropout = check_number("dropout", own["dropout"], minimum=0, below=1)

@@ -6,6 +6,7 @@ from typing import Any
 from foliot import activations
 from foliot._checks import check_choice, check_flag, check_integer, value_error
 from foliot._graph import Shape
+from foliot.activations.identifiers import get_keeping_shape
 from foliot.layers.arguments import check_data_format, check_single
 from foliot.layers.base import Layer, set_weight_options
 from foliot.layers.windows import check_windows, window_count
@@ -80,7 +81,7 @@ class Conv1D(Layer):
         self.groups = check_integer("groups", groups, minimum=1)
         if self.filters % self.groups:
             raise value_error("groups", f"a divisor of filters={self.filters}", groups)
-        self.activation = activations.get(activation, "activation")
+        self.activation = get_keeping_shape(activation, "activation")
         self.use_bias = check_flag("use_bias", use_bias)
 
     @property

@@ -9,6 +9,8 @@ import numpy as np
 from foliot import activations, regularizers
 from foliot._arrays import Array, convert, numeric
 from foliot._checks import check_number, value_error
+from foliot._graph import Shape
+from foliot.activations.specs import layer_of
 from foliot.layers.arguments import check_shape, draw_seed
 from foliot.layers.base import Layer
 
@@ -17,7 +19,7 @@ class Activation(Layer):
     """Applies an activation function.
 
     Args:
-        activation: Name or function.
+        activation: Name or function. With "glu" the last axis becomes half as long.
         **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, `input_shape`.
 
     Example:
@@ -37,7 +39,15 @@ class Activation(Layer):
         return activations.spec_of(self.activation)
 
     def to_spec(self) -> dict[str, Any]:
-        return {"kind": "activation", "activation": self.activation_spec()}
+        return layer_of(self.activation_spec())
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        *axes, features = input_shape
+        if self.activation_spec()["kind"] != "glu" or features is None:
+            return [input_shape]
+        if features % 2:
+            raise ValueError(f"{self.label}: glu halves the last axis, which has to be even; received {input_shape}")
+        return [(*axes, features // 2)]
 
 
 class Identity(Layer):

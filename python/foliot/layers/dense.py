@@ -5,6 +5,7 @@ from typing import Any
 from foliot import activations
 from foliot._checks import check_flag, check_integer
 from foliot._graph import Shape
+from foliot.activations.identifiers import get_keeping_shape
 from foliot.layers.base import Layer, set_weight_options
 
 
@@ -55,7 +56,7 @@ class Dense(Layer):
         set_weight_options(self, locals())
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_integer("units", units, minimum=1)
-        self.activation = activations.get(activation, "activation")
+        self.activation = get_keeping_shape(activation, "activation")
         self.use_bias = check_flag("use_bias", use_bias)
 
     def _build(self, input_shape: Shape) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from foliot import activations
-from foliot._activation_specs import spec_with
 from foliot._checks import check_integer, check_number, value_error
 from foliot._graph import Shape
+from foliot.activations.specs import spec_with
 from foliot.layers.base import Layer, set_weight_options
 
 

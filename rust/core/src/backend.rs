@@ -72,6 +72,9 @@ pub struct Tensor {
     pub mask: Option<Span>,
     /// Whether only its shape and mask exist: the layers that read it are [`Folded`] with the embedding that makes it.
     pub folded: bool,
+    /// The input array from which the layers that read it take its values, [`Lent`] by the caller: nothing is in the float
+    /// memory then.
+    pub lent: Option<usize>,
 }
 
 /// An embedding (batch, time, features) that is part of the recurrent layer that reads it. `table[id]·kernel + bias` is then
@@ -86,6 +89,31 @@ pub struct Folded<'a> {
     pub table_gradient: Option<Span>,
 }
 
+/// Sequences (batch, time, features) that stay where the caller has them.
+#[derive(Clone, Copy)]
+pub struct Lent<'a> {
+    /// The caller's array in C order, of which the batch may be a part.
+    pub values: &'a [f32],
+    /// Which of the array's rows make up the batch; all of them without.
+    pub rows: Option<&'a [i64]>,
+    /// The time steps of the array, and the one with which the batch begins.
+    pub time: usize,
+    /// See `time`.
+    pub start: usize,
+    /// Values of a step.
+    pub features: usize,
+}
+
+impl<'a> Lent<'a> {
+    /// The values of a row of the batch at a time step.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, row: usize, step: usize) -> &'a [f32] {
+        let row = self.rows.map_or(row, |rows| rows[row] as usize);
+        &self.values[(row * self.time + self.start + step) * self.features..][..self.features]
+    }
+}
+
 /// One layer call with all that it reads and writes.
 pub struct Call<'a> {
     /// The node, for what a backend keeps between calls.
@@ -98,6 +126,8 @@ pub struct Call<'a> {
     pub inputs: Few<&'a Tensor>,
     /// The embedding that makes its first input, where the two are one.
     pub folded: Option<Folded<'a>>,
+    /// The values of its first input, where the caller lends them.
+    pub lent: Option<Lent<'a>>,
     /// What it writes.
     pub outputs: Few<&'a Tensor>,
     /// Its weights.
@@ -159,6 +189,8 @@ pub trait Backend {
     fn alignment(&self) -> usize;
     /// Whether its recurrent layers take embeddings [`Folded`] into them.
     fn folds_embeddings(&self) -> bool;
+    /// Whether its recurrent layers, and [`Masking`](crate::layers::Masking), read sequences that are [`Lent`].
+    fn borrows_inputs(&self) -> bool;
     /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
     fn workspace(&self, call: &Call<'_>) -> Workspace;
     /// Makes room. What the memories held may be lost.

@@ -108,6 +108,9 @@ impl Plan {
         if backend.folds_embeddings() {
             plan.fold_embeddings(graph);
         }
+        if backend.borrows_inputs() {
+            plan.borrow_inputs(graph);
+        }
         plan.place_floats(graph, parameters, backend);
         Ok(plan)
     }
@@ -175,6 +178,47 @@ impl Plan {
         }
     }
 
+    /// Leaves sequences of the caller where they are, if recurrent layers alone read them, each step once: they bring them into
+    /// an order of their own, without the steps that a mask takes out.
+    fn borrow_inputs(&mut self, graph: &Graph) {
+        if self.purpose.gradients == Wanted::Everything {
+            return;
+        }
+        let readers = self.readers(graph);
+        for (position, (index, node)) in graph.input_nodes().enumerate() {
+            let shape = &self.tensors[index][0].shape;
+            // A stream's single steps have no order.
+            if node.layer.is_integer_input() || shape.rank() != 3 || shape.axis(1) < 2 {
+                continue;
+            }
+            let masking =
+                |reader: &usize| graph.nodes.get(*reader).is_some_and(|node| matches!(node.layer, Layer::Masking(_)));
+            let (maskings, others): (Vec<usize>, Vec<usize>) = readers[index][0].iter().copied().partition(masking);
+            let through_masks = maskings.iter().map(|&node| (node, &readers[node][0]));
+            let mut all = std::iter::once((index, &others)).chain(through_masks);
+            if all.all(|(node, readers)| self.takes_lent(graph, node, readers)) {
+                self.tensors[index][0].lent = Some(position);
+                maskings.iter().for_each(|&node| self.tensors[node][0].lent = Some(position));
+            }
+        }
+    }
+
+    /// Whether the readers of a node's output can do with values that the caller lends.
+    fn takes_lent(&self, graph: &Graph, node: usize, readers: &[usize]) -> bool {
+        let masked = self.tensors[node][0].mask.is_some();
+        readers.iter().all(|reader| {
+            let Some(reader) = graph.nodes.get(*reader) else { return false };
+            let reads = |input: &&TensorId| input.node == node;
+            reader.inputs.iter().position(|input| reads(&input)) == Some(0)
+                && reader.inputs.iter().filter(reads).count() == 1
+                && reader.layer.recurrent().is_some_and(|(_, options)| {
+                    let orders = masked || options.go_backwards || self.purpose.training && options.drops_inputs();
+                    // The order in memory serves several layers at once.
+                    !options.single_step && (orders || readers.len() == 1)
+                })
+        })
+    }
+
     fn place_floats(&mut self, graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend) {
         let backward = self.purpose.gradients != Wanted::Nothing;
         let nodes = graph.nodes.len();
@@ -192,7 +236,7 @@ impl Plan {
         for (index, node) in graph.nodes.iter().enumerate() {
             for (output, tensor) in self.tensors[index].iter_mut().enumerate() {
                 let elements = tensor.shape.elements();
-                if tensor.folded {
+                if tensor.folded || tensor.lent.is_some() {
                     continue;
                 }
                 if !node.layer.is_integer_input() {
@@ -283,6 +327,7 @@ impl Plan {
             layer: &node.layer,
             inputs: node.inputs.iter().map(|input| &self.tensors[input.node][input.output]).collect(),
             folded: self.folded_into(graph, parameters, node),
+            lent: None,
             outputs: self.tensors[index].iter().collect(),
             parameters: node.parameters.iter().map(|&index| parameters[index].as_ref()).collect(),
             states: states.iter().map(Arc::as_ref).collect(),
@@ -332,6 +377,7 @@ fn place_masks_and_integers(graph: &Graph, shapes: &[Vec<Shape>]) -> Vec<Vec<Ten
             gradient: None,
             mask: if output == 0 { mask } else { None },
             folded: false,
+            lent: None,
         };
         let mut outputs: Vec<Tensor> = shapes.iter().enumerate().map(make).collect();
         if node.layer.is_integer_input() {

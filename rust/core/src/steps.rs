@@ -89,6 +89,7 @@ fn of_node(node: &Node, given: &[Pieces], input: Option<&Shape>) -> std::result:
         Layer::Embedding(_)
         | Layer::Dense(_)
         | Layer::Activation(_)
+        | Layer::GatedLinearUnit(_)
         | Layer::RepeatParts(_)
         | Layer::Dropout(_)
         | Layer::Masking(_)

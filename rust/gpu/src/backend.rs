@@ -208,6 +208,10 @@ impl Backend for Gpu {
         false
     }
 
+    fn borrows_inputs(&self) -> bool {
+        false
+    }
+
     fn workspace(&self, call: &Call<'_>) -> Workspace {
         lower::workspace(call)
     }

@@ -2,8 +2,9 @@
 
 use super::{Compute, Context, ELEMENTS_PER_TASK, Parts, for_each_rows};
 use crate::Result;
+use crate::activations::Activation;
 use crate::backend::{Call, Workspace};
-use crate::layers::{Activate, ActivityRegularization, Dropout};
+use crate::layers::{Activate, ActivityRegularization, Dropout, GatedLinearUnit};
 use crate::random;
 use crate::tensor::{Shape, for_each_run};
 
@@ -34,6 +35,49 @@ impl Compute for Activate {
         let features = call.inputs[0].shape.features();
         let [x, y, dy, dx] = memory.many([call.inputs[0].value, call.outputs[0].value, dy, dx]);
         self.activation.backward(level, features, x, y, dy, dx);
+    }
+}
+
+impl Compute for GatedLinearUnit {
+    fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
+        let Context { level, memory, .. } = context;
+        let shape = &call.outputs[0].shape;
+        let (rows, half) = (shape.rows(), shape.features());
+        let [x, y] = memory.many([call.inputs[0].value, call.outputs[0].value]);
+        let (x, y) = (&*x, Parts(y.as_mut_ptr()));
+        for_each_rows(rows, rows_per_task(half), |start, count| {
+            for row in start..start + count {
+                let (values, gates) = x[row * 2 * half..][..2 * half].split_at(half);
+                // SAFETY: tasks have disjoint rows.
+                let y = unsafe { y.part(row * half, half) };
+                Activation::Sigmoid {}.forward(level, half, gates, y);
+                y.iter_mut().zip(values).for_each(|(y, value)| *y *= value);
+            }
+        });
+        Ok(0.0)
+    }
+
+    fn backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { level, memory, .. } = context;
+        let (Some(dy), Some(dx)) = (call.outputs[0].gradient, call.inputs[0].gradient) else { return };
+        let shape = &call.outputs[0].shape;
+        let (rows, half) = (shape.rows(), shape.features());
+        let [x, dy, dx] = memory.many([call.inputs[0].value, dy, dx]);
+        let (x, dy, dx) = (&*x, &*dy, Parts(dx.as_mut_ptr()));
+        for_each_rows(rows, rows_per_task(half), |start, count| {
+            for row in start..start + count {
+                let (values, gates) = x[row * 2 * half..][..2 * half].split_at(half);
+                // SAFETY: tasks have disjoint rows.
+                let (d_values, d_gates) = unsafe { dx.part(row * 2 * half, 2 * half) }.split_at_mut(half);
+                Activation::Sigmoid {}.forward(level, half, gates, d_gates);
+                let targets = d_values.iter_mut().zip(d_gates);
+                for (((d_value, d_gate), value), dy) in targets.zip(values).zip(&dy[row * half..][..half]) {
+                    let opened = *d_gate;
+                    *d_value = dy * opened;
+                    *d_gate = dy * value * opened * (1.0 - opened);
+                }
+            }
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Compute, Context, ELEMENTS_PER_TASK, Memory, Parts, disjoint, for_each_rows};
 use crate::Result;
-use crate::backend::Call;
+use crate::backend::{Call, Lent};
 use crate::layers::Masking;
 use crate::tensor::Shape;
 
@@ -10,15 +10,21 @@ impl Compute for Masking {
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
         let Memory { floats, masks, .. } = context.memory;
         let shape = &call.inputs[0].shape;
-        let features = shape.features();
         let mask = call.outputs[0].mask.unwrap_or_default();
         let flags = &mut masks[mask.offset..mask.offset + mask.len];
-        let [x, y] = disjoint(floats, [call.inputs[0].value, call.outputs[0].value]);
-        for row in 0..shape.rows() {
-            let x = &x[row * features..][..features];
-            flags[shape.flag_of_row(mask.len, row)] = u8::from(x.iter().any(|value| *value != self.mask_value));
+        if let Some(lent) = &call.lent {
+            self.flag_lent(shape, lent, flags);
+            return Ok(0.0);
         }
-        copy_valid(shape, flags, x, y);
+        let [x, y] = disjoint(floats, [call.inputs[0].value, call.outputs[0].value]);
+        let count = flags.len();
+        let flags = Parts(flags.as_mut_ptr());
+        for_each_step(shape, x, y, |row, x| {
+            let counts = self.counts(x);
+            // SAFETY: tasks have disjoint rows, each of which has its own flag.
+            unsafe { flags.part(shape.flag_of_row(count, row), 1)[0] = u8::from(counts) };
+            counts
+        });
         Ok(0.0)
     }
 
@@ -29,24 +35,48 @@ impl Compute for Masking {
         let mask = call.outputs[0].mask.unwrap_or_default();
         let flags = &masks[mask.offset..mask.offset + mask.len];
         let [dy, dx] = disjoint(floats, [dy, dx]);
-        copy_valid(shape, flags, dy, dx);
+        for_each_step(shape, dy, dx, |row, _| flags[shape.flag_of_row(flags.len(), row)] != 0);
     }
 }
 
-/// Copies the rows of the steps that count; the others become zero.
-fn copy_valid(shape: &Shape, flags: &[u8], source: &[f32], target: &mut [f32]) {
+impl Masking {
+    /// Whether the values of a step are more than padding.
+    fn counts(&self, step: &[f32]) -> bool {
+        /// Values that are compared at once; most steps differ in the first of them.
+        const AT_ONCE: usize = 8;
+        let (chunks, rest) = step.as_chunks::<AT_ONCE>();
+        let differ = |values: &[f32]| values.iter().fold(false, |any, value| any | (*value != self.mask_value));
+        chunks.iter().any(|chunk| differ(chunk)) || differ(rest)
+    }
+
+    /// The flags (batch, time) of sequences that stay where they are.
+    fn flag_lent(&self, shape: &Shape, lent: &Lent<'_>, flags: &mut [u8]) {
+        let (batch, time) = (shape.axis(0), shape.axis(1));
+        let flags = Parts(flags.as_mut_ptr());
+        for_each_rows(batch, ELEMENTS_PER_TASK / (time * shape.features()).max(1), |first, count| {
+            // SAFETY: tasks have disjoint rows.
+            let flags = unsafe { flags.part(first * time, count * time) };
+            for (index, flag) in flags.iter_mut().enumerate() {
+                *flag = u8::from(self.counts(lent.at(first + index / time, index % time)));
+            }
+        });
+    }
+}
+
+/// Copies the values of the steps that count, by their place in memory and their values; the others become zero.
+fn for_each_step(shape: &Shape, source: &[f32], target: &mut [f32], counts: impl Fn(usize, &[f32]) -> bool + Sync) {
     let features = shape.features();
     let parts = Parts(target.as_mut_ptr());
     for_each_rows(shape.rows(), ELEMENTS_PER_TASK / features.max(1) + 1, |first, count| {
         // SAFETY: tasks have disjoint rows.
         let target = unsafe { parts.part(first * features, count * features) };
-        let rows =
-            target.chunks_exact_mut(features.max(1)).zip(source[first * features..].chunks_exact(features.max(1)));
-        for (row, (target, source)) in rows.enumerate() {
-            if flags[shape.flag_of_row(flags.len(), first + row)] == 0 {
-                target.fill(0.0);
-            } else {
+        for row in 0..count {
+            let (source, target) =
+                (&source[(first + row) * features..][..features], &mut target[row * features..][..features]);
+            if counts(first + row, source) {
                 target.copy_from_slice(source);
+            } else {
+                target.fill(0.0);
             }
         }
     });

@@ -176,6 +176,7 @@ fn compute(layer: &Layer) -> &dyn Compute {
         Layer::Embedding(layer) => layer,
         Layer::Dense(layer) => layer,
         Layer::Activation(layer) => layer,
+        Layer::GatedLinearUnit(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
         Layer::Reshape(layer) => layer,
@@ -271,6 +272,10 @@ impl Backend for Cpu {
 
     fn folds_embeddings(&self) -> bool {
         self.exact_algebra
+    }
+
+    fn borrows_inputs(&self) -> bool {
+        true
     }
 
     fn workspace(&self, call: &Call<'_>) -> Workspace {
@@ -378,8 +383,10 @@ impl Backend for Cpu {
             rest = tail;
             gradients.push(gradient);
         }
-        for (entry, gradient) in parameters.iter_mut().zip(&mut gradients) {
-            optimizer.accumulate(iteration, gradient, &mut held(&mut written(entry.state.slots)));
+        if optimizer.gradient_accumulation_steps.is_some() {
+            for (entry, gradient) in parameters.iter_mut().zip(&mut gradients) {
+                optimizer.accumulate(iteration, gradient, &mut held(&mut written(entry.state.slots)));
+            }
         }
         let moves = optimizer.is_update(iteration);
         if moves {
@@ -464,17 +471,17 @@ fn update_one(
 
 /// An array that tasks share in disjoint parts.
 #[derive(Clone, Copy)]
-pub(crate) struct Parts(pub(crate) *mut f32);
+pub(crate) struct Parts<T = f32>(pub(crate) *mut T);
 
 // SAFETY: whoever calls `part` answers for the parts being disjoint.
-unsafe impl Sync for Parts {}
+unsafe impl<T: Send> Sync for Parts<T> {}
 
-impl Parts {
+impl<T> Parts<T> {
     /// # Safety
     /// The part lies inside the array, which outlives the tasks, and no other task touches it.
     // The elements belong to the array, not to this pointer.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn part<'a>(&self, start: usize, len: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn part<'a>(&self, start: usize, len: usize) -> &'a mut [T] {
         // SAFETY: by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }

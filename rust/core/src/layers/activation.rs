@@ -1,7 +1,7 @@
 use super::{Describe, MaskRule, finite};
-use crate::Result;
 use crate::activations::Activation;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 use serde::Deserialize;
 
 /// An element-wise function, or softmax over the last axis.
@@ -19,6 +19,29 @@ impl Describe for Activate {
 
     fn output_shapes(&self, _name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         Ok(vec![inputs[0].clone()])
+    }
+
+    fn mask_rule(&self, _masked: &[bool]) -> MaskRule {
+        MaskRule::Pass
+    }
+}
+
+/// The first half of the last axis times the sigmoid of the second half (Dauphin et al. 2017, arXiv 1612.08083).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatedLinearUnit {}
+
+impl Describe for GatedLinearUnit {
+    fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        let mut output = inputs[0].clone();
+        if let Some(Some(features)) = output.0.last_mut() {
+            if !features.is_multiple_of(2) {
+                let expected = "an even number of features (the last axis), of which glu makes half as many";
+                return Err(Error::value(name, expected, inputs[0].to_string()));
+            }
+            *features /= 2;
+        }
+        Ok(vec![output])
     }
 
     fn mask_rule(&self, _masked: &[bool]) -> MaskRule {

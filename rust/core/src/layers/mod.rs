@@ -18,7 +18,7 @@ mod prelu;
 mod recurrent;
 mod shape;
 
-pub use activation::{Activate, ActivityRegularization};
+pub use activation::{Activate, ActivityRegularization, GatedLinearUnit};
 pub use attention::{Attention, MaskedScores, Score};
 pub use conv::Conv1d;
 pub use dense::Dense;
@@ -53,6 +53,8 @@ pub enum Layer {
     Dense(Dense),
     /// A function of each element, or softmax.
     Activation(Activate),
+    /// One half of the features, gated by the other.
+    GatedLinearUnit(GatedLinearUnit),
     /// Random zeros.
     Dropout(Dropout),
     /// All axes but the batch axis become one.
@@ -197,6 +199,7 @@ impl Layer {
             Self::Embedding(layer) => Described::Plain(layer),
             Self::Dense(layer) => Described::Plain(layer),
             Self::Activation(layer) => Described::Plain(layer),
+            Self::GatedLinearUnit(layer) => Described::Plain(layer),
             Self::Dropout(layer) => Described::Plain(layer),
             Self::Flatten(layer) => Described::Plain(layer),
             Self::Reshape(layer) => Described::Plain(layer),

@@ -110,8 +110,9 @@ impl Program {
     /// As [`Program::forward`].
     pub fn infer_into(&mut self, purpose: &Purpose, inputs: &[Array<'_>], outputs: &mut [&mut [f32]]) -> Result<()> {
         let plan = self.plan_for(purpose)?;
-        self.fill(plan, Batch { inputs, masks: &[], rows: None }, None)?;
-        self.carry(|program| program.run(plan, None, 0))?;
+        let batch = Batch { inputs, masks: &[], rows: None };
+        self.fill(plan, batch, None)?;
+        self.carry(|program| program.run(plan, batch, None, 0))?;
         let plan = &self.plans[plan];
         for (output, target) in self.graph.outputs.iter().zip(outputs) {
             let tensor = &plan.tensors[output.node][output.output];

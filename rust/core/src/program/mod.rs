@@ -6,7 +6,7 @@ mod record;
 
 pub use record::Seen;
 
-use crate::backend::{Backend, Call, Update, UpdateParameter};
+use crate::backend::{Backend, Call, Lent, Tensor, Update, UpdateParameter};
 use crate::cpu::Cpu;
 use crate::graph::Graph;
 use crate::layers::{Input, Layer};
@@ -287,7 +287,7 @@ impl Program {
     /// When the arrays do not fit the network.
     pub fn forward(&mut self, batch: Batch<'_>, training: bool, step: u32) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
         let plan = self.load(batch, None, training, Wanted::Nothing)?;
-        self.carry(|program| program.run(plan, batch.rows, step))?;
+        self.carry(|program| program.run(plan, batch, None, step))?;
         if training {
             self.settle(plan, step);
         }
@@ -323,7 +323,7 @@ impl Program {
         let plan = self.load(batch, window, true, Wanted::Weights)?;
         let step = optimizer.iterations as u32;
         let results = self.carry(|program| {
-            let loss = program.differentiate(plan, step, batch.rows, expected, window)?;
+            let loss = program.differentiate(plan, step, batch, expected, window)?;
             program.record_failure(loss);
             // Known before a weight changes, for a metric may be refused.
             let results = program.results()?;
@@ -341,7 +341,7 @@ impl Program {
     pub fn test(&mut self, batch: Batch<'_>, expected: Expected<'_>) -> Result<Vec<f64>> {
         let plan = self.load(batch, None, false, Wanted::Nothing)?;
         self.carry(|program| {
-            let penalty = program.run(plan, batch.rows, 0)?;
+            let penalty = program.run(plan, batch, None, 0)?;
             let judging = program.judge(plan, batch.rows, expected, None)?;
             program.conclude(judging, penalty)?;
             program.results()
@@ -360,7 +360,7 @@ impl Program {
         step: u32,
     ) -> Result<GradientReport> {
         let index = self.load(batch, None, training, Wanted::Everything)?;
-        let loss = self.carry(|program| program.differentiate(index, step, batch.rows, expected, None))?;
+        let loss = self.carry(|program| program.differentiate(index, step, batch, expected, None))?;
         let plan = &self.plans[index];
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (position, span) in plan.parameter_gradients.iter().enumerate() {
@@ -459,6 +459,7 @@ impl Program {
             let tensor = &plan.tensors[node][0];
             let values = batch.inputs[position].values;
             match (dtype, values) {
+                (DType::Float32, Values::Float(_)) if tensor.lent.is_some() => {}
                 (DType::Float32, Values::Float(values)) => {
                     self.backend.write(tensor.value, &mut |target| {
                         gather(&tensor.shape, batch.rows, window, values, target);
@@ -498,12 +499,14 @@ impl Program {
         Ok(())
     }
 
-    /// Runs all layers forward. Returns what they add to the loss.
-    fn run(&mut self, plan: usize, rows: Option<&[i64]>, step: u32) -> Result<f64> {
+    /// Runs all layers forward on what was [loaded](Program::load). Returns what they add to the loss.
+    fn run(&mut self, plan: usize, batch: Batch<'_>, window: Option<Window>, step: u32) -> Result<f64> {
         let plan = &self.plans[plan];
         let mut penalty = 0.0;
         for index in 0..self.graph.nodes.len() {
-            let call = Call { rows, ..plan.call(&self.graph, &self.parameters, &self.carried[index], index, step) };
+            let call = plan.call(&self.graph, &self.parameters, &self.carried[index], index, step);
+            let lent = call.inputs.first().and_then(|tensor| lend(tensor, batch, window));
+            let call = Call { rows: batch.rows, lent, ..call };
             penalty += self.backend.forward(&call)?;
         }
         Ok(penalty)
@@ -524,16 +527,16 @@ impl Program {
         &mut self,
         index: usize,
         step: u32,
-        rows: Option<&[i64]>,
+        batch: Batch<'_>,
         expected: Expected<'_>,
         window: Option<Window>,
     ) -> Result<f64> {
-        let penalty = self.run(index, rows, step)?;
+        let penalty = self.run(index, batch, window, step)?;
         let plan = &self.plans[index];
         for span in plan.cleared_gradients(&self.graph) {
             self.backend.clear(span);
         }
-        let judging = self.judge(index, rows, expected, window)?;
+        let judging = self.judge(index, batch.rows, expected, window)?;
         let plan = &self.plans[index];
         for span in plan.parameter_gradients.iter().flatten() {
             self.backend.clear(*span);
@@ -543,6 +546,7 @@ impl Program {
                 continue;
             }
             let mut call = plan.call(&self.graph, &self.parameters, &self.carried[node], node, step);
+            call.lent = call.inputs.first().and_then(|tensor| lend(tensor, batch, window));
             // A tensor with several readers collects their gradients.
             let extras = &plan.extra_gradients[node];
             let redirected: Vec<_> = call
@@ -634,6 +638,14 @@ fn check_weights(graph: &Graph, parameters: &[Arc<Parameter>]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The sequences that the caller lends for a tensor, if the plan wants them lent.
+fn lend<'a>(tensor: &Tensor, batch: Batch<'a>, window: Option<Window>) -> Option<Lent<'a>> {
+    let array = batch.inputs.get(tensor.lent?)?;
+    let Values::Float(values) = array.values else { return None };
+    let start = window.map_or(0, |window| window.start);
+    Some(Lent { values, rows: batch.rows, time: *array.shape.get(1)?, start, features: tensor.shape.features() })
 }
 
 /// Copies the rows of a batch, or a window of its sequences, from C order into memory order.

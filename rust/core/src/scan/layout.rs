@@ -158,20 +158,25 @@ impl TimeLayout {
         }
     }
 
-    /// Copies rows of `width` values from time-major memory into packed order, which begins with the first of the steps.
-    pub fn pack(&self, steps: Range<usize>, width: usize, source: &[f32], packed: &mut [f32]) {
-        let first = self.offsets[steps.start];
+    /// Copies the `width` values that `source` has for a row of the batch at a time step into packed order, which begins with
+    /// the first of the steps.
+    pub fn pack<'s>(
+        &self,
+        steps: Range<usize>,
+        width: usize,
+        source: impl Fn(usize, usize) -> &'s [f32],
+        packed: &mut [f32],
+    ) {
+        let mut targets = packed.chunks_exact_mut(width.max(1));
         for step in steps {
-            for row in 0..self.active(step) {
+            for (row, target) in (0..self.active(step)).zip(&mut targets) {
                 let (origin, time) = self.origin(row, step);
-                let from = (time * self.batch + origin) * width;
-                let to = (self.offsets[step] - first + row) * width;
-                packed[to..to + width].copy_from_slice(&source[from..from + width]);
+                target.copy_from_slice(source(origin, time));
             }
         }
     }
 
-    /// The reverse of [`TimeLayout::pack`]; what belongs to no step is left alone.
+    /// The reverse of [`TimeLayout::pack`], into time-major memory; what belongs to no step is left alone.
     pub fn unpack(&self, steps: Range<usize>, width: usize, packed: &[f32], target: &mut [f32]) {
         let first = self.offsets[steps.start];
         for step in steps {

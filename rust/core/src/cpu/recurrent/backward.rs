@@ -7,8 +7,8 @@
 use super::forward::run;
 use super::regions::{Cutter, Scratch, Sizes, cut_saved, cut_scratch};
 use super::rows_per_task;
-use super::tokens::Tokens;
-use super::track::{Setting, State, Track};
+use super::tokens::TokenGradients;
+use super::track::{Prepared, Setting, State, Track};
 use crate::backend::Call;
 use crate::cells::{self, Block, Cell, Operand, Visitor};
 use crate::cpu::{Memory, Parts, for_each_rows};
@@ -30,9 +30,9 @@ impl Visitor for Backward<'_> {
     type Output = ();
 
     fn visit<C: Cell>(self, cell: C) {
-        let Self { state, memory, kind, setting } = self;
+        let Self { state: State { prepared, token_gradients }, memory, kind, setting } = self;
         let Setting { level, call, options } = setting;
-        let sizes = Sizes::of_batch(call, kind, options, &state.layout);
+        let sizes = Sizes::of_batch(call, kind, options, &prepared.layout);
         if !sizes.backward {
             return;
         }
@@ -43,22 +43,21 @@ impl Visitor for Backward<'_> {
             .folded
             .as_ref()
             .is_some_and(|folded| folded.table_gradient.is_some() || wanted(Some(0)) || wanted(sizes.bias));
+        let Some(track) = setting.batch(prepared, &sizes, &saved) else { return };
+        let Prepared { layout, tokens, prefix, .. } = &*prepared;
         if sums_tokens {
-            state.tokens.clear_gradients();
+            token_gradients.clear(tokens);
         }
-        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
         clear(memory, &scratch);
         start_gradients(&track, memory, &scratch);
-        let count = state.layout.steps();
+        let count = layout.steps();
         for part in sizes.parts(count).rev() {
-            let Some(track) = setting.batch(state, &sizes, &saved) else { return };
             if part.end < count {
                 // The forward pass has left the last part as it was; the others run again.
                 keep_following(&track, memory, &part);
                 run(cell, &track, memory, &part);
             }
             for steps in sizes.pieces(part.clone()).rev() {
-                let Some(track) = setting.batch(state, &sizes, &saved) else { return };
                 let piece = Piece { track, scratch: &scratch, part: &part, steps: &steps };
                 piece.scan_back(cell, memory);
                 piece.add_weight_gradients::<C>(memory);
@@ -67,7 +66,7 @@ impl Visitor for Backward<'_> {
                 }
                 if sums_tokens {
                     let (gates, records) = (piece.gates(memory.floats(saved.gates)), piece.records());
-                    state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, records);
+                    token_gradients.add(level, tokens, gates, C::SLOTS * sizes.units, records);
                 }
             }
         }
@@ -75,16 +74,16 @@ impl Visitor for Backward<'_> {
         for (index, (source, size)) in carries.enumerate().take(kind.states()) {
             if let Some(target) = call.inputs.get(1 + index).and_then(|input| input.gradient) {
                 let [source, target] = memory.many([source, target]);
-                state.layout.unpack_rows(size, source, target);
+                layout.unpack_rows(size, source, target);
             }
         }
-        let shared = shared.as_ref().zip(shared_scratch).filter(|_| state.prefix.steps() > 0);
+        let shared = shared.as_ref().zip(shared_scratch).filter(|_| prefix.steps() > 0);
         if let Some(((sizes, saved), shared_scratch)) = shared {
-            let Some(track) = setting.prefix(state, sizes, saved) else { return };
-            let (whole, into) = (0..state.prefix.steps(), &shared_scratch);
+            let track = track.shared(prefix, sizes, saved);
+            let (whole, into) = (0..prefix.steps(), &shared_scratch);
             clear(memory, into);
-            state.prefix.join(&state.layout, memory, sizes.width, scratch.carry, into.output_gradient);
-            for (steps, rows) in state.prefix.segments(&state.layout, sizes.has_cell_state) {
+            prefix.join(layout, memory, sizes.width, scratch.carry, into.output_gradient);
+            for (steps, rows) in prefix.segments(layout, sizes.has_cell_state) {
                 if sizes.has_cell_state {
                     let [source, target] = memory.many([scratch.cell_carry, into.cell_carry]);
                     for values in source[rows.start * sizes.units..rows.end * sizes.units].chunks_exact(sizes.units) {
@@ -98,15 +97,14 @@ impl Visitor for Backward<'_> {
             finish_state_gradients(&track, memory, into);
             if sums_tokens {
                 let (gates, records) = (piece.gates(memory.floats(saved.gates)), piece.records());
-                state.tokens.add_gradients(level, gates, C::SLOTS * sizes.units, records);
+                token_gradients.add(level, tokens, gates, C::SLOTS * sizes.units, records);
             }
         }
-        if let (Some(target), Some(packed)) = (call.folded.and_then(|folded| folded.table_gradient), &state.packed) {
-            state.tokens.add_table_gradient(level, &packed.transposed[0], memory.floats_mut(target));
+        if let Some(target) = call.folded.and_then(|folded| folded.table_gradient) {
+            token_gradients.add_to_table(level, tokens, &track.packed.transposed[0], memory.floats_mut(target));
         }
-        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
         finish_state_gradients(&track, memory, &scratch);
-        finish_input_gradients::<C>(&track, &state.tokens, memory, &scratch);
+        finish_input_gradients::<C>(&track, token_gradients, memory, &scratch);
     }
 }
 
@@ -463,15 +461,20 @@ fn finish_state_gradients(track: &Track<'_>, memory: &mut Memory, scratch: &Scra
 
 /// Adds the finished sums over the inputs to the gradients of the weights. Those of an embedding's tokens are made here: each
 /// sum over the elements is a sum over the distinct tokens, too.
-fn finish_input_gradients<C: Cell>(track: &Track<'_>, tokens: &Tokens, memory: &mut Memory, scratch: &Scratch) {
-    let Track { level, call, sizes, .. } = *track;
+fn finish_input_gradients<C: Cell>(
+    track: &Track<'_>,
+    token_gradients: &TokenGradients,
+    memory: &mut Memory,
+    scratch: &Scratch,
+) {
+    let Track { level, call, sizes, tokens, .. } = *track;
     let units = sizes.units;
     let folded = call.folded.is_some();
     if let Some(target) = call.parameter_gradients[0] {
         let [partials, target] = memory.many([scratch.kernel, target]);
         let (sum, everything) = (sizes.kernel_sum(), [Segment { left: 0, right: 0, rows: tokens.count() }]);
         for block in C::INPUTS.iter().filter(|_| folded) {
-            let dz = tokens.gradient(block.slot * units, block.count * units);
+            let dz = token_gradients.columns(block.slot * units, block.count * units);
             sum.add(level, 0, &everything, tokens.embedded(), dz, block.gate * units, partials);
         }
         sum.finish(partials, target);
@@ -480,7 +483,7 @@ fn finish_input_gradients<C: Cell>(track: &Track<'_>, tokens: &Tokens, memory: &
         let [partials, target] = memory.many([scratch.bias, target]);
         let sum = sizes.bias_sum();
         for block in C::INPUTS.iter().filter(|_| folded) {
-            let dz = tokens.gradient(block.slot * units, block.count * units);
+            let dz = token_gradients.columns(block.slot * units, block.count * units);
             sum.add(0, tokens.count(), dz, block.gate * units, partials);
         }
         sum.finish(partials, target);

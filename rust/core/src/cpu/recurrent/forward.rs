@@ -1,12 +1,11 @@
 //! Forward: masks of dropout are drawn, inputs are brought into packed order, the scan runs, outputs are handed out, for each
 //! part of the steps in turn. There is one part, unless checkpoints divide the steps.
 
-use super::prefix;
 use super::regions::{Cutter, Sizes, cut_saved, shares_prefixes};
-use super::track::{Setting, State, Track};
+use super::track::{Prepared, Setting, Track};
 use super::weights::{PackedWeights, gate_of_slot};
 use crate::cells::{Cell, Visitor};
-use crate::cpu::Memory;
+use crate::cpu::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::random;
 use crate::scan::Kept;
@@ -37,32 +36,35 @@ fn draw_masks(
 }
 
 /// Brings the input of some steps into packed order, through the masks of dropout where there are any.
-fn pack_input(
+fn pack_input<'s>(
     layout: &TimeLayout,
     steps: &Range<usize>,
     sizes: &Sizes,
-    source: &[f32],
+    source: impl Fn(usize, usize) -> &'s [f32] + Sync,
     masks: &[f32],
     packed: &mut [f32],
 ) {
     let features = sizes.features;
+    let begin = layout.offset(steps.start);
     for (group, packed) in packed.chunks_exact_mut((sizes.part_elements * features).max(1)).enumerate() {
-        layout.pack(steps.clone(), features, source, packed);
-        if !sizes.input_dropout {
-            continue;
-        }
-        let masks = &masks[group * sizes.batch * features..];
-        for step in steps.clone() {
-            let rows = layout.active(step) * features;
-            let first = layout.offset(step) - layout.offset(steps.start);
-            let values = &mut packed[first * features..][..rows];
-            values.iter_mut().zip(masks).for_each(|(value, mask)| *value *= mask);
-        }
+        let packed = Parts(packed.as_mut_ptr());
+        let masks = if sizes.input_dropout { &masks[group * sizes.batch * features..] } else { &[] };
+        for_each_rows(steps.len(), ELEMENTS_PER_TASK / (sizes.batch * features).max(1), |start, count| {
+            let steps = steps.start + start..steps.start + start + count;
+            let (first, end) = (layout.offset(steps.start), layout.offset(steps.end));
+            // SAFETY: tasks have disjoint steps, and each step has its own rows.
+            let packed = unsafe { packed.part((first - begin) * features, (end - first) * features) };
+            layout.pack(steps.clone(), features, &source, packed);
+            for step in steps.filter(|_| sizes.input_dropout) {
+                let values = &mut packed[(layout.offset(step) - first) * features..][..layout.active(step) * features];
+                values.iter_mut().zip(masks).for_each(|(value, mask)| *value *= mask);
+            }
+        });
     }
 }
 
 pub(super) struct Forward<'a> {
-    pub(super) state: &'a mut State,
+    pub(super) prepared: &'a mut Prepared,
     pub(super) memory: &'a mut Memory,
     pub(super) kind: CellKind,
     pub(super) setting: Setting<'a>,
@@ -73,7 +75,14 @@ pub(super) fn run<C: Cell>(cell: C, track: &Track<'_>, memory: &mut Memory, step
     let Track { call, sizes, saved, layout, .. } = *track;
     if sizes.packs_input {
         let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
-        pack_input(layout, steps, sizes, source, masks, packed);
+        match call.lent {
+            Some(lent) => pack_input(layout, steps, sizes, |row, time| lent.at(row, time), masks, packed),
+            None => {
+                let (source, features) = (&*source, sizes.features);
+                let at = |row: usize, time: usize| &source[(time * sizes.batch + row) * features..][..features];
+                pack_input(layout, steps, sizes, at, masks, packed);
+            }
+        }
     }
     let scan = track.scan(memory, steps, steps.clone());
     // SAFETY: the pointers lead to disjoint regions of the plan's memory, cut for this layout.
@@ -100,18 +109,18 @@ impl Visitor for Forward<'_> {
     type Output = ();
 
     fn visit<C: Cell>(self, cell: C) {
-        let Self { state, memory, kind, setting } = self;
+        let Self { prepared, memory, kind, setting } = self;
         let Setting { level, call, options } = setting;
         let [batch, time, _] = options.input_sizes(&call.inputs[0].shape);
         match call.folded.as_ref().filter(|_| shares_prefixes(call, options)) {
             Some(folded) => {
-                state.prefix.find(memory.integers(folded.ids.value), batch, time, options.go_backwards);
+                prepared.prefix.find(memory.integers(folded.ids.value), batch, time, options.go_backwards);
             }
-            None => state.prefix.clear(),
+            None => prepared.prefix.clear(),
         }
         let mask = call.inputs[0].mask.filter(|_| !options.single_step).map(|span| memory.mask(span));
-        state.layout.update(batch, time, mask.or(state.prefix.mask()), options.go_backwards);
-        let sizes = Sizes::of_batch(call, kind, options, &state.layout);
+        prepared.layout.update(batch, time, mask.or(prepared.prefix.mask()), options.go_backwards);
+        let sizes = Sizes::of_batch(call, kind, options, &prepared.layout);
         let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
 
         let initial = [saved.initial_h, saved.initial_c].into_iter().zip(sizes.states());
@@ -119,10 +128,10 @@ impl Visitor for Forward<'_> {
             match (call.inputs.get(1 + index), call.states.get(index)) {
                 (Some(given), _) => {
                     let [source, target] = memory.many([given.value, target]);
-                    state.layout.pack_rows(size, source, target);
+                    prepared.layout.pack_rows(size, source, target);
                 }
                 (None, Some(carried)) => {
-                    state.layout.pack_rows(size, &carried.read(), memory.floats_mut(target));
+                    prepared.layout.pack_rows(size, &carried.read(), memory.floats_mut(target));
                 }
                 (None, None) => memory.floats_mut(target).fill(0.0),
             }
@@ -131,12 +140,12 @@ impl Visitor for Forward<'_> {
         if sizes.input_dropout {
             let masks = memory.floats_mut(saved.input_masks);
             let gate = |group| if sizes.groups > 1 { gate_of_slot::<C>(group) } else { 0 };
-            draw_masks(&state.layout, masks, sizes.features, gate, INPUT_STREAM, dropout, seed, call.step);
+            draw_masks(&prepared.layout, masks, sizes.features, gate, INPUT_STREAM, dropout, seed, call.step);
         }
         if sizes.state_dropout {
             let masks = memory.floats_mut(saved.state_masks);
             draw_masks(
-                &state.layout,
+                &prepared.layout,
                 masks,
                 sizes.width,
                 |gate| gate,
@@ -146,22 +155,23 @@ impl Visitor for Forward<'_> {
                 call.step,
             );
         }
-        PackedWeights::update::<C>(&mut state.packed, level, call, &sizes);
-        if let (Some(folded), State { layout, packed: Some(packed), tokens, prefix }) = (&call.folded, &mut *state) {
+        PackedWeights::update::<C>(&mut prepared.packed, level, call, &sizes);
+        if let (Some(folded), Prepared { layout, packed: Some(packed), tokens, prefix }) =
+            (&call.folded, &mut *prepared)
+        {
             let ids = memory.integers(folded.ids.value);
             tokens.project(level, layout, prefix, ids, folded.table, packed, sizes.backward);
         }
-        if let Some((sizes, prefix)) = shared.as_ref().filter(|_| state.prefix.steps() > 0)
-            && let Some(track) = setting.prefix(state, sizes, prefix)
-        {
+        let Some(track) = setting.batch(prepared, &sizes, &saved) else { return };
+        if let Some((sizes, prefix)) = shared.as_ref().filter(|_| prepared.prefix.steps() > 0) {
+            let shared = track.shared(&prepared.prefix, sizes, prefix);
             for span in [prefix.initial_h, prefix.initial_c] {
                 memory.floats_mut(span).fill(0.0);
             }
-            run(cell, &track, memory, &(0..state.prefix.steps()));
-            prefix::branch(state, memory, &track, &saved);
+            run(cell, &shared, memory, &(0..prepared.prefix.steps()));
+            prepared.prefix.branch(memory, &shared, &track);
         }
-        let Some(track) = setting.batch(state, &sizes, &saved) else { return };
-        let count = state.layout.steps();
+        let count = prepared.layout.steps();
         for steps in sizes.parts(count) {
             run(cell, &track, memory, &steps);
             hand_out(&track, memory, &steps);

@@ -27,8 +27,8 @@ impl Compute for Recurrent {
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
         let Context { level, memory, kept } = context;
         let Some((kind, options)) = call.layer.recurrent() else { return Ok(0.0) };
-        let state = &mut kept.recurrent;
-        cells::with_cell(kind, options, Forward { state, memory, kind, setting: Setting { level, call, options } });
+        let prepared = &mut kept.recurrent.prepared;
+        cells::with_cell(kind, options, Forward { prepared, memory, kind, setting: Setting { level, call, options } });
         Ok(0.0)
     }
 

@@ -5,8 +5,7 @@
 //! states with which the rows begin are added up at the step where each row leaves, and run back once. Forward the bits are
 //! the same; backward only the order of the sums differs.
 
-use super::regions::Saved;
-use super::track::{State, Track};
+use super::track::Track;
 use crate::cpu::Memory;
 use crate::scan::layout::TimeLayout;
 use crate::tensor::Span;
@@ -130,17 +129,17 @@ impl Prefix {
             Some(segment)
         })
     }
-}
 
-/// Lets each row of the batch begin with the states that the shared row has when it leaves it.
-pub(super) fn branch(state: &State, memory: &mut Memory, shared: &Track<'_>, saved: &Saved) {
-    let states = if shared.sizes.has_cell_state { 2 } else { 1 };
-    let spans = [(shared.saved.h, saved.initial_h), (shared.saved.c, saved.initial_c)];
-    for ((source, target), size) in spans.into_iter().zip(shared.sizes.states()).take(states) {
-        let [source, target] = memory.many([source, target]);
-        for (packed, target) in target.chunks_exact_mut(size).enumerate() {
-            if let Some(last) = state.prefix.length(state.layout.row(packed)).checked_sub(1) {
-                target.copy_from_slice(&source[last * size..][..size]);
+    /// Lets each row of the batch begin with the states that the shared row has when it leaves it.
+    pub(super) fn branch(&self, memory: &mut Memory, shared: &Track<'_>, batch: &Track<'_>) {
+        let states = if batch.sizes.has_cell_state { 2 } else { 1 };
+        let spans = [(shared.saved.h, batch.saved.initial_h), (shared.saved.c, batch.saved.initial_c)];
+        for ((source, target), size) in spans.into_iter().zip(batch.sizes.states()).take(states) {
+            let [source, target] = memory.many([source, target]);
+            for (packed, target) in target.chunks_exact_mut(size).enumerate() {
+                if let Some(last) = self.length(batch.layout.row(packed)).checked_sub(1) {
+                    target.copy_from_slice(&source[last * size..][..size]);
+                }
             }
         }
     }

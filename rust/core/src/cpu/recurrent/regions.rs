@@ -100,7 +100,8 @@ impl Sizes {
             input_dropout,
             state_dropout,
             masked,
-            packs_input: call.folded.is_none() && (masked || options.go_backwards || input_dropout),
+            packs_input: call.folded.is_none()
+                && (call.inputs[0].lent.is_some() || masked || options.go_backwards || input_dropout),
             writes_output: options.return_sequences && !masked,
             keeps_h: backward || options.return_sequences,
             // Zoneout needs the step before beside the new one.

@@ -39,10 +39,6 @@ pub(super) struct Tokens {
     embedded: Vec<f32>,
     /// (records, columns): their projections, in the order of the slots.
     projected: Vec<f32>,
-    /// (records, columns): the gradients of the projections.
-    gradient: Vec<f32>,
-    /// (records, features): the gradients of the rows.
-    embedded_gradient: Vec<f32>,
     /// Which values of the table and of the layer's weights the records belong to.
     versions: (u64, Vec<u64>),
 }
@@ -126,26 +122,39 @@ impl Tokens {
     pub(super) fn embedded(&self) -> Rows<'_> {
         Rows::whole(&self.embedded, self.features)
     }
+}
 
-    /// Columns of the summed gradients of the projections.
-    pub(super) fn gradient(&self, start: usize, width: usize) -> Rows<'_> {
-        Rows { values: &self.gradient, stride: self.columns, start, width }
+/// The sums of the tokens' gradients.
+#[derive(Default)]
+pub(super) struct TokenGradients {
+    columns: usize,
+    /// (records, columns): the gradients of the projections.
+    projected: Vec<f32>,
+    /// (records, features): the gradients of the rows.
+    embedded: Vec<f32>,
+}
+
+impl TokenGradients {
+    /// Starts the sums of the projections' gradients anew.
+    pub(super) fn clear(&mut self, tokens: &Tokens) {
+        self.columns = tokens.columns;
+        self.projected.clear();
+        self.projected.resize(tokens.count() * tokens.columns, 0.0);
     }
 
-    /// Starts the sums of the projections' gradients anew.
-    pub(super) fn clear_gradients(&mut self) {
-        self.gradient.clear();
-        self.gradient.resize(self.distinct.len() * self.columns, 0.0);
+    /// Columns of the summed gradients of the projections.
+    pub(super) fn columns(&self, start: usize, width: usize) -> Rows<'_> {
+        Rows { values: &self.projected, stride: self.columns, start, width }
     }
 
     /// Adds up the gradients of the projections, which fill the first columns of the elements' `gates`, for each record;
     /// `records` are those whose elements' gates these are, the last of all first.
-    pub(super) fn add_gradients(&mut self, level: Level, gates: &[f32], stride: usize, records: Range<usize>) {
+    pub(super) fn add(&mut self, level: Level, tokens: &Tokens, gates: &[f32], stride: usize, records: Range<usize>) {
         // Threads share the columns, not the records: the order of each sum is that of the elements, and every thread has
         // the same work, whatever the tokens.
         let share = self.columns.div_ceil(threads::count()).next_multiple_of(16);
-        let target = Parts(self.gradient.as_mut_ptr());
-        let (columns, records) = (self.columns, &self.records[records]);
+        let target = Parts(self.projected.as_mut_ptr());
+        let (columns, records) = (self.columns, &tokens.records[records]);
         threads::for_each(columns.div_ceil(share), |task| {
             let start = task * share;
             let width = share.min(columns - start);
@@ -154,11 +163,12 @@ impl Tokens {
     }
 
     /// Adds the gradient of the table's rows: the summed gradients times the transposed kernel.
-    pub(super) fn add_table_gradient(&mut self, level: Level, transposed: &Packed, target: &mut [f32]) {
-        let (features, columns) = (self.features, self.columns);
-        self.embedded_gradient.resize(self.distinct.len() * features, 0.0);
-        let (rows, target) = (Parts(self.embedded_gradient.as_mut_ptr()), Parts(target.as_mut_ptr()));
-        let (distinct, gradient) = (&self.distinct, &self.gradient);
+    pub(super) fn add_to_table(&mut self, level: Level, tokens: &Tokens, transposed: &Packed, target: &mut [f32]) {
+        let Tokens { distinct, features, columns, .. } = tokens;
+        let (features, columns) = (*features, *columns);
+        self.embedded.resize(distinct.len() * features, 0.0);
+        let (rows, target) = (Parts(self.embedded.as_mut_ptr()), Parts(target.as_mut_ptr()));
+        let gradient = &self.projected;
         for_each_rows(distinct.len(), rows_per_task(features, columns), |first, count| {
             // SAFETY: tasks have disjoint records.
             let rows = unsafe { rows.part(first * features, count * features) };

@@ -2,7 +2,7 @@
 
 use super::prefix::Prefix;
 use super::regions::{Saved, Sizes};
-use super::tokens::Tokens;
+use super::tokens::{TokenGradients, Tokens};
 use super::weights::PackedWeights;
 use crate::backend::Call;
 use crate::cpu::Memory;
@@ -18,6 +18,13 @@ use std::ops::Range;
 /// What a recurrent layer keeps between steps.
 #[derive(Default)]
 pub(in crate::cpu) struct State {
+    pub(super) prepared: Prepared,
+    pub(super) token_gradients: TokenGradients,
+}
+
+/// What a forward pass makes ready for its scans, and for those of the backward pass.
+#[derive(Default)]
+pub(super) struct Prepared {
     pub(super) layout: TimeLayout,
     pub(super) packed: Option<PackedWeights>,
     /// The distinct tokens, where an embedding is folded into this layer.
@@ -36,7 +43,7 @@ pub(super) struct Track<'a> {
     pub(super) saved: &'a Saved,
     pub(super) layout: &'a TimeLayout,
     pub(super) packed: &'a PackedWeights,
-    tokens: &'a Tokens,
+    pub(super) tokens: &'a Tokens,
     /// Where the records of its elements begin among those of the tokens.
     pub(super) records: usize,
     /// Whether its rows begin with states that may be more than zeros.
@@ -53,23 +60,22 @@ pub(super) struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     /// The batch. None before the weights have been packed.
-    pub(super) fn batch(self, state: &'a State, sizes: &'a Sizes, saved: &'a Saved) -> Option<Track<'a>> {
+    pub(super) fn batch(self, prepared: &'a Prepared, sizes: &'a Sizes, saved: &'a Saved) -> Option<Track<'a>> {
         let Self { level, call, options } = self;
-        let State { layout, packed, tokens, prefix } = state;
+        let Prepared { layout, packed, tokens, prefix } = prepared;
         let begins_with_states = call.inputs.len() > 1 || !call.states.is_empty() || prefix.steps() > 0;
         let packed = packed.as_ref()?;
         Some(Track { level, call, options, sizes, saved, layout, packed, tokens, records: 0, begins_with_states })
     }
-
-    /// The row that stands for the prefix, behind whose records the batch's end.
-    pub(super) fn prefix(self, state: &'a State, sizes: &'a Sizes, saved: &'a Saved) -> Option<Track<'a>> {
-        let State { layout, prefix, .. } = state;
-        let track = self.batch(state, sizes, saved)?;
-        Some(Track { layout: prefix.layout(), records: layout.elements(), begins_with_states: false, ..track })
-    }
 }
 
 impl<'a> Track<'a> {
+    /// The row that stands for the prefix which rows of this batch share, behind whose records the batch's end.
+    pub(super) fn shared(self, prefix: &'a Prefix, sizes: &'a Sizes, saved: &'a Saved) -> Self {
+        let records = self.layout.elements();
+        Self { sizes, saved, layout: prefix.layout(), records, begins_with_states: false, ..self }
+    }
+
     /// Where the gates of some steps of a part begin among the part's.
     pub(super) fn gates_start(&self, part: &Range<usize>, steps: &Range<usize>) -> usize {
         let rows = self.layout.offset(steps.start) - self.layout.offset(part.start);

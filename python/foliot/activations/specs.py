@@ -64,13 +64,23 @@ def spec_with(function: Activation, **arguments: object) -> dict[str, Any]:
     return spec
 
 
+def layer_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """The core's layer that applies an activation."""
+    return {"kind": "gated_linear_unit"} if spec["kind"] == "glu" else {"kind": "activation", "activation": spec}
+
+
 def evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
     """Runs the core's graph of one activation."""
     from foliot import _core
 
     array = as_numbers("x", x).astype(np.float32)
+    shape = array.shape
+    if spec["kind"] == "glu":
+        if not shape or shape[-1] % 2:
+            raise value_error("x", "an axis of even length, which glu halves", array)
+        shape = (*shape[:-1], shape[-1] // 2)
     if array.size == 0:
-        return array
+        return np.zeros(shape, np.float32)
     # The core's arrays have a batch axis and here one more, the last, which is the one that softmax runs over.
     rows = np.ascontiguousarray(array.reshape(-1, array.shape[-1] if array.ndim else 1))
     source = {"kind": "input", "dtype": "float32", "shape": [rows.shape[1]], "masked": False}
@@ -79,7 +89,7 @@ def evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
             {"name": "x", "layer": source, "inputs": [], "parameters": []},
             {
                 "name": "activation",
-                "layer": {"kind": "activation", "activation": spec},
+                "layer": layer_of(spec),
                 "inputs": [[0, 0]],
                 "parameters": [],
             },
@@ -89,7 +99,7 @@ def evaluate(x: ArrayLike, spec: dict[str, Any]) -> Array:
     }
     program = _core.Program(json.dumps(graph), [])
     (result,) = program.forward([rows], [None], None, False, 0)
-    return result.reshape(array.shape)
+    return result.reshape(shape)
 
 
 def evaluate_along(axis: int, x: ArrayLike, spec: dict[str, Any]) -> Array:
