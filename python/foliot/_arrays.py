@@ -75,9 +75,12 @@ def convert(argument: str, array: Array, dtype: DType) -> Array:
 
 
 def _to_float32(argument: str, array: Array) -> Array:
-    # A float64 beyond float32 becomes infinite, which check_finite reports with its row.
-    with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
+    if array.dtype == np.float32 and array.flags.c_contiguous:
+        converted = array
+    else:
+        # A float64 beyond float32 becomes infinite, which check_finite reports with its row.
+        with np.errstate(over="ignore"):
+            converted = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
     if array.dtype.kind == "f":
         _core.check_finite(argument, converted)
     return converted

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from foliot import _core
@@ -243,6 +243,9 @@ class Assembly:
     _begins: list[list[SymbolicTensor]]
     _nodes: list[Node]
     _ends: list[SymbolicTensor]
+    #: The outputs' shapes for shapes that a single input of numbers has had: whoever calls for a few microseconds of
+    #: work does not want to wait for the same checks again.
+    accepted: dict[Shape, list[Shape]] = field(default_factory=dict)
 
     @property
     def input_dtypes(self) -> list[DType]:

@@ -105,6 +105,15 @@ pub struct Lent<'a> {
 }
 
 impl<'a> Lent<'a> {
+    /// The values of a row of the batch, step after step, from its first one on.
+    #[inline]
+    #[must_use]
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        let row = self.rows.map_or(row, |rows| rows[row] as usize);
+        let steps = (row * self.time + self.start) * self.features..(row + 1) * self.time * self.features;
+        &self.values[steps]
+    }
+
     /// The values of a row of the batch at a time step.
     #[inline]
     #[must_use]

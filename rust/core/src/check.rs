@@ -1,7 +1,28 @@
-//! Checks of single numbers that several specifications share. Each names the argument as the user wrote it. Finite means
+//! Checks of numbers that several parts share. Those of single numbers name the argument as the user wrote it; finite means
 //! finite as the f32 that it becomes.
 
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where the first NaN or infinity is.
+#[must_use]
+pub fn first_not_finite(values: &[f32]) -> Option<usize> {
+    /// 128 KiB: a task takes some microseconds.
+    const TASK: usize = 1 << 15;
+    // Whole chunks without a way out in between, so that it vectorizes.
+    let finite = |part: &[f32]| part.iter().fold(true, |all, x| all & x.is_finite());
+    let first = AtomicUsize::new(values.len());
+    threads::for_each(values.len().div_ceil(TASK), |task| {
+        let start = task * TASK;
+        let part = &values[start..values.len().min(start + TASK)];
+        if !part.chunks(64).all(finite)
+            && let Some(at) = part.iter().position(|x| !x.is_finite())
+        {
+            first.fetch_min(start + at, Ordering::Relaxed);
+        }
+    });
+    Some(first.into_inner()).filter(|&first| first < values.len())
+}
 
 /// `value` has to be finite and at least 0.
 pub(crate) fn non_negative(argument: &str, value: f64) -> Result<()> {
@@ -39,6 +60,17 @@ fn require(argument: &str, holds: bool, expected: &str, value: f64) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_found_wherever_it_is() {
+        let mut values = vec![1.0_f32; 100_000];
+        assert_eq!(first_not_finite(&values), None);
+        assert_eq!(first_not_finite(&[]), None);
+        for (at, value) in [(99_999, f32::NAN), (70_003, f32::INFINITY), (70_001, f32::NAN), (5, f32::NEG_INFINITY)] {
+            values[at] = value;
+            assert_eq!(first_not_finite(&values), Some(at));
+        }
+    }
 
     #[test]
     fn every_check_refuses_nan_and_its_own_outside() {

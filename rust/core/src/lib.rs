@@ -4,7 +4,7 @@
 pub mod activations;
 pub mod backend;
 pub mod cells;
-mod check;
+pub mod check;
 pub mod constraints;
 pub mod cpu;
 pub mod error;

@@ -188,7 +188,8 @@ impl Plan {
         for (position, (index, node)) in graph.input_nodes().enumerate() {
             let shape = &self.tensors[index][0].shape;
             // A stream's single steps have no order.
-            if node.layer.is_integer_input() || shape.rank() != 3 || shape.axis(1) < 2 {
+            let sequences = shape.rank() == 3 && shape.axis(1) > 1 && shape.features() > 0;
+            if node.layer.is_integer_input() || !sequences {
                 continue;
             }
             let masking =

@@ -1,6 +1,7 @@
 //! What runs where, and checks of whole arrays.
 
 use crate::errors::to_python;
+use foliot_core::check::first_not_finite;
 use foliot_core::{Error, threads};
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -55,18 +56,11 @@ fn build_info() -> BTreeMap<&'static str, &'static str> {
 #[pyfunction]
 fn check_finite(py: Python<'_>, name: &str, array: PyReadonlyArrayDyn<'_, f32>) -> PyResult<()> {
     let values = array.as_slice()?;
-    let rows = array.shape().first().copied().unwrap_or(1).max(1);
-    let width = (values.len() / rows).max(1);
-    let bad = py.detach(|| {
-        // Whole chunks without a way out in between, so that it vectorizes.
-        let finite = |row: &[f32]| row.chunks(64).all(|part| part.iter().fold(true, |all, x| all & x.is_finite()));
-        values.chunks(width).position(|row| !finite(row))
-    });
-    match bad {
+    match py.detach(|| first_not_finite(values)) {
         None => Ok(()),
-        Some(row) => {
-            let value = values[row * width..].iter().take(width).find(|value| !value.is_finite());
-            let received = format!("{} in row {row}", value.copied().unwrap_or(f32::NAN));
+        Some(at) => {
+            let rows = array.shape().first().copied().unwrap_or(1).max(1);
+            let received = format!("{} in row {}", values[at], at / (values.len() / rows).max(1));
             Err(to_python(Error::value(name, "finite numbers", received)))
         }
     }

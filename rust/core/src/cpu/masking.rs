@@ -43,7 +43,7 @@ impl Masking {
     /// Whether the values of a step are more than padding.
     fn counts(&self, step: &[f32]) -> bool {
         /// Values that are compared at once; most steps differ in the first of them.
-        const AT_ONCE: usize = 8;
+        const AT_ONCE: usize = 16;
         let (chunks, rest) = step.as_chunks::<AT_ONCE>();
         let differ = |values: &[f32]| values.iter().fold(false, |any, value| any | (*value != self.mask_value));
         chunks.iter().any(|chunk| differ(chunk)) || differ(rest)
@@ -56,8 +56,10 @@ impl Masking {
         for_each_rows(batch, ELEMENTS_PER_TASK / (time * shape.features()).max(1), |first, count| {
             // SAFETY: tasks have disjoint rows.
             let flags = unsafe { flags.part(first * time, count * time) };
-            for (index, flag) in flags.iter_mut().enumerate() {
-                *flag = u8::from(self.counts(lent.at(first + index / time, index % time)));
+            for (row, flags) in flags.chunks_exact_mut(time).enumerate() {
+                for (flag, step) in flags.iter_mut().zip(lent.row(first + row).chunks_exact(lent.features.max(1))) {
+                    *flag = u8::from(self.counts(step));
+                }
             }
         });
     }
