@@ -1,5 +1,6 @@
 """Metrics: names by shape, values from the definitions, accumulation and weights."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_a_metric_given_by_name_has_that_name() -> None:
     mine = metrics.BinaryAccuracy(name="mine", threshold=0.7)
     assert metrics.resolve(mine, (None, 4), (8,)) is mine
     assert metrics.resolve({"class_name": "BinaryAccuracy", "config": {"name": "x"}}, (None, 1), (8,)).name == "x"
+
+
+def test_functions_and_losses_have_their_names_and_signs() -> None:
+    for function in (losses.huber, losses.log_cosh, losses.cosine_similarity, losses.kl_divergence):
+        metric = metrics.get(function)
+        assert metric is not None
+        assert metric.name == function.__name__
+        y, p = [[0.25, 0.5], [0.5, 0.125]], [[0.75, 0.5], [0.125, 1.0]]
+        assert metric(y, p) == pytest.approx(float(np.mean(function(y, p))))
+    for loss in (losses.Huber, losses.Huber(), metrics.get(losses.Huber())):
+        metric = metrics.get(loss)
+        assert metric is not None
+        assert metric.name == "huber_loss"
+        again = metrics.deserialize(json.loads(json.dumps(metrics.serialize(metric))))
+        assert again.get_config() == metric.get_config()
+        assert again.to_spec() == metric.to_spec()
 
 
 @pytest.mark.parametrize(("identifier", "error"), [("acuracy", ValueError), (None, TypeError), (3, TypeError)])
