@@ -234,6 +234,8 @@ class Assembly:
 
     graph: str
     weights: list[Weight]
+    #: The layers of its nodes as messages call them, by the nodes' names.
+    labels: dict[str, str]
     #: What goes into the native program.
     entrances: list[Entrance]
     #: What stateful layers carry from batch to batch.
@@ -400,19 +402,21 @@ def assemble(
     weights: dict[Weight, int] = {}
     states: dict[_core.Parameter, int] = {}
     names: dict[str, int] = {}
+    labels: dict[str, str] = {}
 
     def add(
-        name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int], carried: Sequence[int] = ()
+        name: str,
+        layer: dict[str, Any],
+        reads: list[list[int]],
+        parameters: list[int],
+        carried: Sequence[int] = (),
+        label: str | None = None,
     ) -> int:
         count = names[name] = names.get(name, 0) + 1
+        unique = name if count == 1 else f"{name}:{count}"
+        labels[unique] = label or name
         entries.append(
-            {
-                "name": name if count == 1 else f"{name}:{count}",
-                "layer": layer,
-                "inputs": reads,
-                "parameters": parameters,
-                "states": list(carried),
-            }
+            {"name": unique, "layer": layer, "inputs": reads, "parameters": parameters, "states": list(carried)}
         )
         return len(entries) - 1
 
@@ -437,12 +441,14 @@ def assemble(
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
         carried = [states.setdefault(state, len(states)) for state in layer.carried_states()]
-        index = add(layer.native_name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
+        reads = [places[tensor] for tensor in node.inputs]
+        index = add(layer.native_name, described, reads, parameters, carried, layer.label)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
                 penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
-                places[tensor] = [add(f"{layer.native_name}_activity", penalty, [places[tensor]], []), 0]
+                name = f"{layer.native_name}_activity"
+                places[tensor] = [add(name, penalty, [places[tensor]], [], label=layer.label), 0]
 
     returned: list[list[int]] = []
     for tensor in ends:
@@ -458,7 +464,7 @@ def assemble(
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
     starts = [begins.get((entrance.position, entrance.layer), []) for entrance in entrances]
-    return Assembly(json.dumps(graph), list(weights), list(entrances), list(states), starts, nodes, ends)
+    return Assembly(json.dumps(graph), list(weights), labels, list(entrances), list(states), starts, nodes, ends)
 
 
 def _begins(

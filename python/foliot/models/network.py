@@ -45,7 +45,8 @@ class Compiled:
     def _make(self) -> _core.Program:
         """A program where models run now."""
         sizes = [math.prod(weight.parameter.shape) for weight in self.assembly.weights]
-        self.choice = _devices.choose(self.assembly.graph, _devices.weights_of_steps(self.assembly.graph, sizes))
+        weights = _devices.weights_of_steps(self.assembly.graph, sizes)
+        self.choice = _devices.choose(self.assembly.graph, weights, self.assembly.labels)
         return self.assembly.program(self.choice.index)
 
     def set_training(self, resolved: Resolved) -> None:
