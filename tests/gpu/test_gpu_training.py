@@ -204,7 +204,7 @@ def test_auto_says_what_a_gpu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     from foliot import _devices
 
     monkeypatch.setattr(_devices, "_automatic", lambda _weights: foliot.devices()[ADAPTER])
-    assert _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1).index == ADAPTER
+    assert _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1, {}).index == ADAPTER
     x = np.zeros((2, 4, 3), np.float32)
     convolving = Sequential([foliot.Input((4, 3)), layers.Conv1D(2, 2, name="windows"), layers.GlobalMaxPooling1D()])
     with pytest.warns(UserWarning, match=r"runs on the CPU.*'windows"):

@@ -169,6 +169,8 @@ class Layer(Configurable):
     passes_mask: bool = False
     #: Whether the layer makes a mask of its input, by `compute_mask`.
     makes_mask: bool = False
+    #: The layer that has made this one for its own work.
+    owner: Any = None
 
     @property
     def takes_text(self) -> bool:
@@ -248,8 +250,8 @@ class Layer(Configurable):
 
     @property
     def label(self) -> str:
-        """What messages call the layer."""
-        return f"{type(self).__name__} {self.name!r}"
+        """What messages call the layer; one that its user knows nothing of is called what it is a part of."""
+        return f"{type(self).__name__} {self.name!r}" if self.owner is None else self.owner.label
 
     @property
     def native_name(self) -> str:
