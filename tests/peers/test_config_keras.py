@@ -325,13 +325,14 @@ def test_means_and_sums_of_values(name: str, weighted: tuple[int, ...] | None, s
 
 
 @pytest.mark.parametrize("mode", ["rows", "columns"])
-def test_orthogonal_regularizer_in_training(mode: str) -> None:
-    x, y = X.astype(np.float32), BITS[:, :2].astype(np.float32)
+@pytest.mark.parametrize("units", [2, X.shape[1], X.shape[1] + 1])
+def test_orthogonal_regularizer_in_training(mode: str, units: int) -> None:
+    x, y = X.astype(np.float32), np.resize(BITS, (len(X), units)).astype(np.float32)
     models = []
     for library in (foliot, keras):
-        layer = library.layers.Dense(2, kernel_regularizer=library.regularizers.OrthogonalRegularizer(0.5, mode))
+        layer = library.layers.Dense(units, kernel_regularizer=library.regularizers.OrthogonalRegularizer(0.5, mode))
         model = library.Sequential([library.layers.Input(x.shape[1:]), layer])
-        model.set_weights([np.random.default_rng(2).normal(size=(x.shape[1], 2)), np.zeros(2)])
+        model.set_weights([np.random.default_rng(2).normal(size=(x.shape[1], units)), np.zeros(units)])
         model.compile(library.optimizers.SGD(0.1), "mse")
         models.append((model, model.fit(x, y, epochs=3, batch_size=len(x), verbose=0).history["loss"]))
     (mine, losses_), (other, expected) = models
