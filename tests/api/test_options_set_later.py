@@ -8,15 +8,20 @@ from foliot.layers import (
     GRU,
     LSTM,
     RNN,
+    AdditiveAttention,
     BatchNormalization,
     Bidirectional,
     Conv1D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GaussianNoise,
     GRUCell,
+    Layer,
     LSTMCell,
     MaxPooling1D,
+    MultiHeadAttention,
     StackedRNNCells,
     ZeroPadding1D,
 )
@@ -257,6 +262,61 @@ def test_options_are_checked_before_weights_are_made():
         layer(SEQUENCES)
     layer.heads = 3
     assert layer(SEQUENCES).shape == (4, 6)
+
+
+SEEDED = {
+    "cell": lambda seed: LSTM(3, dropout=0.5, seed=seed),
+    "dropout": lambda seed: Dropout(0.5, seed=seed),
+    "noise": lambda seed: GaussianNoise(1.0, seed=seed),
+    "attention": lambda seed: Itself(AdditiveAttention(dropout=0.5, seed=seed)),
+    "heads": lambda seed: Itself(MultiHeadAttention(2, 3, dropout=0.5, seed=seed)),
+}
+
+
+class Itself(Layer):
+    """Attention of a sequence to itself."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(inputs, inputs) if isinstance(self.layer, MultiHeadAttention) else self.layer([inputs] * 2)
+
+
+@pytest.mark.parametrize("kind", SEEDED)
+def test_a_seed_counts_from_the_next_compile(kind):
+    def trained(model: Model) -> np.ndarray:
+        return model(SEQUENCES, training=True)
+
+    layer = SEEDED[kind](1)
+    model = Sequential([Input((5, 3)), layer])
+    fresh = [Sequential([Input((5, 3)), SEEDED[kind](seed)]) for seed in (1, 2)]
+    for each in fresh:
+        each.set_weights(model.get_weights())
+    model.compile("sgd", "mse")
+    first = trained(model)
+    np.testing.assert_array_equal(first, trained(fresh[0]))
+    owner = layer.layer if isinstance(layer, Itself) else layer
+    owner.seed = 2
+    assert owner.seed == 2
+    model.compile("sgd", "mse")
+    expected = [trained(fresh[1]) for _ in range(2)][-1]
+    assert not np.array_equal(expected, first)
+    np.testing.assert_array_equal(trained(model), expected)
+    with pytest.raises(ValueError, match="`seed`: expected an integer, at least 0"):
+        owner.seed = -1
+    assert owner.seed == 2
+
+
+def test_no_seed_set_again_keeps_the_one_that_was_drawn():
+    layer = Dropout(0.5)
+    first = layer.seeds()
+    layer.seed = None
+    assert layer.seeds() == first
+    layer.seed = 3
+    layer.seed = None
+    assert layer.seeds() not in ({"dropout": 3}, first)
 
 
 class OwnCell(LSTMCell):

@@ -19,6 +19,7 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, type_error, unknown_keys, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
 from foliot._serialization import Configurable, serialize
+from foliot.initializers.base import Function
 from foliot.layers import options
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 
@@ -368,7 +369,16 @@ class Layer(Configurable):
             self._check_fits_memory(name, shape)
             # Keras's answer to `None` as an initializer is glorot_uniform, even for a bias.
             initializer = initializer or getattr(self, f"{options}_initializer") or initializers.GlorotUniform()
-            value = initializer(shape)
+            try:
+                value = initializer(shape)
+            except ValueError as error:
+                given = getattr(self, f"{options}_initializer", None)
+                if not isinstance(given, initializers.Initializer) or isinstance(given, Function):
+                    raise
+                expected = f"one that can make {name} of {self.label}, whose shape is {shape}"
+                raise ValueError(
+                    f"`{options}_initializer`: expected {expected}; received {given!r} ({error})"
+                ) from error
         else:
             value = source(name, shape)
         parameter = _core.Parameter(name, value)
