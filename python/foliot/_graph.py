@@ -56,6 +56,8 @@ class Node:
         self.training = training
         self.body = body
         self.options = dict(options or {})
+        # The option of layers that decides how many outputs there are.
+        self._returned_state = getattr(layer, "return_state", None)
         takes = [layer.takes_text] * len(self.inputs) if body is None else [own.holds_text for own in body.inputs]
         for tensor, takes_text in zip(self.inputs, takes, strict=True):
             check_texts(layer, tensor, takes_text)
@@ -68,12 +70,18 @@ class Node:
         """
         found = self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
         if len(found) != len(self.outputs):
-            count = f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
-            raise ValueError(
-                f"`return_state`: expected that with which {self.layer.label} was called, and gave {count}; received "
-                f"another, which gives {len(found)}: call the layer anew"
-            )
+            raise self._other_count(len(found))
         return found
+
+    def _other_count(self, found: int) -> ValueError:
+        label, count = self.layer.label, f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
+        before, now = self._returned_state, getattr(self.layer, "return_state", None)
+        if now != before:
+            return ValueError(
+                f"`return_state`: expected {before}, with which {label} was called and gave {count}; received {now}, "
+                f"which gives {found}: call the layer anew"
+            )
+        return ValueError(f"expected {count} of {label}, as when it was called; received {found}: call the layer anew")
 
 
 def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
@@ -333,6 +341,24 @@ def infer_shapes(
         if node.inputs:
             known.update(zip(node.outputs, node.infer([known[tensor] for tensor in node.inputs]), strict=True))
     return [known[tensor] for tensor in outputs]
+
+
+def refresh_shapes(nodes: Sequence[Node]) -> None:
+    """Lets the tensors have the shapes that their layers' options give now, also those inside other layers.
+
+    Raises:
+        ValueError: A layer cannot take what it gets now, and no shape has changed.
+    """
+    found: dict[SymbolicTensor, Shape] = {}
+    for node in nodes:
+        if node.inputs:
+            shapes = node.infer([found.get(tensor, tensor.shape) for tensor in node.inputs])
+            found.update(zip(node.outputs, shapes, strict=True))
+    for tensor, shape in found.items():
+        tensor.shape = shape
+    for node in nodes:
+        if node.body is not None:
+            refresh_shapes(node.body.nodes)
 
 
 def copy_between(

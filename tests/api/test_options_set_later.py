@@ -166,7 +166,7 @@ def test_stacks_inside_bidirectional_follow_their_options(option, value):
             "return_state",
             True,
             ValueError,
-            r"`return_state`: .*GRU 'gru.*1 output; received another, which gives 2",
+            r"`return_state`: expected False, .*GRU 'gru.*1 output; received True, which gives 2: call",
         ),
         (stack, "return_state", True, ValueError, r"`return_state`: .*RNN .*1 output.*received"),
         (lambda: Bidirectional(GRU(2)), "return_state", True, ValueError, r"`return_state`: .*1 output.*received"),
@@ -196,6 +196,54 @@ def test_options_are_checked_when_they_count(make, name, value, error, message):
 
     with pytest.raises(error, match=message):
         change()
+
+
+def test_other_outputs_are_refused_for_what_they_are():
+    class Repeated(Dense):
+        times = 1
+
+        def infer(self, shapes):
+            return super().infer(shapes) * self.times
+
+    x, layer = Input((5, 3)), Repeated(2, name="again")
+    model = Model(x, layer(x))
+    layer.times = 2
+    with pytest.raises(ValueError, match=r"^expected 1 output of Repeated 'again', as when it was called; received 2"):
+        model.compute_output_shape((4, 5, 3))
+    both = Bidirectional(GRU(2), merge_mode=None)
+    with pytest.raises(ValueError, match=r"Bidirectional .* has 2: use Model\(inputs, outputs\)"):
+        Sequential([Input((5, 3)), both])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_shapes_follow_options_from_the_next_compile(nested):
+    layer, dense = LSTM(4), Dense(2)
+    inner = Sequential([Input((5, 3)), layer, dense])
+    model = Sequential([Input((5, 3)), inner]) if nested else inner
+    model.compile("sgd", "mse")
+    layer.return_sequences = True
+    model.compile("sgd", "mse")
+    assert model.output_shape == inner.output_shape == (None, 5, 2)
+    assert layer.output.shape == (None, 5, 4)
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 5, 2)
+    layer.return_sequences = False
+    # A program that is made anew follows at once.
+    dense.trainable = False
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 2)
+    assert model.output_shape == (None, 2)
+
+
+def test_shapes_stay_where_what_follows_cannot_take_others():
+    layer = LSTM(4)
+    model = Sequential([Input((5, 3)), layer, Flatten(), Dense(2)])
+    model.compile("sgd", "mse")
+    layer.return_sequences = True
+    with pytest.raises(ValueError, match=r"Dense .* was built for 4 features in the last axis; received \(None, 20\)"):
+        model.compile("sgd", "mse")
+    assert layer.output.shape == (None, 4)
+    layer.return_sequences = False
+    model.compile("sgd", "mse")
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 2)
 
 
 def test_options_of_cells_are_checked():

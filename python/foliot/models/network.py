@@ -11,7 +11,7 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _devices, _nest
 from foliot._arrays import Array
 from foliot._checks import value_error
-from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
+from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble, refresh_shapes
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
 from foliot.layers.preprocessing.strings import holds_texts, to_texts
 from foliot.layers.preprocessing.text_layer import TextLayer
@@ -206,7 +206,10 @@ class Network(Layer):
                 is_whole = len(positions) == len(self.outputs) and not masks
                 entrances = None if is_whole else self._part().assembly.entrances
                 chosen = [self.outputs[position] for position in positions]
-                self._compiled_parts[key] = Compiled(assemble(self.inputs, chosen, masks or None, entrances))
+                assembly = assemble(self.inputs, chosen, masks or None, entrances)
+                if is_whole:
+                    refresh_shapes(self.graph.nodes)
+                self._compiled_parts[key] = Compiled(assembly)
             return self._compiled_parts[key]
 
     def _part_key(

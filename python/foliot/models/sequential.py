@@ -132,9 +132,10 @@ class Sequential(Model):
         elif self.outputs:
             outputs = layer.connect(self.outputs)
             if len(outputs) != 1:
-                raise ValueError(
-                    f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: leave return_state off"
+                advice = (
+                    "leave return_state off" if getattr(layer, "return_state", False) else "use Model(inputs, outputs)"
                 )
+                raise ValueError(f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: {advice}")
             self._set_graph(self._input_form, outputs[0])
             self.built = True
 
