@@ -157,3 +157,11 @@ def test_a_sample_counts_once_however_many_steps_it_has() -> None:
     metric.update_state(np.zeros((1, 2, 1)), [[[1.0], [3.0]]], [[1.0, 0.0]])
     metric.update_state(np.zeros((1, 1, 1)), [[[4.0]]], [[1.0]])
     assert metric.result() == pytest.approx((0.5 * 1.0 + 4.0) / 1.5)
+
+
+@pytest.mark.parametrize(("true_shape", "pred_shape"), [((3,), (3, 1)), ((3, 1), (3,)), ((3, 1), (3, 1))])
+def test_binary_accuracy_of_a_column_is_a_column(true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
+    found = metrics.binary_accuracy(np.reshape([1, 0, 1], true_shape), np.reshape([0.9, 0.7, 0.2], pred_shape))
+    np.testing.assert_array_equal(found, [[1], [0], [0]])
+    with pytest.raises(ValueError, match=r"`y_true`: expected shape \(3, 2\)"):
+        metrics.binary_accuracy(np.zeros((3, 1)), np.zeros((3, 2)))
