@@ -19,8 +19,9 @@ from foliot import _core
 from foliot._arrays import DType
 
 if TYPE_CHECKING:
-    from foliot.layers.base import Layer, Weight
+    from foliot.layers.base import Layer
     from foliot.layers.preprocessing.text_layer import TextLayer
+    from foliot.layers.weights import Weight, Weighted
 
 Shape = tuple[int | None, ...]
 
@@ -199,7 +200,7 @@ class Graph:
         return list(dict.fromkeys(node.layer for node in self.nodes))
 
     @functools.cached_property
-    def weighted(self) -> list[Layer]:
+    def weighted(self) -> list[Weighted]:
         """The layers that have weights of their own, those inside other layers included."""
         return list(dict.fromkeys(entry.layer for layer in self.layers for entry in layer.weight_entries()))
 

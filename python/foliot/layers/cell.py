@@ -10,7 +10,8 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
 from foliot.layers.arguments import Seed
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 if TYPE_CHECKING:
     from foliot.layers.recurrent_cells import AnyCell
