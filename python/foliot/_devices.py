@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from foliot import _core
-from foliot._checks import value_error
+from foliot._checks import type_error, value_error
 
 _VARIABLE = "FOLIOT_DEVICE"
 _SOFTWARE = "software"
@@ -44,7 +44,9 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The devices beside the CPU, best suited or not, in the order of their numbers.
+    """All devices beside the CPU, in the order of their numbers: real GPUs, and programs that play one.
+
+    The order is that of the drivers and says nothing of speed; `"gpu"` and `"auto"` never take a `"software"` device.
 
     Returns:
         A list that is empty where there is no driver for Vulkan, Metal or D3D12, or where foliot was built without its
@@ -74,24 +76,25 @@ _setting = _Setting()
 
 
 def get_device() -> str:
-    """What `set_device` was told last; `FOLIOT_DEVICE` or `"auto"` at first."""
-    return _setting.name if _setting.name is not None else os.environ.get(_VARIABLE, "auto")
+    """What `set_device` was told last; `FOLIOT_DEVICE` at first, or `"auto"` where that is not set or empty."""
+    return _setting.name if _setting.name is not None else _simple(os.environ.get(_VARIABLE) or "auto")
 
 
 def set_device(name: str) -> None:
     """Chooses where models run from now on. Weights move by themselves when they are needed elsewhere.
 
     Args:
-        name: One of
+        name: One of these, in any case.
 
             - `"auto"`: a GPU where there is one of a kind that was measured to gain from such a model, else the CPU. No
               kind was measured yet: it is the CPU.
             - `"cpu"`.
             - `"gpu"`: the first GPU; a discrete one comes before others.
             - `"gpu:1"`: the device with that number in `foliot.devices()`.
-            - A part of a device's name, in any case. This is how to ask for a software device.
+            - A part of a device's name. This is how to ask for a software device.
 
     Raises:
+        TypeError: `name` is no string.
         ValueError: There is no such device; the message says which there are.
 
     Example:
@@ -101,10 +104,17 @@ def set_device(name: str) -> None:
         >>> set_device("auto")
     """
     if not isinstance(name, str):
-        raise value_error("name", "'auto', 'cpu', 'gpu', 'gpu:0' or a part of a device's name", name)
-    if name not in ("auto", "cpu"):
-        _find("name", name)
-    _setting.name = name
+        raise type_error("name", "'auto', 'cpu', 'gpu', 'gpu:0' or a part of a device's name", name)
+    simple = _simple(name)
+    if simple not in ("auto", "cpu"):
+        _find("name", simple)
+    _setting.name = simple
+
+
+def _simple(name: str) -> str:
+    """The name as `get_device` says it: in small letters, but for a part of a device's name."""
+    lower = name.lower()
+    return lower if lower in ("auto", "cpu", "gpu") or lower.startswith("gpu:") else name
 
 
 @contextlib.contextmanager
@@ -175,12 +185,13 @@ class Choice:
 CPU = Choice(None, demanded=False)
 
 
-def choose(graph: str, weights: int) -> Choice:
+def choose(graph: str, weights: int, labels: Mapping[str, str]) -> Choice:
     """Where a model runs.
 
     Args:
         graph: The native description.
         weights: How many weights it has, without those of embeddings.
+        labels: What messages call its nodes, by their names.
 
     Raises:
         ValueError: The device that was asked for does not exist, or does not have one of the layers.
@@ -198,9 +209,10 @@ def choose(graph: str, weights: int) -> Choice:
     if refused is None:
         return Choice(device, demanded=name != "auto")
     layer, what = refused
+    described = f"{labels.get(layer, layer)}: {what}"
     if name != "auto":
-        raise ValueError(f"`{layer}`: expected a layer that the GPU {device.name} has; received {what}")
-    warn(device, f"layer {layer!r}: {what}")
+        raise ValueError(f"`{layer}`: expected a layer that the GPU {device.name} has; received {described}")
+    warn(device, described)
     return CPU
 
 

@@ -19,8 +19,9 @@ from foliot import _core
 from foliot._arrays import DType
 
 if TYPE_CHECKING:
-    from foliot.layers.base import Layer, Weight
+    from foliot.layers.base import Layer
     from foliot.layers.preprocessing.text_layer import TextLayer
+    from foliot.layers.weights import Weight, Weighted
 
 Shape = tuple[int | None, ...]
 
@@ -56,6 +57,8 @@ class Node:
         self.training = training
         self.body = body
         self.options = dict(options or {})
+        # The option of layers that decides how many outputs there are.
+        self._returned_state = getattr(layer, "return_state", None)
         takes = [layer.takes_text] * len(self.inputs) if body is None else [own.holds_text for own in body.inputs]
         for tensor, takes_text in zip(self.inputs, takes, strict=True):
             check_texts(layer, tensor, takes_text)
@@ -68,12 +71,18 @@ class Node:
         """
         found = self.layer.infer(shapes, **self.options) if self.body is None else self.body.infer(shapes)
         if len(found) != len(self.outputs):
-            count = f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
-            raise ValueError(
-                f"`return_state`: expected that with which {self.layer.label} was called, and gave {count}; received "
-                f"another, which gives {len(found)}: call the layer anew"
-            )
+            raise self._other_count(len(found))
         return found
+
+    def _other_count(self, found: int) -> ValueError:
+        label, count = self.layer.label, f"{len(self.outputs)} output{'s'[: len(self.outputs) - 1]}"
+        before, now = self._returned_state, getattr(self.layer, "return_state", None)
+        if now != before:
+            return ValueError(
+                f"`return_state`: expected {before}, with which {label} was called and gave {count}; received {now}, "
+                f"which gives {found}: call the layer anew"
+            )
+        return ValueError(f"expected {count} of {label}, as when it was called; received {found}: call the layer anew")
 
 
 def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
@@ -191,7 +200,7 @@ class Graph:
         return list(dict.fromkeys(node.layer for node in self.nodes))
 
     @functools.cached_property
-    def weighted(self) -> list[Layer]:
+    def weighted(self) -> list[Weighted]:
         """The layers that have weights of their own, those inside other layers included."""
         return list(dict.fromkeys(entry.layer for layer in self.layers for entry in layer.weight_entries()))
 
@@ -234,6 +243,8 @@ class Assembly:
 
     graph: str
     weights: list[Weight]
+    #: The layers of its nodes as messages call them, by the nodes' names.
+    labels: dict[str, str]
     #: What goes into the native program.
     entrances: list[Entrance]
     #: What stateful layers carry from batch to batch.
@@ -336,6 +347,24 @@ def infer_shapes(
     return [known[tensor] for tensor in outputs]
 
 
+def refresh_shapes(nodes: Sequence[Node]) -> None:
+    """Lets the tensors have the shapes that their layers' options give now, also those inside other layers.
+
+    Raises:
+        ValueError: A layer cannot take what it gets now, and no shape has changed.
+    """
+    found: dict[SymbolicTensor, Shape] = {}
+    for node in nodes:
+        if node.inputs:
+            shapes = node.infer([found.get(tensor, tensor.shape) for tensor in node.inputs])
+            found.update(zip(node.outputs, shapes, strict=True))
+    for tensor, shape in found.items():
+        tensor.shape = shape
+    for node in nodes:
+        if node.body is not None:
+            refresh_shapes(node.body.nodes)
+
+
 def copy_between(
     nodes: Sequence[Node],
     known: dict[SymbolicTensor, SymbolicTensor],
@@ -403,19 +432,21 @@ def assemble(
     weights: dict[Weight, int] = {}
     states: dict[_core.Parameter, int] = {}
     names: dict[str, int] = {}
+    labels: dict[str, str] = {}
 
     def add(
-        name: str, layer: dict[str, Any], reads: list[list[int]], parameters: list[int], carried: Sequence[int] = ()
+        name: str,
+        layer: dict[str, Any],
+        reads: list[list[int]],
+        parameters: list[int],
+        carried: Sequence[int] = (),
+        label: str | None = None,
     ) -> int:
         count = names[name] = names.get(name, 0) + 1
+        unique = name if count == 1 else f"{name}:{count}"
+        labels[unique] = label or name
         entries.append(
-            {
-                "name": name if count == 1 else f"{name}:{count}",
-                "layer": layer,
-                "inputs": reads,
-                "parameters": parameters,
-                "states": list(carried),
-            }
+            {"name": unique, "layer": layer, "inputs": reads, "parameters": parameters, "states": list(carried)}
         )
         return len(entries) - 1
 
@@ -440,12 +471,14 @@ def assemble(
             described["seed"] = (described["seed"] + use * _SEED_STEP) % 2**64
         parameters = [weights.setdefault(weight, len(weights)) for weight in layer.weight_entries()]
         carried = [states.setdefault(state, len(states)) for state in layer.carried_states()]
-        index = add(layer.native_name, described, [places[tensor] for tensor in node.inputs], parameters, carried)
+        reads = [places[tensor] for tensor in node.inputs]
+        index = add(layer.native_name, described, reads, parameters, carried, layer.label)
         for tensor in node.outputs:
             places[tensor] = [index, tensor.index]
             if layer.activity_regularizer is not None:
                 penalty = {"kind": "activity_regularization", **layer.activity_regularizer.to_spec()}
-                places[tensor] = [add(f"{layer.native_name}_activity", penalty, [places[tensor]], []), 0]
+                name = f"{layer.native_name}_activity"
+                places[tensor] = [add(name, penalty, [places[tensor]], [], label=layer.label), 0]
 
     returned: list[list[int]] = []
     for tensor in ends:
@@ -461,7 +494,7 @@ def assemble(
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
     starts = [begins.get((entrance.position, entrance.layer), []) for entrance in entrances]
-    return Assembly(json.dumps(graph), list(weights), list(entrances), list(states), starts, nodes, ends)
+    return Assembly(json.dumps(graph), list(weights), labels, list(entrances), list(states), starts, nodes, ends)
 
 
 def _begins(

@@ -53,6 +53,22 @@ def _matrix(array: NDArray[Any], leading: tuple[int, ...]) -> NDArray[np.float32
     return np.ascontiguousarray(array.astype(np.float32).reshape(math.prod(leading), features))
 
 
+def of_one_rank(targets: NDArray[Any], predictions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Targets and predictions of which one has a last axis of size 1 more, with as many axes each.
+
+    As in Keras, `(N,)` and `(N, 1)` are one thing: the side with one axis is expanded, else the last axis dropped.
+    """
+    if targets.ndim == predictions.ndim + 1 and targets.shape[-1] == 1:
+        if predictions.ndim == 1:
+            return targets, predictions[:, None]
+        return targets[..., 0], predictions
+    if predictions.ndim == targets.ndim + 1 and predictions.shape[-1] == 1:
+        if targets.ndim == 1:
+            return targets[:, None], predictions
+        return targets, predictions[..., 0]
+    return targets, predictions
+
+
 def to_rows(
     y_true: ArrayLike, y_pred: ArrayLike, *, sparse: bool, elementwise: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.float32], tuple[int, ...]]:
@@ -84,17 +100,7 @@ def to_rows(
                 f"received shape {targets.shape}{hint}"
             )
         return _class_indices(targets).reshape(-1), _matrix(predictions, leading), leading
-    # As in Keras, (N,) and (N, 1) are one thing: the rank-1 side is expanded, else the last axis of size 1 dropped.
-    if targets.ndim == predictions.ndim + 1 and targets.shape[-1] == 1:
-        if predictions.ndim == 1:
-            predictions = predictions[:, None]
-        else:
-            targets = targets[..., 0]
-    elif predictions.ndim == targets.ndim + 1 and predictions.shape[-1] == 1:
-        if targets.ndim == 1:
-            targets = targets[:, None]
-        else:
-            predictions = predictions[..., 0]
+    targets, predictions = of_one_rank(targets, predictions)
     if targets.shape != predictions.shape:
         sparse_shape = targets.shape in (leading, (*leading, 1))
         hint = "; for class indices use the sparse categorical form" if sparse_shape else ""

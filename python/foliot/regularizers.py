@@ -124,7 +124,9 @@ class L1L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """A penalty on rows, or columns, of a matrix that are not at right angles.
 
-    `factor * mean(abs(u_i @ u_j))` over all pairs of rows as unit vectors.
+    `factor * mean(abs(u_i @ u_j))` over all pairs of rows as unit vectors; 0 where there is one row only, for which
+    Keras's mean is NaN. Called on a NumPy array, and not on a weight, Keras 3.15 with `mode='columns'` divides by the
+    lengths of rows, or fails; in models the penalties are the same.
 
     Args:
         factor: The factor.

@@ -157,9 +157,9 @@ def test_options_that_a_built_model_cannot_take() -> None:
     with pytest.raises(ValueError, match="`merge_mode`"):
         layer.merge_mode = "max"
     layer.merge_mode = "sum"
-    model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"Dense 'dense.*' was built for 6 features"):
-        model.predict(SEQUENCES, verbose=0)
+    for run in (lambda: model.compile("sgd", "mse"), lambda: model.predict(SEQUENCES, verbose=0)):
+        with pytest.raises(ValueError, match=r"Dense 'dense.*' was built for 6 features"):
+            run()
 
 
 def test_a_layer_on_arrays_uses_the_weights_that_it_has() -> None:
@@ -259,6 +259,6 @@ def test_a_layer_that_becomes_stateful_carries_states(layer) -> None:
 def test_a_layer_without_a_fixed_batch_cannot_become_stateful() -> None:
     model = Sequential([Input((4, 3)), LSTM(3)])
     model.layers[0].stateful = True
-    model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="`stateful`: expected an input with a fixed batch size"):
-        model.predict(np.zeros((6, 4, 3), np.float32), verbose=0)
+    for run in (lambda: model.compile("sgd", "mse"), lambda: model.predict(np.zeros((6, 4, 3)), verbose=0)):
+        with pytest.raises(ValueError, match="`stateful`: expected an input with a fixed batch size"):
+            run()

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import foliot
-from foliot import _devices
+from foliot import _devices, layers
 from foliot._devices import Device
 
 
@@ -62,14 +64,46 @@ def test_settings_and_blocks(found: list[Device], monkeypatch: pytest.MonkeyPatc
             assert foliot.config.get_device() == "auto"
         assert foliot.config.get_device() == "gpu:1"
     assert foliot.config.get_device() == "cpu"
-    with pytest.raises(ValueError, match="`name`"):
-        foliot.config.set_device(1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [3, None, b"cpu", ["cpu"]])
+def test_a_name_is_a_string(found: list[Device], name: object) -> None:
+    with pytest.raises(TypeError, match=r"^`name`: expected 'auto', 'cpu', 'gpu'"):
+        foliot.config.set_device(name)  # type: ignore[arg-type]
+    assert foliot.config.get_device() == "auto"
+
+
+@pytest.mark.parametrize(("name", "simple"), [("CPU", "cpu"), ("Auto", "auto"), ("GPU", "gpu"), ("Gpu:1", "gpu:1")])
+def test_the_case_of_letters_says_nothing(
+    found: list[Device], monkeypatch: pytest.MonkeyPatch, name: str, simple: str
+) -> None:
+    monkeypatch.setenv("FOLIOT_DEVICE", name)
+    assert foliot.config.get_device() == simple
+    with foliot.device("llvmpipe"):
+        foliot.config.set_device(name)
+        assert foliot.config.get_device() == simple
+
+
+def test_an_empty_variable_is_not_set(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLIOT_DEVICE", "")
+    assert foliot.config.get_device() == "auto"
+
+
+def test_a_layer_that_a_gpu_does_not_have_is_called_what_the_user_calls_it(
+    found: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = foliot.Sequential([foliot.Input((4, 3)), layers.Conv1D(2, 2, name="windows"), layers.Dense(2, name="out")])
+    monkeypatch.setattr(_devices, "_core", SimpleNamespace(refused_by_gpus=lambda graph: (refused, "heads")))
+    for refused, named in (("windows", "Conv1D 'windows'"), ("out", "Dense 'out'")):
+        message = rf"^`{refused}`: .*4060 has; received {named}: heads"
+        with foliot.device("geforce"), pytest.raises(ValueError, match=message):
+            model.predict(np.zeros((2, 4, 3)), verbose=0)
 
 
 def test_the_variable_is_named_where_it_is_wrong(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOLIOT_DEVICE", "radeon")
     with pytest.raises(ValueError, match="`FOLIOT_DEVICE`"):
-        _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1)
+        _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1, {})
 
 
 def test_auto_wants_a_model_that_gains() -> None:
@@ -79,12 +113,12 @@ def test_auto_wants_a_model_that_gains() -> None:
 
 def test_auto_takes_devices_that_were_measured_to_gain(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
     graph = '{"nodes": [], "outputs": [], "parameters": []}'
-    assert _devices.choose(graph, 10**9) == _devices.CPU
+    assert _devices.choose(graph, 10**9, {}) == _devices.CPU
     monkeypatch.setattr(_devices, "_GAINS", {"discrete": 1000, "integrated": 10})
-    taken = [_devices.choose(graph, weights).device for weights in (9, 10, 999, 1000)]
+    taken = [_devices.choose(graph, weights, {}).device for weights in (9, 10, 999, 1000)]
     assert taken == [None, found[1], found[1], found[2]]
     del found[1:]
-    assert _devices.choose(graph, 1000) == _devices.CPU
+    assert _devices.choose(graph, 1000, {}) == _devices.CPU
 
 
 def test_the_list_of_devices_is_that_of_the_native_module() -> None:

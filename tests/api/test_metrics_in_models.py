@@ -1,5 +1,6 @@
 """Metrics that gather counts, in models: masks, batches, files; and losses that leave a class out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,18 +113,19 @@ def test_losses_as_metrics_leave_masked_steps_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "error"),
+    "metric",
     [
-        (losses.MeanSquaredError(reduction="sum"), ValueError),
-        (losses.Dice(), ValueError),
-        (losses.CTC(), ValueError),
-        (losses.Circle(), ValueError),
-        (metrics.Mean(), TypeError),
+        losses.MeanSquaredError(reduction="sum"),
+        losses.Dice(),
+        losses.dice,
+        losses.CTC(),
+        losses.CTC,
+        losses.Circle(),
     ],
 )
-def test_what_cannot_be_a_metric_of_a_model(metric, error) -> None:
+def test_what_cannot_be_a_metric_of_a_model(metric: object) -> None:
     model = Sequential([Input((3,)), Dense(2)])
-    with pytest.raises(error, match="`metrics`: expected"):
+    with pytest.raises(ValueError, match=r"^`metrics`: expected a loss"):
         model.compile("sgd", "mse", metrics=[metric])
 
 
@@ -133,3 +135,40 @@ def test_sums_and_means_refuse_weights_that_do_not_fit() -> None:
             metric.update_state([1.0, 2.0], sample_weight=[1.0, 2.0, 3.0])
         metric.reset_state()
         assert metric.result() == 0
+
+
+LOSSES_AS_METRICS = [
+    losses.Huber(delta=0.5),
+    losses.Huber,
+    losses.huber,
+    losses.CosineSimilarity(name="angle"),
+    losses.cosine_similarity,
+    losses.log_cosh,
+    metrics.get(losses.MeanAbsoluteError(name="off")),
+    metrics.MeanAbsoluteError,
+    metrics.binary_accuracy,
+]
+
+
+@pytest.mark.parametrize("chosen", LOSSES_AS_METRICS, ids=lambda value: getattr(value, "__name__", repr(value)))
+def test_losses_as_metrics_are_kept_in_files_and_configurations(chosen: object, tmp_path: Path) -> None:
+    x = RANDOM.normal(size=(8, 3)).astype(np.float32)
+    y = RANDOM.uniform(0, 1, size=(8, 2)).astype(np.float32)
+    model = Sequential([Input((3,)), Dense(2)])
+    model.compile(loss="mse", metrics=[chosen])
+    expected = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert len(expected) == 2
+    model.save(tmp_path / "model.foliot")
+    copy = Sequential.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    copy.compile_from_config(json.loads(json.dumps(model.get_compile_config())))
+    for other in (load_model(tmp_path / "model.foliot"), copy):
+        assert other.evaluate(x, y, verbose=0, return_dict=True) == expected
+
+
+@pytest.mark.parametrize("argument", ["metrics", "weighted_metrics"])
+@pytest.mark.parametrize("chosen", ["mean", metrics.Mean(), metrics.Sum, {"class_name": "Sum", "config": {}}], ids=str)
+def test_a_model_has_no_values_for_means_and_sums(argument: str, chosen: object) -> None:
+    model = Sequential([Input((3,)), Dense(2)])
+    with pytest.raises(ValueError, match=rf"^`{argument}`: expected .*, not Mean or Sum"):
+        model.compile(loss="mse", **{argument: ["mae", chosen]})

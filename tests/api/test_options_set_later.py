@@ -8,15 +8,20 @@ from foliot.layers import (
     GRU,
     LSTM,
     RNN,
+    AdditiveAttention,
     BatchNormalization,
     Bidirectional,
     Conv1D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GaussianNoise,
     GRUCell,
+    Layer,
     LSTMCell,
     MaxPooling1D,
+    MultiHeadAttention,
     StackedRNNCells,
     ZeroPadding1D,
 )
@@ -161,7 +166,7 @@ def test_stacks_inside_bidirectional_follow_their_options(option, value):
             "return_state",
             True,
             ValueError,
-            r"`return_state`: .*GRU 'gru.*1 output; received another, which gives 2",
+            r"`return_state`: expected False, .*GRU 'gru.*1 output; received True, which gives 2: call",
         ),
         (stack, "return_state", True, ValueError, r"`return_state`: .*RNN .*1 output.*received"),
         (lambda: Bidirectional(GRU(2)), "return_state", True, ValueError, r"`return_state`: .*1 output.*received"),
@@ -191,6 +196,54 @@ def test_options_are_checked_when_they_count(make, name, value, error, message):
 
     with pytest.raises(error, match=message):
         change()
+
+
+def test_other_outputs_are_refused_for_what_they_are():
+    class Repeated(Dense):
+        times = 1
+
+        def infer(self, shapes):
+            return super().infer(shapes) * self.times
+
+    x, layer = Input((5, 3)), Repeated(2, name="again")
+    model = Model(x, layer(x))
+    layer.times = 2
+    with pytest.raises(ValueError, match=r"^expected 1 output of Repeated 'again', as when it was called; received 2"):
+        model.compute_output_shape((4, 5, 3))
+    both = Bidirectional(GRU(2), merge_mode=None)
+    with pytest.raises(ValueError, match=r"Bidirectional .* has 2: use Model\(inputs, outputs\)"):
+        Sequential([Input((5, 3)), both])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_shapes_follow_options_from_the_next_compile(nested):
+    layer, dense = LSTM(4), Dense(2)
+    inner = Sequential([Input((5, 3)), layer, dense])
+    model = Sequential([Input((5, 3)), inner]) if nested else inner
+    model.compile("sgd", "mse")
+    layer.return_sequences = True
+    model.compile("sgd", "mse")
+    assert model.output_shape == inner.output_shape == (None, 5, 2)
+    assert layer.output.shape == (None, 5, 4)
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 5, 2)
+    layer.return_sequences = False
+    # A program that is made anew follows at once.
+    dense.trainable = False
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 2)
+    assert model.output_shape == (None, 2)
+
+
+def test_shapes_stay_where_what_follows_cannot_take_others():
+    layer = LSTM(4)
+    model = Sequential([Input((5, 3)), layer, Flatten(), Dense(2)])
+    model.compile("sgd", "mse")
+    layer.return_sequences = True
+    with pytest.raises(ValueError, match=r"Dense .* was built for 4 features in the last axis; received \(None, 20\)"):
+        model.compile("sgd", "mse")
+    assert layer.output.shape == (None, 4)
+    layer.return_sequences = False
+    model.compile("sgd", "mse")
+    assert model.predict(SEQUENCES, verbose=0).shape == (4, 2)
 
 
 def test_options_of_cells_are_checked():
@@ -257,6 +310,61 @@ def test_options_are_checked_before_weights_are_made():
         layer(SEQUENCES)
     layer.heads = 3
     assert layer(SEQUENCES).shape == (4, 6)
+
+
+SEEDED = {
+    "cell": lambda seed: LSTM(3, dropout=0.5, seed=seed),
+    "dropout": lambda seed: Dropout(0.5, seed=seed),
+    "noise": lambda seed: GaussianNoise(1.0, seed=seed),
+    "attention": lambda seed: Itself(AdditiveAttention(dropout=0.5, seed=seed)),
+    "heads": lambda seed: Itself(MultiHeadAttention(2, 3, dropout=0.5, seed=seed)),
+}
+
+
+class Itself(Layer):
+    """Attention of a sequence to itself."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(inputs, inputs) if isinstance(self.layer, MultiHeadAttention) else self.layer([inputs] * 2)
+
+
+@pytest.mark.parametrize("kind", SEEDED)
+def test_a_seed_counts_from_the_next_compile(kind):
+    def trained(model: Model) -> np.ndarray:
+        return model(SEQUENCES, training=True)
+
+    layer = SEEDED[kind](1)
+    model = Sequential([Input((5, 3)), layer])
+    fresh = [Sequential([Input((5, 3)), SEEDED[kind](seed)]) for seed in (1, 2)]
+    for each in fresh:
+        each.set_weights(model.get_weights())
+    model.compile("sgd", "mse")
+    first = trained(model)
+    np.testing.assert_array_equal(first, trained(fresh[0]))
+    owner = layer.layer if isinstance(layer, Itself) else layer
+    owner.seed = 2
+    assert owner.seed == 2
+    model.compile("sgd", "mse")
+    expected = [trained(fresh[1]) for _ in range(2)][-1]
+    assert not np.array_equal(expected, first)
+    np.testing.assert_array_equal(trained(model), expected)
+    with pytest.raises(ValueError, match="`seed`: expected an integer, at least 0"):
+        owner.seed = -1
+    assert owner.seed == 2
+
+
+def test_no_seed_set_again_keeps_the_one_that_was_drawn():
+    layer = Dropout(0.5)
+    first = layer.seeds()
+    layer.seed = None
+    assert layer.seeds() == first
+    layer.seed = 3
+    layer.seed = None
+    assert layer.seeds() not in ({"dropout": 3}, first)
 
 
 class OwnCell(LSTMCell):

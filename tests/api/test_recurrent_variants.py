@@ -290,6 +290,42 @@ def test_each_head_starts_by_itself() -> None:
     np.testing.assert_array_equal(blocks[0], initializers.Orthogonal(seed=3)((4, 16)))
 
 
+@pytest.mark.parametrize("made", [initializers.Orthogonal, initializers.GlorotUniform, initializers.RandomNormal])
+def test_heads_of_different_seeds_share_nothing(made: Callable[..., initializers.Initializer]) -> None:
+    blocks = []
+    for seed in (3, 4, 5):
+        layer = layers.GRU(8, heads=4, recurrent_initializer=made(seed=seed))
+        layer.build(X.shape)
+        blocks += list(layer.recurrent_kernel.numpy())
+    for position, block in enumerate(blocks):
+        assert all(np.abs(block - other).max() > 1e-2 for other in blocks[:position])
+
+
+def test_an_array_starts_each_head_or_all() -> None:
+    values = np.random.default_rng(1).normal(size=(2, 3, 9)).astype(np.float32)
+    for given, expected in ((values, values), (values[1], values[[1, 1]]), (values.tolist(), values)):
+        layer = layers.GRU(6, heads=2, recurrent_initializer=initializers.Constant(given))
+        layer.build(X.shape)
+        np.testing.assert_array_equal(layer.recurrent_kernel.numpy(), expected)
+    layer = layers.GRU(6, heads=2, recurrent_initializer=initializers.Identity())
+    layer.build(X.shape)
+    np.testing.assert_array_equal(layer.recurrent_kernel.numpy(), np.broadcast_to(np.eye(3, 9), (2, 3, 9)))
+
+
+def test_an_array_that_fits_no_weight_is_refused_with_the_weights_shape() -> None:
+    layer = layers.GRU(6, heads=2, name="read", recurrent_initializer=np.zeros((6, 18)))
+    message = (
+        r"^`recurrent_initializer`: expected .* recurrent_kernel of GRUCell.*, whose shape is \(2, 3, 9\); .*\(6, 18\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        layer.build(X.shape)
+    dense = layers.Dense(2, name="out", bias_initializer=np.zeros(3))
+    with pytest.raises(
+        ValueError, match=r"^`bias_initializer`: .* bias of Dense 'out', whose shape is \(2,\); .*\(3,\)"
+    ):
+        dense.build((None, 4))
+
+
 def test_a_call_without_training_takes_the_mean_of_zoneout() -> None:
     layer = layers.LSTM(5, zoneout=0.4, zoneout_cell=0.3, seed=2)
     mean, drawn = layer(X), layer(X, training=True)

@@ -26,6 +26,11 @@ def text_model(layer: Layer, mask_zero: bool = False) -> Sequential:
     return Sequential([Input(shape=(1,), dtype="string"), layer, *numeric(mask_zero)])
 
 
+def deferred() -> Sequential:
+    """A text model without an Input, which nothing has built yet."""
+    return Sequential([TextVectorization(vocabulary=["a"], name="words"), *numeric()])
+
+
 def numeric(mask_zero: bool = False) -> list[Layer]:
     return [Embedding(12, 3, mask_zero=mask_zero), LSTM(4), Dense(1)]
 
@@ -346,7 +351,27 @@ def test_summary_shows_the_text_layer_and_its_costs():
         (
             lambda: Sequential([TextVectorization(vocabulary=["a"]), Embedding(3, 2)]).predict([1, 2], verbose=0),
             TypeError,
-            "`x`: expected texts for InputLayer .*; received 1",
+            "`x`: expected texts for TextVectorization .*; received 1",
+        ),
+        (
+            lambda: deferred().predict(np.ones((2, 3)), verbose=0),
+            TypeError,
+            "`x`: expected texts for TextVectorization 'words', .*; received 1.0",
+        ),
+        (
+            lambda: deferred().predict([None, "a"], verbose=0),
+            TypeError,
+            "`x`: expected texts for TextVectorization 'words', .*; received None",
+        ),
+        (
+            lambda: Sequential([deferred(), Dense(1)]).predict([1, 2], verbose=0),
+            TypeError,
+            "`x`: expected texts for TextVectorization 'words', .*; received 1",
+        ),
+        (
+            lambda: deferred()(Input((3,))),
+            ValueError,
+            "TextVectorization 'words', with which Sequential .* begins, expects texts, .*; received numbers",
         ),
         (
             lambda: LSTM(2, name="l")(Input((1,), dtype="string", name="i")),

@@ -130,6 +130,17 @@ def test_softmax_along_any_axis_adds_up_to_one(x: np.ndarray, axis: int) -> None
     np.testing.assert_allclose(np.exp(activations.log_softmax(x, axis)).sum(axis), 1, rtol=1e-5)
 
 
+def test_sparsemax_of_large_numbers() -> None:
+    largest = float(np.finfo(np.float32).max)
+    x = [[1e38, 1e38, 0.0], [1e20, -1e20, 5.0], [largest, -largest, -np.inf], [-1e38, -1e38, -largest]]
+    expected = [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]
+    np.testing.assert_array_equal(activations.sparsemax(x), expected)
+    # As softmax: there is no probability of infinity.
+    odd = np.array([[np.inf, 1.0], [-np.inf, -np.inf], [np.nan, 1.0]], np.float32)
+    for function in (activations.sparsemax, activations.softmax):
+        assert np.isnan(function(odd)).all()
+
+
 def test_the_input_is_not_changed() -> None:
     x = np.array([[-1.0, 2.0]], np.float32)
     activations.relu(x)

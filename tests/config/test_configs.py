@@ -163,6 +163,8 @@ class TestEveryClass:
         assert {name: again.get_config()[name] for name in arguments} == arguments
 
     def test_changed_arguments_reach_the_spec(self, module: Any, cls: type[Configurable]) -> None:
+        if cls in (metrics.Mean, metrics.Sum):
+            pytest.skip("computed in Python, of values that no model has")
         spec: dict[str, Any] = cls(**changed_arguments(cls)).to_spec()  # type: ignore[attr-defined]
         assert json.loads(json.dumps(spec, allow_nan=False)) == spec
         numbers = {**spec, **spec.get("loss", {})}

@@ -1,5 +1,6 @@
 """Metrics: names by shape, values from the definitions, accumulation and weights."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_a_metric_given_by_name_has_that_name() -> None:
     mine = metrics.BinaryAccuracy(name="mine", threshold=0.7)
     assert metrics.resolve(mine, (None, 4), (8,)) is mine
     assert metrics.resolve({"class_name": "BinaryAccuracy", "config": {"name": "x"}}, (None, 1), (8,)).name == "x"
+
+
+def test_functions_and_losses_have_their_names_and_signs() -> None:
+    for function in (losses.huber, losses.log_cosh, losses.cosine_similarity, losses.kl_divergence):
+        metric = metrics.get(function)
+        assert metric is not None
+        assert metric.name == function.__name__
+        y, p = [[0.25, 0.5], [0.5, 0.125]], [[0.75, 0.5], [0.125, 1.0]]
+        assert metric(y, p) == pytest.approx(float(np.mean(function(y, p))))
+    for loss in (losses.Huber, losses.Huber(), metrics.get(losses.Huber())):
+        metric = metrics.get(loss)
+        assert metric is not None
+        assert metric.name == "huber_loss"
+        again = metrics.deserialize(json.loads(json.dumps(metrics.serialize(metric))))
+        assert again.get_config() == metric.get_config()
+        assert again.to_spec() == metric.to_spec()
 
 
 @pytest.mark.parametrize(("identifier", "error"), [("acuracy", ValueError), (None, TypeError), (3, TypeError)])
@@ -140,3 +157,11 @@ def test_a_sample_counts_once_however_many_steps_it_has() -> None:
     metric.update_state(np.zeros((1, 2, 1)), [[[1.0], [3.0]]], [[1.0, 0.0]])
     metric.update_state(np.zeros((1, 1, 1)), [[[4.0]]], [[1.0]])
     assert metric.result() == pytest.approx((0.5 * 1.0 + 4.0) / 1.5)
+
+
+@pytest.mark.parametrize(("true_shape", "pred_shape"), [((3,), (3, 1)), ((3, 1), (3,)), ((3, 1), (3, 1))])
+def test_binary_accuracy_of_a_column_is_a_column(true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
+    found = metrics.binary_accuracy(np.reshape([1, 0, 1], true_shape), np.reshape([0.9, 0.7, 0.2], pred_shape))
+    np.testing.assert_array_equal(found, [[1], [0], [0]])
+    with pytest.raises(ValueError, match=r"`y_true`: expected shape \(3, 2\)"):
+        metrics.binary_accuracy(np.zeros((3, 1)), np.zeros((3, 2)))

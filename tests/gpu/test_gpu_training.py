@@ -117,7 +117,10 @@ def test_states_are_carried() -> None:
 
 def test_what_a_gpu_does_not_have_is_refused_by_name() -> None:
     model = Sequential([foliot.Input((4, 3)), layers.Conv1D(2, 2, name="windows"), layers.GlobalMaxPooling1D()])
-    with foliot.device(NAME), pytest.raises(ValueError, match=r"`windows.*GPU .* has; received one of kind Conv1d"):
+    with (
+        foliot.device(NAME),
+        pytest.raises(ValueError, match=r"`windows.*GPU .* has; received Conv1D 'windows': a kind without"),
+    ):
         model.predict(np.zeros((2, 4, 3), np.float32), verbose=0)
     for optimizer in (optimizers.Lion(), optimizers.ScheduleFreeAdamW()):
         received = type(optimizer).__name__
@@ -133,14 +136,20 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
     "proj_size": (lambda **names: layers.LSTM(2, proj_size=1, **names), "proj_size"),
     "checkpoint_every": (lambda **names: layers.GRU(2, checkpoint_every=2, **names), "checkpoint_every"),
     "activation": (lambda **names: layers.SimpleRNN(2, activation="gelu", **names), "activation"),
-    "layer_norm_lstm": (lambda **names: layers.LayerNormLSTM(2, **names), "LayerNormLstm"),
-    "layer_norm_gru": (lambda **names: layers.LayerNormGRU(2, **names), "LayerNormGru"),
-    "min_lstm": (lambda **names: layers.MinLSTM(2, **names), "MinLstm"),
-    "min_gru": (lambda **names: layers.MinGRU(2, **names), "MinGru"),
-    "time_distributed": (lambda **names: layers.TimeDistributed(layers.RepeatVector(2), **names), "FoldTime"),
+    "layer_norm_lstm": (lambda **names: layers.LayerNormLSTM(2, **names), "a kind without kernels"),
+    "layer_norm_gru": (lambda **names: layers.LayerNormGRU(2, **names), "a kind without kernels"),
+    "min_lstm": (lambda **names: layers.MinLSTM(2, **names), "a kind without kernels"),
+    "min_gru": (lambda **names: layers.MinGRU(2, **names), "a kind without kernels"),
+    "time_distributed": (
+        lambda **names: layers.TimeDistributed(layers.RepeatVector(2), **names),
+        "a kind without kernels",
+    ),
     "kernel_regularizer": (lambda **names: layers.Dense(2, kernel_regularizer="l2", **names), "regularizer"),
     "kernel_constraint": (lambda **names: layers.Dense(2, kernel_constraint="max_norm", **names), "constraint"),
-    "activity_regularizer": (lambda **names: layers.Dense(2, activity_regularizer="l2", **names), "Activity"),
+    "activity_regularizer": (
+        lambda **names: layers.Dense(2, activity_regularizer="l2", **names),
+        "activity regularizer",
+    ),
 }
 
 
@@ -151,14 +160,16 @@ def test_layers_and_options_without_a_kernel_are_named(name: str, monkeypatch: p
 
     make, option = UNKNOWN[name]
     x = np.random.default_rng(2).normal(size=(2, 4, 3)).astype(np.float32)
-    model = Sequential([foliot.Input((4, 3)), make(name="strange")])
+    layer = make(name="strange")
+    model = Sequential([foliot.Input((4, 3)), layer])
+    described = f"{type(layer).__name__} 'strange': .*{option}"
     with foliot.device("cpu"):
         expected = model.predict(x, verbose=0)
-    with foliot.device(NAME), pytest.raises(ValueError, match=rf"`strange.*GPU .* has; received .*{option}"):
+    with foliot.device(NAME), pytest.raises(ValueError, match=rf"`strange.*GPU .* has; received {described}"):
         model.predict(x, verbose=0)
     monkeypatch.setattr(_devices, "_automatic", lambda _weights: foliot.devices()[ADAPTER])
     with foliot.device("auto"):
-        with pytest.warns(UserWarning, match=rf"runs on the CPU.*'strange.*{option}") as warned:
+        with pytest.warns(UserWarning, match=f"runs on the CPU.* does not have {described}") as warned:
             actual = model.predict(x, verbose=0)
         assert len(warned) == 1
     np.testing.assert_array_equal(actual, expected)
@@ -193,7 +204,7 @@ def test_auto_says_what_a_gpu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     from foliot import _devices
 
     monkeypatch.setattr(_devices, "_automatic", lambda _weights: foliot.devices()[ADAPTER])
-    assert _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1).index == ADAPTER
+    assert _devices.choose('{"nodes": [], "outputs": [], "parameters": []}', 1, {}).index == ADAPTER
     x = np.zeros((2, 4, 3), np.float32)
     convolving = Sequential([foliot.Input((4, 3)), layers.Conv1D(2, 2, name="windows"), layers.GlobalMaxPooling1D()])
     with pytest.warns(UserWarning, match=r"runs on the CPU.*'windows"):

@@ -302,8 +302,7 @@ def test_metric_functions(name: str, arguments: dict[str, Any], y_true: np.ndarr
     expected = np.asarray(getattr(keras.metrics, name)(y_true, y_pred, **arguments))
     found = getattr(metrics, name)(y_true, y_pred, **arguments)
     assert found.dtype == np.float32
-    if name == "binary_accuracy" and y_true.ndim < y_pred.ndim:
-        found = found[:, None]  # Keras keeps the axis
+    assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -327,13 +326,14 @@ def test_means_and_sums_of_values(name: str, weighted: tuple[int, ...] | None, s
 
 
 @pytest.mark.parametrize("mode", ["rows", "columns"])
-def test_orthogonal_regularizer_in_training(mode: str) -> None:
-    x, y = X.astype(np.float32), BITS[:, :2].astype(np.float32)
+@pytest.mark.parametrize("units", [2, X.shape[1], X.shape[1] + 1])
+def test_orthogonal_regularizer_in_training(mode: str, units: int) -> None:
+    x, y = X.astype(np.float32), np.resize(BITS, (len(X), units)).astype(np.float32)
     models = []
     for library in (foliot, keras):
-        layer = library.layers.Dense(2, kernel_regularizer=library.regularizers.OrthogonalRegularizer(0.5, mode))
+        layer = library.layers.Dense(units, kernel_regularizer=library.regularizers.OrthogonalRegularizer(0.5, mode))
         model = library.Sequential([library.layers.Input(x.shape[1:]), layer])
-        model.set_weights([np.random.default_rng(2).normal(size=(x.shape[1], 2)), np.zeros(2)])
+        model.set_weights([np.random.default_rng(2).normal(size=(x.shape[1], units)), np.zeros(units)])
         model.compile(library.optimizers.SGD(0.1), "mse")
         models.append((model, model.fit(x, y, epochs=3, batch_size=len(x), verbose=0).history["loss"]))
     (mine, losses_), (other, expected) = models
@@ -350,6 +350,29 @@ def test_ranks_that_differ_by_one(true_shape: tuple[int, ...], pred_shape: tuple
         got = getattr(losses, name)(reduction=reduction)(y_true, y_pred)
         np.testing.assert_allclose(got, expected, rtol=3e-6, atol=1e-6)
         assert np.shape(got) == expected.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "true_shape", "pred_shape"),
+    [
+        ("binary_accuracy", (2, 1), (2,)),
+        ("binary_accuracy", (2, 1), (2, 1)),
+        ("binary_accuracy", (1,), (1, 1)),
+        ("binary_accuracy", (), (1,)),
+        ("binary_accuracy", (2, 3, 1), (2, 3)),
+        ("binary_accuracy", (2, 3), (2, 3, 1)),
+        ("sparse_top_k_categorical_accuracy", (2, 1), (2, 3)),
+        ("sparse_top_k_categorical_accuracy", (2, 4), (2, 4, 3)),
+    ],
+)
+def test_shapes_of_metric_functions(name: str, true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(4)
+    y_true, y_pred = random.integers(0, 2, true_shape).astype(np.float32), random.uniform(size=pred_shape)
+    arguments = {"k": 1} if "top_k" in name else {}
+    expected = np.asarray(getattr(keras.metrics, name)(y_true, y_pred.astype(np.float32), **arguments))
+    found = getattr(metrics, name)(y_true, y_pred, **arguments)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_adjusted_r2_score() -> None:

@@ -241,3 +241,63 @@ def test_a_lookup_of_keras():
     assert made(["a", "b"]).tolist() == [1, 0]
     with pytest.raises(ValueError, match="`oov_method`"):
         StringLookup.from_config({"vocabulary": ["a"], "oov_method": "farmhash"})
+
+
+SURROGATE = "ab \ud800c"
+
+
+@pytest.mark.parametrize(
+    ("run", "named"),
+    [
+        (lambda: TextVectorization().adapt(["ok", SURROGATE]), r"data\[1\]"),
+        (lambda: TextVectorization(vocabulary=["a"])(["ok", SURROGATE]), r"inputs\[1\]"),
+        (lambda: TextVectorization(vocabulary=["a"])([["ok"], [SURROGATE]]), r"inputs\[1\]\[0\]"),
+        (lambda: TextVectorization(vocabulary=["a"])(SURROGATE), "inputs"),
+        (lambda: TextVectorization(vocabulary=["a", SURROGATE]), r"vocabulary\[1\]"),
+        (lambda: TextVectorization(vocabulary=["a"], split=lambda _: [["b", SURROGATE]])(["a"]), r"split\[1\]"),
+        (lambda: TextVectorization(vocabulary=["a"], standardize=lambda _: [SURROGATE])(["a"]), r"standardize\[0\]"),
+        (lambda: StringLookup().adapt(["ok", SURROGATE]), r"data\[1\]"),
+        (lambda: StringLookup(vocabulary=["a"])([["a", SURROGATE]]), r"inputs\[0\]\[1\]"),
+        (lambda: StringLookup(vocabulary=[SURROGATE]), r"vocabulary\[0\]"),
+        (lambda: StringLookup(mask_token=SURROGATE), "mask_token"),
+        (lambda: StringLookup(oov_token=SURROGATE), "oov_token"),
+        (
+            lambda: Sequential([TextVectorization(vocabulary=["a"]), Embedding(4, 2)]).predict(["ok", SURROGATE]),
+            r"x\[1\]",
+        ),
+    ],
+)
+def test_lone_surrogates_are_named(run, named):
+    message = (
+        rf"^`{named}`: expected text that can be encoded as UTF-8; received the lone surrogate '\\ud800' at index 3"
+    )
+    with pytest.raises(ValueError, match=message) as raised:
+        run()
+    assert type(raised.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (
+            lambda: TextVectorization(vocabulary=["a"], encoding="ascii")(["a", "né"]),
+            r"^`inputs\[1\]`: expected text that can be encoded as ASCII; received the character 'é' at index 1",
+        ),
+        (
+            lambda: TextVectorization(vocabulary=["a"], split="character")([b"a", b"a\xff"]),
+            r"^`inputs\[1\]`: expected text in UTF-8; received the byte 0xff at index 1",
+        ),
+        (
+            lambda: TextVectorization(vocabulary=["a"], standardize=lambda texts: texts)([b"\xff"]),
+            r"^`inputs\[0\]`: expected text in UTF-8; received the byte 0xff",
+        ),
+        (lambda: TextVectorization(vocabulary=["a", b"\xff"]).get_vocabulary(), r"^`vocabulary\[3\]`: .* byte 0xff"),
+        (lambda: StringLookup(vocabulary=[b"\xff"], invert=True)([1]), "^`vocabulary`: expected text in UTF-8"),
+        (lambda: TextVectorization(encoding="nope"), "^`encoding`: expected the name of an encoding"),
+        (lambda: StringLookup(encoding="nope"), "^`encoding`: expected the name of an encoding"),
+    ],
+)
+def test_texts_of_another_encoding_are_named(run, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        run()
+    assert type(raised.value) is ValueError

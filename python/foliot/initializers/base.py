@@ -62,11 +62,26 @@ class Initializer(Value):
             TypeError: `shape` holds something other than integers.
             ValueError: The initializer cannot fill this shape.
         """
+        check_dtype(dtype)
+        return self._make(check_shape(shape), 0)
+
+    def make_blocks(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Makes the values block by block, each as a weight of its own.
+
+        Args:
+            shape: The number of blocks, and the shape of one.
+
+        Returns:
+            A new float32 array of that shape. Random blocks share no numbers, and none with another seed's.
+        """
+        if type(self).__call__ is not Initializer.__call__:
+            return np.stack([self(shape[1:]) for _ in range(shape[0])])
+        return np.stack([self._make(shape[1:], part) for part in range(shape[0])])
+
+    def _make(self, shape: tuple[int, ...], part: int) -> NDArray[np.float32]:
         from foliot import _core
 
-        sizes = check_shape(shape)
-        check_dtype(dtype)
-        return _core.initialize(json.dumps(self.to_spec()), sizes, self._seed())
+        return _core.initialize(json.dumps(self.to_spec()), shape, self._seed(), part)
 
 
 class Function(Initializer):

@@ -38,7 +38,8 @@ class Constant(Initializer):
 
     Args:
         value: A number, or an array that broadcasts to the weights' shape, such as pretrained word vectors for an
-            `Embedding`.
+            `Embedding`. The recurrent kernel of a layer with `heads` has the shape `(heads, ...)`; an array of one
+            head's shape starts all of them.
 
     Raises:
         TypeError: `value` is no number and no array of numbers.
@@ -82,6 +83,10 @@ class Constant(Initializer):
             raise ValueError(
                 f"`shape`: expected one that an array of shape {self.value.shape} broadcasts to; received {sizes}"
             ) from error
+
+    def make_blocks(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Makes the values; see `Initializer.make_blocks`. An array may hold all blocks, or the one that all are."""
+        return self(shape)
 
 
 class Identity(Initializer):

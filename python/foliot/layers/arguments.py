@@ -17,6 +17,22 @@ def draw_seed(seed: Any) -> int:
     return _random.next_seed() if seed is None else check_integer("seed", seed, minimum=0, maximum=2**64 - 1)
 
 
+class Seed:
+    """A layer's option `seed`: what the user gave. `_seed` is the seed that the layer has, drawn where that is None.
+
+    A seed that is set later counts, as all options, when the native graph is next written.
+    """
+
+    def __get__(self, layer: Any, owner: type) -> Any:
+        return self if layer is None else vars(layer)["seed"]
+
+    def __set__(self, layer: Any, value: int | None) -> None:
+        if value is None and vars(layer).get("seed", value) is None and hasattr(layer, "_seed"):
+            return  # None, again, keeps what was drawn
+        vars(layer)["_seed"] = draw_seed(value)
+        vars(layer)["seed"] = value
+
+
 def check_shape(argument: str, shape: Any) -> Shape:
     """A user's shape: integers of at least 0, or None for any size."""
     if not isinstance(shape, Sequence) or isinstance(shape, str):

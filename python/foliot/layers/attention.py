@@ -9,7 +9,7 @@ from foliot import _arrays, initializers
 from foliot._arrays import Array
 from foliot._checks import check_choice, check_flag, check_number, value_error
 from foliot._graph import Node, Shape, SymbolicMask, SymbolicTensor, assemble
-from foliot.layers.arguments import draw_seed
+from foliot.layers.arguments import Seed
 from foliot.layers.base import Layer, drops, has_symbolic, unrecorded
 
 #: What an attention layer may read, in this order.
@@ -113,14 +113,14 @@ class BaseAttention(Layer):
     masked_scores: ClassVar[str] = "lower"
     passes_mask = True
 
-    seed: int | None
+    seed = Seed()
+    _seed: int
     dropout: float
     use_scale: bool = False
 
     def _set_dropout(self, dropout: float, seed: int | None) -> None:
         self.dropout = check_number("dropout", dropout, minimum=0, maximum=1)
         self.seed = seed
-        self._seed = draw_seed(seed)
 
     def build(self, input_shape: Any) -> None:
         """Creates the weights for a list of the inputs' shapes."""

@@ -10,8 +10,9 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
 from foliot.activations.identifiers import get_keeping_shape
-from foliot.layers.arguments import draw_seed
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.arguments import Seed
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 if TYPE_CHECKING:
     from foliot.layers.recurrent_cells import AnyCell
@@ -95,8 +96,10 @@ class Cell(Layer):
     activation: Any
     use_bias: bool
     kernel_initializer: Any
+    recurrent_initializer: Any
     bias_initializer: Any
-    seed: int | None
+    seed = Seed()
+    _seed: int
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         set_weight_options(self, arguments)
@@ -117,7 +120,6 @@ class Cell(Layer):
         self.recurrent_dropout = check_number("recurrent_dropout", dropped, minimum=0, below=1)
         self.zoneout = check_number("zoneout", own["zoneout"], minimum=0, maximum=1)
         self.seed = own["seed"]
-        self._seed = draw_seed(self.seed)
 
     @classmethod
     def signature_names(cls) -> tuple[str, ...]:
@@ -135,7 +137,7 @@ class Cell(Layer):
             initializer = None
             if self.heads > 1:
                 shape = (self.heads, self.output_size // self.heads, columns // self.heads)
-                initializer = self._initial_heads
+                initializer = (self.recurrent_initializer or initializers.GlorotUniform()).make_blocks
             self.recurrent_kernel = self._add_weight("recurrent_kernel", shape, "recurrent", initializer)
         if self.use_bias:
             self.bias = self._add_weight("bias", self._bias_shape(), "bias", self._initial_bias)
@@ -147,17 +149,6 @@ class Cell(Layer):
             if size % count:
                 raise value_error("heads", f"a divisor of `{name}`, which is {size}", heads)
         return count
-
-    def _initial_heads(self, shape: tuple[int, ...]) -> Array:
-        """The first recurrent kernels of all heads, each as that of a layer of its own."""
-        initializer = getattr(self, "recurrent_initializer", None) or initializers.GlorotUniform()
-        made = [initializer]
-        if isinstance(initializer, initializers.RandomInitializer):
-            # One seed gives the same numbers at each call.
-            config = initializer.get_config()
-            seeds = [(initializer.seed + head) % 2**64 for head in range(shape[0])]
-            made = [type(initializer).from_config(config | {"seed": seed}) for seed in seeds]
-        return np.stack([made[head % len(made)](shape[1:]) for head in range(shape[0])])
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gates * self.units,)

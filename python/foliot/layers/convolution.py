@@ -8,7 +8,8 @@ from foliot._checks import check_choice, check_flag, check_integer, value_error
 from foliot._graph import Shape
 from foliot.activations.identifiers import get_keeping_shape
 from foliot.layers.arguments import check_data_format, check_single
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 from foliot.layers.windows import check_windows, window_count
 
 

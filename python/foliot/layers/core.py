@@ -11,7 +11,7 @@ from foliot._arrays import Array, convert, numeric
 from foliot._checks import check_number, value_error
 from foliot._graph import Shape
 from foliot.activations.specs import layer_of
-from foliot.layers.arguments import check_shape, draw_seed
+from foliot.layers.arguments import Seed, check_shape
 from foliot.layers.base import Layer
 
 
@@ -118,6 +118,8 @@ class Dropout(Layer):
     """
 
     passes_mask = True
+    seed = Seed()
+    _seed: int
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
@@ -126,7 +128,6 @@ class Dropout(Layer):
         self.rate = check_number("rate", rate, minimum=0, maximum=1)
         self.noise_shape = None if noise_shape is None else check_shape("noise_shape", noise_shape)
         self.seed = seed
-        self._seed = draw_seed(seed)
 
     def to_spec(self) -> dict[str, Any]:
         shape = None if self.noise_shape is None else list(self.noise_shape)

@@ -6,7 +6,8 @@ from foliot import activations
 from foliot._checks import check_flag, check_integer
 from foliot._graph import Shape
 from foliot.activations.identifiers import get_keeping_shape
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 
 class Dense(Layer):

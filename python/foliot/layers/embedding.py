@@ -5,7 +5,8 @@ from typing import Any
 from foliot._arrays import Array, numeric
 from foliot._checks import check_flag, check_integer
 from foliot._graph import Shape, SymbolicMask, SymbolicTensor
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 
 class Embedding(Layer):

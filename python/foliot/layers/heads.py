@@ -96,7 +96,7 @@ class _Heads(BaseAttention):
 
     @property
     def native_name(self) -> str:
-        return self.owner.name
+        return str(self.owner.name)
 
     def build(self, input_shape: Any) -> None:
         """Does nothing: there are no weights."""
@@ -149,6 +149,10 @@ class _Gated(Multiply):
 
     operation = "product"
 
+    def __init__(self, owner: Layer) -> None:
+        super().__init__(name=f"{owner.name}/gated")
+        self.owner = owner
+
 
 class ManyHeads(Layer):
     """What layers of several heads share. Each says how many heads there are, and how large."""
@@ -179,7 +183,6 @@ class ManyHeads(Layer):
         self._attended = count * size
         times = count // keys[0]
         self._shared = [_Shared(self, keys[0], times, f"{name}s") for name in ("key", "value")] if times > 1 else []
-        self.seed = seed
         if not self.trainable:
             self.trainable = False  # of the inner layers too
 
@@ -195,6 +198,16 @@ class ManyHeads(Layer):
     @dropout.setter
     def dropout(self, value: float) -> None:
         self._heads.dropout = check_number("dropout", value, minimum=0, maximum=1)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of what training drops."""
+        seed: int | None = self._heads.seed
+        return seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        self._heads.seed = value
 
     @property
     def query_dense(self) -> Layer:
@@ -256,7 +269,7 @@ class ManyHeads(Layer):
         roles = ROLES[: len(inputs)]
         attended, *scores = self._heads.connect(inputs, **call_options(roles, use_causal_mask, return_attention_scores))
         if self._gate_dense is not None:
-            attended = _Gated(name=f"{self.name}/gated")([attended, self._gate_dense(query)])
+            attended = _Gated(self)([attended, self._gate_dense(query)])
         return [self._output_dense(attended), *scores]
 
     def __call__(  # type: ignore[override]  # these are Keras's arguments

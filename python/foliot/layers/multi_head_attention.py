@@ -4,8 +4,8 @@ from typing import Any
 
 from foliot._checks import check_flag, check_integer, check_off, value_error
 from foliot._graph import Shape
-from foliot.layers.base import set_weight_options
 from foliot.layers.heads import ManyHeads
+from foliot.layers.weights import set_weight_options
 
 
 class MultiHeadAttention(ManyHeads):

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from foliot._checks import check_number
-from foliot.layers.arguments import check_shape, draw_seed
+from foliot.layers.arguments import Seed, check_shape
 from foliot.layers.base import Layer
 
 
 class _Noise(Layer):
     method: ClassVar[str]
 
-    def _set_seed(self, seed: int | None) -> None:
-        self.seed = seed
-        self._seed = draw_seed(seed)
+    seed = Seed()
+    _seed: int
 
     def _spec(self, rate: float, noise_shape: Sequence[int | None] | None = None) -> dict[str, Any]:
         shape = None if noise_shape is None else list(noise_shape)
@@ -49,7 +48,7 @@ class GaussianNoise(_Noise):
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stddev = check_number("stddev", stddev, minimum=0, maximum=1)
-        self._set_seed(seed)
+        self.seed = seed
 
     def to_spec(self) -> dict[str, Any]:
         return self._spec(self.stddev)
@@ -80,7 +79,7 @@ class GaussianDropout(_Noise):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = check_number("rate", rate, minimum=0, below=1)
-        self._set_seed(seed)
+        self.seed = seed
 
     def to_spec(self) -> dict[str, Any]:
         return self._spec(self.rate)
@@ -117,7 +116,7 @@ class AlphaDropout(_Noise):
         super().__init__(**kwargs)
         self.rate = check_number("rate", rate, minimum=0, below=1)
         self.noise_shape = None if noise_shape is None else check_shape("noise_shape", noise_shape)
-        self._set_seed(seed)
+        self.seed = seed
 
     def to_spec(self) -> dict[str, Any]:
         return self._spec(self.rate, self.noise_shape)

@@ -7,7 +7,8 @@ from typing import Any
 from foliot._checks import check_flag, check_integer, check_number, check_off, value_error
 from foliot._graph import Shape
 from foliot.initializers import Ones
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 
 class _Normalization(Layer):

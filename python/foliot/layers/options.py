@@ -70,6 +70,11 @@ def _parts(layer: "Layer") -> "Iterator[Layer]":
         yield from _parts(inner)
 
 
+def were_set(layer: "Layer") -> bool:
+    """Whether options of a layer, or of those in it, were set after it was made and have not been checked yet."""
+    return any(getattr(part, "set_later", None) for part in _parts(layer)) or any(map(were_set, layer.sublayers()))
+
+
 def check_as_made(layer: "Layer") -> None:
     """Refuses options, set after a layer was made, that its constructor would refuse: it is asked.
 

@@ -7,7 +7,8 @@ from foliot import activations
 from foliot._checks import check_integer, check_number, value_error
 from foliot._graph import Shape
 from foliot.activations.specs import spec_with
-from foliot.layers.base import Layer, set_weight_options
+from foliot.layers.base import Layer
+from foliot.layers.weights import set_weight_options
 
 
 class ReLU(Layer):

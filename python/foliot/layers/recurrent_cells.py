@@ -115,13 +115,9 @@ class LSTMCell(Cell):
         projection_initializer: Initial values of `projection_kernel`, shape `(units, proj_size)`.
         projection_regularizer: Penalty on `projection_kernel`.
         projection_constraint: Applied to `projection_kernel` after each training step.
-        heads: How many groups the units fall into, each of which sees the states of its own group alone (the "heads" of
-            xLSTM's sLSTM, Beck et al. 2024, and of FlashRNN, Pöppel et al. 2024): the recurrent kernel is the blocks on
-            the diagonal of the plain one, a share 1 / heads of its numbers and of its time. Its shape is
-            `(heads, units // heads, 4 * units // heads)`, for each head that of a layer with `units // heads`
-            units, as in xLSTM's code; unit `u` belongs to head `u // (units // heads)`, and h of size `proj_size` is
-            cut likewise. `recurrent_initializer` starts each head by itself; an axis of `recurrent_constraint` counts
-            in this shape. 1 is the plain layer. Not in Keras.
+        heads: How many groups the units fall into, each with a recurrent kernel of its own; see `SimpleRNNCell`. The
+            shape of `recurrent_kernel` is `(heads, units // heads, 4 * units // heads)`; h of size `proj_size` is cut
+            likewise. Not in Keras.
         zoneout: Probability of each element of h to keep its value of the step before (Krueger et al. 2016), drawn
             at every step in training and replaced by its mean otherwise. Not in Keras.
         zoneout_cell: The same for c, drawn apart; h comes from the new c before zoneout, as in the paper's equations.
@@ -225,13 +221,8 @@ class GRUCell(Cell):
         recurrent_dropout: Part of the state to drop in training, the same for all time steps.
         reset_after: Whether the reset gate acts after the recurrent product.
         seed: Seed of dropout and zoneout; None draws one.
-        heads: How many groups the units fall into, each of which sees the states of its own group alone (the "heads" of
-            xLSTM's sLSTM, Beck et al. 2024, and of FlashRNN, Pöppel et al. 2024): the recurrent kernel is the blocks on
-            the diagonal of the plain one, a share 1 / heads of its numbers and of its time. Its shape is
-            `(heads, units // heads, 3 * units // heads)`, for each head that of a layer with `units // heads`
-            units, as in xLSTM's code; unit `u` belongs to head `u // (units // heads)`. `recurrent_initializer` starts
-            each head by itself; an axis of `recurrent_constraint` counts in this shape. 1 is the plain layer. Not in
-            Keras.
+        heads: How many groups the units fall into, each with a recurrent kernel of its own; see `SimpleRNNCell`. The
+            shape of `recurrent_kernel` is `(heads, units // heads, 3 * units // heads)`. Not in Keras.
         zoneout: Probability of each element of the state to keep its value of the step before (Krueger et al. 2016),
             drawn at every step in training and replaced by its mean otherwise. Not in Keras.
         **kwargs: `name`, `trainable`, `dtype`, and Keras's older `implementation`.

@@ -18,6 +18,10 @@ from foliot.layers.recurrent_cells import with_layers
 class _FoldTime(Layer):
     """`(batch, time, ...)` becomes `(batch * time, ...)`."""
 
+    def __init__(self, owner: Layer) -> None:
+        super().__init__(name=f"{owner.name}_fold")
+        self.owner = owner
+
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
         batch, time, *rest = input_shape
         return [(None if batch is None or time is None else batch * time, *rest)]
@@ -28,6 +32,10 @@ class _FoldTime(Layer):
 
 class _UnfoldTime(Layer):
     """The way back: reads what was folded, for its shape and mask, and what a layer made of it."""
+
+    def __init__(self, owner: Layer) -> None:
+        super().__init__(name=f"{owner.name}_unfold", activity_regularizer=owner.activity_regularizer)
+        self.owner = owner
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [(*shapes[0][:2], *shapes[1][1:])]
@@ -99,9 +107,7 @@ class TimeDistributed(Layer):
         by_rows = type(self.layer) in (Activation, Dense, Embedding, LayerNormalization, UnitNormalization)
         if by_rows and self.activity_regularizer is None and getattr(self.layer, "axis", -1) in (-1, [-1]):
             return self.layer(inputs)
-        folded = _FoldTime(name=f"{self.name}_fold")(inputs)
-        unfold = _UnfoldTime(name=f"{self.name}_unfold", activity_regularizer=self.activity_regularizer)
-        return unfold([inputs, self.layer(folded)])
+        return _UnfoldTime(self)([inputs, self.layer(_FoldTime(self)(inputs))])
 
     def check_options(self) -> None:
         pass  # its only one is the layer, which is checked by itself

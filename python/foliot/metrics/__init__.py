@@ -8,7 +8,7 @@ On its own, a metric gathers what `update_state` is given, and `result` is that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from foliot import _serialization, losses
@@ -75,7 +75,7 @@ from foliot.metrics.crossentropy import (
     SparseCategoricalCrossentropy,
 )
 from foliot.metrics.functions import MeanMetricWrapper, own_metric
-from foliot.metrics.loss_objects import of_loss
+from foliot.metrics.loss_objects import MeanOfLoss, of_loss
 from foliot.metrics.margins import (
     CategoricalHinge,
     Hinge,
@@ -237,6 +237,8 @@ _REGISTRY: Registry[Metric] = Registry(
         ConcordanceCorrelation,
         F1Score,
         FBetaScore,
+        Mean,
+        Sum,
     ),
     {
         "mse": MeanSquaredError,
@@ -262,8 +264,8 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
 
     Args:
         identifier: A name ("mse", "binary_accuracy", "BinaryAccuracy", ...), a dict with "class_name" and "config", a
-            metric, one of the classes, a function of foliot.metrics or foliot.losses, a loss object, a function of your
-            own (see `MeanMetricWrapper`), or None.
+            metric, one of the classes, a function of foliot.metrics or foliot.losses, a loss object or one of the
+            classes of losses, a function of your own (see `MeanMetricWrapper`), or None.
         argument: What errors call the identifier; "metrics" when None.
 
     Returns:
@@ -282,8 +284,19 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
 
 
 def _found(identifier: object, argument: str | None) -> Metric:
-    named = next((name for function, name in FUNCTIONS.items() if function is identifier), identifier)
-    return own_metric(named) or of_loss(named) or _REGISTRY.get(named, argument)
+    function = next((function for function in FUNCTIONS if function is identifier), None)
+    if function is not None:
+        return _of_function(function)
+    return own_metric(identifier) or of_loss(identifier) or _REGISTRY.get(identifier, argument)
+
+
+def _of_function(function: Callable[..., Any]) -> Metric:
+    """The metric of a function of foliot's, under its name."""
+    name = FUNCTIONS[function]
+    # The similarity among the metrics is the negative of the loss.
+    if function is losses.cosine_similarity or name not in _REGISTRY:
+        return MeanOfLoss(losses.deserialize({"class_name": name, "config": {"name": name}}))
+    return _REGISTRY.find(name).from_config({"name": name})
 
 
 def resolve(
@@ -331,9 +344,9 @@ def resolve(
     return cls.from_config(config)
 
 
-def serialize(metric: Metric | None) -> dict[str, Any] | None:
-    """The configuration of a metric as plain data; None stays None."""
-    return _serialization.serialize(metric)
+def serialize(metric: Metric | losses.Loss | None) -> dict[str, Any] | None:
+    """The configuration of a metric as plain data, that of a loss for a loss object; None stays None."""
+    return _serialization.serialize(metric.loss if isinstance(metric, MeanOfLoss) else metric)
 
 
 def deserialize(config: object) -> Metric:

@@ -6,7 +6,7 @@ from typing import Any
 
 from foliot._checks import value_error
 from foliot._serialization import split_config
-from foliot.losses import Loss, deserialize
+from foliot.losses import Loss, deserialize, get
 from foliot.metrics.base import Metric
 
 _MEANS = ("sum_over_batch_size", "mean")
@@ -54,7 +54,12 @@ class MeanOfLoss(Metric):
 
 
 def of_loss(identifier: object) -> MeanOfLoss | None:
-    """The metric of a loss, or of the configuration of one; None for anything else."""
+    """The metric of a loss, of one of the classes, or of the configuration of a loss; None for anything else."""
+    if isinstance(identifier, MeanOfLoss):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Loss):
+        loss = get(identifier, "metrics")
+        return None if loss is None else MeanOfLoss(loss)
     if isinstance(identifier, Loss):
         return MeanOfLoss(identifier)
     if isinstance(identifier, dict) and isinstance(identifier.get("config"), dict):

@@ -28,6 +28,9 @@ class _OfValues(Metric):
             TypeError: An argument holds no numbers.
             ValueError: The weights do not fit the values.
         """
+        self._gather(values, sample_weight)
+
+    def _gather(self, values: ArrayLike, sample_weight: ArrayLike | None) -> None:
         raise NotImplementedError
 
     def __call__(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:  # type: ignore[override]
@@ -38,6 +41,8 @@ class _OfValues(Metric):
 
 class Mean(_OfValues):
     """The mean of values, for loops of your own; `compile` takes metrics of targets and predictions.
+
+    Each entry of the first axis counts once, or by the mean of its weights.
 
     Args:
         name: The name under which the metric is reported.
@@ -56,8 +61,7 @@ class Mean(_OfValues):
     def __init__(self, name: str = "mean", dtype: str | None = None) -> None:
         super().__init__(dtype, name)
 
-    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:  # type: ignore[override]
-        """Gathers values; see `Sum`. Each value of the first axis counts once, or by its weights' mean."""
+    def _gather(self, values: ArrayLike, sample_weight: ArrayLike | None) -> None:
         total, weights = _by_sample(values, sample_weight, np.mean)
         count = float(total.shape[0] if total.ndim else 1) if weights is None else float(weights.sum())
         before = self._state or [0.0, 0.0]
@@ -88,17 +92,7 @@ class Sum(_OfValues):
     def __init__(self, name: str = "sum", dtype: str | None = None) -> None:
         super().__init__(dtype, name)
 
-    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:  # type: ignore[override]
-        """Gathers values.
-
-        Args:
-            values: Numbers of any shape.
-            sample_weight: Weights for the first axes of `values`, or None.
-
-        Raises:
-            TypeError: An argument holds no numbers.
-            ValueError: The weights do not fit the values.
-        """
+    def _gather(self, values: ArrayLike, sample_weight: ArrayLike | None) -> None:
         total, _ = _by_sample(values, sample_weight, np.sum)
         self._state = [(self._state or [0.0])[0] + float(total.sum())]
 

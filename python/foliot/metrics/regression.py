@@ -287,12 +287,9 @@ class ConcordanceCorrelation(Metric):
     far the values lie from one another.
 
     Args:
-        name: The name under which the metric is reported.
-        dtype: None or "float32".
-        axis: -1, the last one.
-
-    Raises:
-        ValueError: `axis` is another one.
+        name: See `PearsonCorrelation`.
+        dtype: See `PearsonCorrelation`.
+        axis: See `PearsonCorrelation`.
 
     Example:
 

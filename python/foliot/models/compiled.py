@@ -8,6 +8,7 @@ from foliot import _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, value_error
 from foliot._graph import Shape
+from foliot.layers import options
 from foliot.layers.base import BUILDING
 from foliot.models import data as datasets
 from foliot.models import sequences
@@ -98,11 +99,11 @@ class CompiledNetwork(Network):
         """Says how the model is trained.
 
         What was changed of the layers since the model first ran, such as `model.layers[0].go_backwards = True` or a
-        Dropout's `rate`, counts from now on, and is checked when the model runs next; until then the model goes on as
-        it was, unless a changed `trainable` or device has its program made anew; a file has what the layers say when it
-        is saved. (In Keras likewise, but for calls `model(x)`, which follow at once.) What decides how many weights or
-        outputs a layer has, such as `units` and `return_state`, is refused. Regularizers and constraints belong to the
-        weights, and stay those that the layers were built with.
+        Dropout's `rate`, counts and is checked from now on; until now the model went on as it was, unless a changed
+        `trainable` or device had its program made anew; a file has what the layers say when it is saved. (In Keras
+        likewise, but for calls `model(x)`, which follow at once, and `output_shape`, which never does.) What decides
+        how many weights or outputs a layer has, such as `units` and `return_state`, is refused. Regularizers and
+        constraints belong to the weights, and stay those that the layers were built with.
 
         Args:
             optimizer: Name, optimizer or configuration.
@@ -119,7 +120,7 @@ class CompiledNetwork(Network):
             auto_scale_loss: See `run_eagerly`.
 
         Raises:
-            ValueError: An unknown optimizer, loss or metric.
+            ValueError: An unknown optimizer, loss or metric, or an option of a layer to which it cannot be changed.
 
         Example:
             >>> import numpy as np
@@ -135,11 +136,13 @@ class CompiledNetwork(Network):
         if jit_compile != "auto":
             check_flag("jit_compile", jit_compile)
         chosen = optimizers.get(optimizer)
-        self._compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
-        self.optimizer = chosen
-        self._resolved, self._judged = None, None
+        compilation = Compilation(loss, loss_weights, metrics, weighted_metrics)
         # Options of layers may have changed since the programs were made.
         self._compiled_parts.clear()
+        if self.inputs and any(map(options.were_set, self.graph.layers)):
+            self._part()
+        self._compilation, self.optimizer = compilation, chosen
+        self._resolved, self._judged = None, None
 
     def _compiled(self) -> tuple[Compilation, optimizers.Optimizer]:
         if self._compilation is None or self.optimizer is None:

@@ -1,14 +1,14 @@
 """What `compile` was given, and its native form once the shapes of outputs and targets are known."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from foliot import losses, metrics
 from foliot._checks import check_number, value_error
 from foliot._graph import Shape
-from foliot._serialization import Configurable, serialize
+from foliot._serialization import Configurable
 
 # Names whose meaning depends on shapes, so that `compile` cannot look them up yet.
 _LOSSES_BY_SHAPE = ("ce", "crossentropy")
@@ -58,8 +58,11 @@ class Compilation:
                 losses.get(identifier, "loss")
         for argument, given in (("metrics", metrics_), ("weighted_metrics", weighted_metrics)):
             for identifier in _leaves(given):
-                if not _is_by_shape(identifier, _METRICS_BY_SHAPE):
-                    metrics.get(identifier, argument)
+                if not _is_by_shape(identifier, _METRICS_BY_SHAPE) and isinstance(
+                    metrics.get(identifier, argument), (metrics.Mean, metrics.Sum)
+                ):
+                    expected = "metrics of targets and predictions, not Mean or Sum, which take values"
+                    raise value_error(argument, expected, identifier)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `compile`, as they were passed."""
@@ -72,7 +75,10 @@ class Compilation:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile`, as plain data."""
-        return {name: _plain(value) for name, value in self.arguments().items()}
+        return {
+            name: _plain(value, _plain_metric if name.endswith("metrics") else _plain_loss)
+            for name, value in self.arguments().items()
+        }
 
     def judged(self, outputs: Sequence[str]) -> list[int]:
         """The positions of the outputs that have a loss: the others are neither trained nor measured."""
@@ -203,17 +209,24 @@ def _is_by_shape(identifier: Any, names: Sequence[str]) -> bool:
     return isinstance(identifier, str) and identifier.lower() in names
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Configurable):
-        return serialize(value)
+def _plain(value: Any, describe: Callable[[Any], Any]) -> Any:
+    """A nest whose objects, classes and functions are described as plain data."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, describe) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if not callable(value):
-        return value
-    is_known = isinstance(value, type) or value in metrics.values.FUNCTIONS
-    return value.__name__ if is_known else metrics.functions.function_config(value)
+        return [_plain(item, describe) for item in value]
+    return describe(value) if callable(value) or isinstance(value, Configurable) else value
+
+
+def _plain_loss(value: Any) -> Any:
+    return losses.serialize(losses.get(value))
+
+
+def _plain_metric(value: Any) -> Any:
+    metric = metrics.get(value)
+    # A function is one again when it is read, so that it has its name in errors.
+    is_own = isinstance(metric, metrics.MeanMetricWrapper) and metric is not value
+    return metrics.functions.function_config(value) if is_own else metrics.serialize(metric)
 
 
 def _with_own(value: Any) -> Any:

@@ -148,7 +148,7 @@ class Model(Trainer):
         return _nest.simplify(form_of(x))
 
     def _build_for(
-        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, hold_texts: Sequence[bool] = ()
     ) -> None:
         if not self.is_traced():
             raise NotImplementedError(
@@ -159,7 +159,7 @@ class Model(Trainer):
             if self.inputs:
                 return
             names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
-            dtypes = ["string" if text else None for text in texts or [False] * len(shapes)]
+            dtypes = ["string" if text else None for text in hold_texts or [False] * len(shapes)]
             tensors = [
                 InputLayer(
                     batch_shape=shape if keeps_batch else (None, *shape[1:]), dtype=dtype, name=name or None

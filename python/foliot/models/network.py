@@ -11,7 +11,7 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _devices, _nest
 from foliot._arrays import Array
 from foliot._checks import value_error
-from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble
+from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble, refresh_shapes
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
 from foliot.layers.preprocessing.strings import holds_texts, to_texts
 from foliot.layers.preprocessing.text_layer import TextLayer
@@ -50,7 +50,8 @@ class Compiled:
     def _make(self) -> _core.Program:
         """A program where models run now."""
         sizes = [math.prod(weight.parameter.shape) for weight in self.assembly.weights]
-        self.choice = _devices.choose(self.assembly.graph, _devices.weights_of_steps(self.assembly.graph, sizes))
+        weights = _devices.weights_of_steps(self.assembly.graph, sizes)
+        self.choice = _devices.choose(self.assembly.graph, weights, self.assembly.labels)
         return self.assembly.program(self.choice.index)
 
     def set_training(self, resolved: Resolved) -> None:
@@ -210,7 +211,10 @@ class Network(Layer):
                 is_whole = len(positions) == len(self.outputs) and not masks
                 entrances = None if is_whole else self._part().assembly.entrances
                 chosen = [self.outputs[position] for position in positions]
-                self._compiled_parts[key] = Compiled(assemble(self.inputs, chosen, masks or None, entrances))
+                assembly = assemble(self.inputs, chosen, masks or None, entrances)
+                if is_whole:
+                    refresh_shapes(self.graph.nodes)
+                self._compiled_parts[key] = Compiled(assembly)
             return self._compiled_parts[key]
 
     def _part_key(
@@ -228,13 +232,17 @@ class Network(Layer):
         return any(tensor.holds_text for tensor in self.inputs)
 
     def _build_for(
-        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, hold_texts: Sequence[bool] = ()
     ) -> None:
         """Builds a model whose inputs were not declared, for arrays of the given shapes in a nest of the given form.
 
-        Their batch axis counts with `keeps_batch` only. `texts` says which of them hold texts, none by default.
+        Their batch axis counts with `keeps_batch` only. `hold_texts` says which of them hold texts where that is known.
         """
         raise NotImplementedError
+
+    def text_reader(self, position: int) -> str:
+        """What messages call that which reads the texts of the input at a position."""
+        return self.inputs[position].node.layer.label
 
     @property
     def input_names(self) -> list[str]:
@@ -261,7 +269,8 @@ class Network(Layer):
         if self.is_traced():
             return super().connect(inputs, training)
         if not self.inputs:
-            self._build_for(None, [tensor.shape for tensor in inputs], texts=[tensor.holds_text for tensor in inputs])
+            held = [tensor.holds_text for tensor in inputs]
+            self._build_for(None, [tensor.shape for tensor in inputs], hold_texts=held)
         if len(inputs) != len(self.inputs):
             raise ValueError(f"`inputs`: expected {len(self.inputs)} tensors for {self.label}; received {len(inputs)}")
         shapes = self.graph.infer([tensor.shape for tensor in inputs])
@@ -361,7 +370,7 @@ class Network(Layer):
         for position, (argument, value) in enumerate(given):
             tensor = self.inputs[position]
             if tensor.holds_text:
-                read = datasets.adjust_rank(texts.read(argument, value, tensor), tensor.shape)
+                read = datasets.adjust_rank(texts.read(argument, value, self.text_reader(position)), tensor.shape)
                 layers = [item.layer for item in entrances if item.position == position and item.layer is not None]
                 value = texts.Texts(read, {layer: _numbers(argument, read, layer) for layer in layers})
             values.append(value)
@@ -380,8 +389,8 @@ class Network(Layer):
             called: What messages call the lengths.
         """
         self.check_begun()
-        if lengths is None and not always_masked and (known := self._known_input(argument, x)) is not None:
-            return known
+        if lengths is None and not always_masked and (quick := self._known_input(argument, x)) is not None:
+            return quick
         form = self._input_form if self.inputs else self._form_for(x)
         names = self.input_names if self.inputs else _names(form, _nest.flatten(form)) or ["input"]
         rank = len(self.inputs[0].shape) if self.inputs else 2
@@ -389,11 +398,15 @@ class Network(Layer):
         named: list[tuple[str, Array]] = []
         ends: list[Array | None] = []
         built = bool(self.inputs)
-        hold = [tensor.holds_text for tensor in self.inputs] if built else [holds_texts(value) for _, value in given]
+        if built:
+            hold = [tensor.holds_text for tensor in self.inputs]
+        else:
+            hold = [self.takes_text or holds_texts(value) for _, value in given]
         for position, (name, value) in enumerate(given):
             end: Array | None = None
             if hold[position]:
-                array = texts.read(name, value, self.inputs[position]) if built else to_texts(name, value)
+                known = built or self.takes_text
+                array = texts.read(name, value, self.text_reader(position)) if known else to_texts(name, value)
             else:
                 if built:
                     texts.refuse(name, value, self.inputs[position])
@@ -404,7 +417,7 @@ class Network(Layer):
         datasets.check_same_length(named)
         if not built:
             try:
-                self._build_for(form, [array.shape for _, array in named], texts=hold)
+                self._build_for(form, [array.shape for _, array in named], hold_texts=hold)
             except ValueError as error:
                 if all(end is None for end in ends):
                     raise
@@ -412,9 +425,9 @@ class Network(Layer):
                     f"`{argument}`: expected rows of one length, or rows that the model takes; received a ragged list "
                     f"({error})"
                 ) from error
-            for (name, value), tensor, held in zip(given, self.inputs, hold, strict=True):
+            for position, ((name, value), tensor, held) in enumerate(zip(given, self.inputs, hold, strict=True)):
                 if tensor.holds_text and not held:
-                    texts.read(name, value, tensor)  # which says what it expects
+                    texts.read(name, value, self.text_reader(position))  # which says what it expects
                 elif held and not tensor.holds_text:
                     texts.refuse(name, value, tensor)
         assembly = self._part().assembly

@@ -15,7 +15,7 @@ from foliot import _core, _custom
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_path, check_writable_path, type_error, value_error
 from foliot._serialization import serialize
-from foliot.layers.base import weight_source
+from foliot.layers.weights import weight_source
 
 if TYPE_CHECKING:
     from foliot.models.model import Model

@@ -9,6 +9,7 @@ from foliot.layers import InputLayer, Layer
 from foliot.layers.base import BUILDING
 from foliot.models.configs import layer_from_config, serialize_layer, sharing
 from foliot.models.model import Model
+from foliot.models.network import Network
 
 
 class Sequential(Model):
@@ -132,9 +133,10 @@ class Sequential(Model):
         elif self.outputs:
             outputs = layer.connect(self.outputs)
             if len(outputs) != 1:
-                raise ValueError(
-                    f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: leave return_state off"
+                advice = (
+                    "leave return_state off" if getattr(layer, "return_state", False) else "use Model(inputs, outputs)"
                 )
+                raise ValueError(f"Sequential takes layers with one output; {layer.label} has {len(outputs)}: {advice}")
             self._set_graph(self._input_form, outputs[0])
             self.built = True
 
@@ -176,17 +178,28 @@ class Sequential(Model):
                 self._reset()
                 raise
 
+    def text_reader(self, position: int) -> str:
+        first = self._layers[0]
+        if isinstance(first, Network):
+            return first.text_reader(position)
+        return first.label
+
     def _form_for(self, x: Any) -> Any:
         return None
 
     def _build_for(
-        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, texts: Sequence[bool] = ()
+        self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, hold_texts: Sequence[bool] = ()
     ) -> None:
         if self._layers:
-            if any(texts) and not self.takes_text:
+            if any(hold_texts) and not self.takes_text:
                 raise ValueError(
                     f"{self._layers[0].label}, the first layer of {self.label}, expects numbers; received texts: put "
                     "TextVectorization or StringLookup before it"
+                )
+            if self.takes_text and not all(hold_texts):
+                raise ValueError(
+                    f"{self.text_reader(0)}, with which {self.label} begins, expects texts, those of an "
+                    'Input(..., dtype="string"); received numbers'
                 )
             # With the size of the batch, so that the message shows the shape that the user knows.
             self._layers[0].check_input(shapes[0])

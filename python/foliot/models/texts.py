@@ -18,8 +18,13 @@ class Texts:
     numbers: Mapping[TextLayer, tuple[Array, Array | None]]
 
 
-def read(argument: str, value: Any, tensor: SymbolicTensor) -> Array:
+def read(argument: str, value: Any, reader: str) -> Array:
     """The texts for an input that holds such.
+
+    Args:
+        argument: What messages call them.
+        value: What the user passed.
+        reader: What messages call the layer that takes them.
 
     Raises:
         TypeError: Something is no text.
@@ -27,7 +32,7 @@ def read(argument: str, value: Any, tensor: SymbolicTensor) -> Array:
     """
     if isinstance(value, Texts):
         return value.texts
-    return to_texts(argument, value, f"texts for {tensor.node.layer.label}, a string, a list or an array of strings")
+    return to_texts(argument, value, f"texts for {reader}, a string, a list or an array of strings")
 
 
 def refuse(argument: str, value: Any, tensor: SymbolicTensor) -> None:

@@ -628,13 +628,16 @@ impl foliot_simd::isa::Kernel for Backward<'_> {
     }
 }
 
-/// max(x - τ, 0). What lies below a τ for more values than remain lies below the last one, too, so that τ rises until all
+/// max(x - τ, 0), of what is left after the maximum is taken off, as by softmax: next to numbers beyond 2⁵³ the 1 of the
+/// sum would be lost, and infinity makes the whole row NaN. What lies below a τ for more values than remain lies below the last one, too, so that τ rises until all
 /// that it was made of lie above it (Michelot 1986): at most as many rounds as there are values, and no sorting.
 fn sparsemax_row(x: &[f32], y: &mut [f32]) {
+    let max = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let shifted = |x: &f32| f64::from(*x) - max;
     let mut tau = f64::NEG_INFINITY;
     let mut left = usize::MAX;
     loop {
-        let above = || x.iter().map(|x| f64::from(*x)).filter(|x| *x > tau);
+        let above = || x.iter().map(shifted).filter(|x| *x > tau);
         let count = above().count();
         if count == left || count == 0 {
             break;
@@ -643,9 +646,9 @@ fn sparsemax_row(x: &[f32], y: &mut [f32]) {
         tau = (above().sum::<f64>() - 1.0) / count as f64;
     }
     // NaN lies above nothing, and makes the whole row one.
-    let poisoned = x.iter().any(|x| x.is_nan());
+    let poisoned = x.iter().any(|x| shifted(x).is_nan());
     for (y, x) in y.iter_mut().zip(x) {
-        *y = if poisoned { f32::NAN } else { (f64::from(*x) - tau).max(0.0) as f32 };
+        *y = if poisoned { f32::NAN } else { (shifted(x) - tau).max(0.0) as f32 };
     }
 }
 

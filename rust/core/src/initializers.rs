@@ -133,19 +133,20 @@ impl Initializer {
         }
     }
 
-    /// A new row-major array of this shape. The same seed gives the same numbers.
+    /// A new row-major array of this shape. The same seed gives the same numbers, and each part of it numbers that no other
+    /// part or seed gives: parts are what one weight is made of block by block.
     ///
     /// # Errors
     /// [`Error::Value`] naming an argument that [`Self::validate`] refuses, or `shape` when it does not fit the initializer
     /// or the memory.
-    pub fn make(&self, shape: &[usize], seed: u64) -> Result<Vec<f32>> {
+    pub fn make(&self, shape: &[usize], seed: u64, part: u64) -> Result<Vec<f32>> {
         self.validate()?;
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         let mut values = Vec::new();
         let count = count.filter(|&count| values.try_reserve_exact(count).is_ok()).ok_or_else(|| {
             Error::value("shape", "an array of 32-bit numbers that fits into memory", format!("{shape:?}"))
         })?;
-        let mut stream = Stream::new(seed ^ INITIAL, 0);
+        let mut stream = Stream::new(seed ^ INITIAL, part);
         let draw = match *self {
             Self::Identity { gain } => return identity(values, shape, gain),
             Self::Orthogonal { gain } => return orthogonal(values, shape, gain, &mut stream),
@@ -350,7 +351,7 @@ mod tests {
     use super::*;
 
     fn make(initializer: &Initializer, shape: &[usize]) -> Vec<f32> {
-        initializer.make(shape, 12345).unwrap()
+        initializer.make(shape, 12345, 0).unwrap()
     }
 
     fn moments(values: &[f32]) -> (f64, f64) {
@@ -487,14 +488,16 @@ mod tests {
         for initializer in
             [Initializer::GlorotUniform {}, Initializer::HeNormal {}, Initializer::Orthogonal { gain: 1.0 }]
         {
-            assert_eq!(initializer.make(&[6, 5], 1).unwrap(), initializer.make(&[6, 5], 1).unwrap());
-            assert_ne!(initializer.make(&[6, 5], 1).unwrap(), initializer.make(&[6, 5], 2).unwrap());
+            assert_eq!(initializer.make(&[6, 5], 1, 0).unwrap(), initializer.make(&[6, 5], 1, 0).unwrap());
+            let made =
+                [(1, 0), (2, 0), (1, 1), (2, 1)].map(|(seed, part)| initializer.make(&[6, 5], seed, part).unwrap());
+            assert!((0..4).all(|this| (0..this).all(|other| made[this] != made[other])));
         }
     }
 
     #[test]
     fn shapes_that_cannot_be_are_errors() {
-        let text = |initializer: Initializer, shape: &[usize]| initializer.make(shape, 0).unwrap_err().to_string();
+        let text = |initializer: Initializer, shape: &[usize]| initializer.make(shape, 0, 0).unwrap_err().to_string();
         assert!(text(Initializer::Orthogonal { gain: 1.0 }, &[3]).contains("`shape`: expected at least two axes"));
         assert!(text(Initializer::Orthogonal { gain: 1.0 }, &[]).contains("`shape`"));
         assert!(text(Initializer::Identity { gain: 1.0 }, &[3]).contains("`shape`: expected two axes"));
@@ -550,7 +553,7 @@ mod tests {
             (Initializer::RandomUniform { minval: 1.0, maxval: 0.0 }, "`minval`"),
             (Initializer::VarianceScaling { scale: 0.0, mode: Mode::FanIn, distribution }, "`scale`"),
         ] {
-            assert!(initializer.make(&[2, 2], 0).unwrap_err().to_string().starts_with(name), "{initializer:?}");
+            assert!(initializer.make(&[2, 2], 0, 0).unwrap_err().to_string().starts_with(name), "{initializer:?}");
         }
     }
 }

@@ -21,9 +21,15 @@ pub(crate) fn specification<T: DeserializeOwned>(text: &str) -> PyResult<T> {
 }
 
 #[pyfunction]
-fn initialize<'py>(py: Python<'py>, spec: &str, shape: Vec<usize>, seed: u64) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+fn initialize<'py>(
+    py: Python<'py>,
+    spec: &str,
+    shape: Vec<usize>,
+    seed: u64,
+    part: u64,
+) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
     let initializer: Initializer = specification(spec)?;
-    let values = py.detach(|| initializer.make(&shape, seed)).map_err(to_python)?;
+    let values = py.detach(|| initializer.make(&shape, seed, part)).map_err(to_python)?;
     values.into_pyarray(py).reshape(shape)
 }
 

@@ -17,7 +17,7 @@ from foliot._checks import check_flag, check_integer, check_off, check_text, typ
 from foliot._graph import Shape
 from foliot._serialization import Configurable
 from foliot.layers.base import has_symbolic
-from foliot.layers.preprocessing.strings import to_bytes
+from foliot.layers.preprocessing.strings import check_encoding, decode, encode, to_bytes
 from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.preprocessing.vocabulary import Vocabulary, check_output_mode
 
@@ -232,12 +232,12 @@ class StringLookup(_Lookup, TextLayer):
         self.mask_token, self.oov_token = mask_token, oov_token
         self.vocabulary, self.idf_weights = vocabulary, idf_weights
         self.invert, self.output_mode, self.pad_to_max_tokens = invert, output_mode, pad_to_max_tokens
-        self.sparse, self.encoding = sparse, check_text("encoding", encoding)
+        self.sparse, self.encoding = sparse, check_encoding(encoding)
         check_off("salt", salt, None)
         self.salt = salt
         self._prepare(
-            None if mask_token is None else mask_token.encode(encoding),
-            None if oov_token is None else oov_token.encode(encoding),
+            None if mask_token is None else encode("mask_token", mask_token, encoding),
+            None if oov_token is None else encode("oov_token", oov_token, encoding),
         )
 
     def __call__(  # type: ignore[override]  # texts have no masks
@@ -282,7 +282,7 @@ class StringLookup(_Lookup, TextLayer):
         return [self._shown(term) for term in super().get_vocabulary(include_special_tokens)]
 
     def _shown(self, term: bytes) -> str:
-        return term.decode(self.encoding)
+        return decode("vocabulary", term, self.encoding)
 
 
 class IntegerLookup(_Lookup):

@@ -1,11 +1,12 @@
 """Users' texts as arrays of `str` or `bytes`, the latter being what TensorFlow, and so Keras, treats."""
 
+import codecs
 from typing import Any
 
 import numpy as np
 
 from foliot._arrays import Array
-from foliot._checks import type_error
+from foliot._checks import check_text, type_error, value_error
 
 _EXPECTED = "texts: a string, a list or an array of strings"
 
@@ -63,11 +64,73 @@ def to_bytes(argument: str, value: Any, encoding: str) -> Array:
 
     Raises:
         TypeError: Something is no text.
-        ValueError: Lists of different lengths.
+        ValueError: Lists of different lengths, or a text that the encoding does not have.
     """
     texts = to_texts(argument, value)
     result = np.empty(texts.shape, dtype=object)
     for place in np.ndindex(texts.shape):
         text: Any = texts[place]
-        result[place] = text.encode(encoding) if isinstance(text, str) else bytes(text)
+        result[place] = encode(_placed(argument, place), text, encoding) if isinstance(text, str) else bytes(text)
     return result
+
+
+def to_strings(argument: str, texts: Array, encoding: str) -> Array:
+    """An array of `str` of the shape of an array of `bytes` objects.
+
+    Raises:
+        ValueError: Bytes that are no text in that encoding.
+    """
+    places = np.ndindex(texts.shape)
+    found = [decode(_placed(argument, place), text, encoding) for place, text in zip(places, texts.flat, strict=True)]
+    return np.array(found).reshape(texts.shape)
+
+
+def encode(argument: str, text: str, encoding: str) -> bytes:
+    """`text.encode(encoding)`.
+
+    Raises:
+        ValueError: The encoding does not have a character, as UTF-8 has no lone surrogates.
+    """
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        character = text[error.start]
+        what = "lone surrogate" if "\ud800" <= character <= "\udfff" else "character"
+        raise ValueError(
+            f"`{argument}`: expected text that can be encoded as {encoding.upper()}; received the {what} {character!r} "
+            f"at index {error.start}"
+        ) from None
+
+
+def decode(argument: str, text: bytes, encoding: str) -> str:
+    """`text.decode(encoding)`.
+
+    Raises:
+        ValueError: The bytes are no text in that encoding.
+    """
+    try:
+        return text.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`{argument}`: expected text in {encoding.upper()}; received the byte {text[error.start]:#04x} at index "
+            f"{error.start}"
+        ) from None
+
+
+def check_encoding(encoding: Any) -> str:
+    """The name of an encoding that Python knows.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: Python does not know it.
+    """
+    name = check_text("encoding", encoding)
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise value_error("encoding", "the name of an encoding, such as 'utf-8'", name) from None
+    return name
+
+
+def _placed(argument: str, place: tuple[int, ...]) -> str:
+    return argument + "".join(f"[{index}]" for index in place)

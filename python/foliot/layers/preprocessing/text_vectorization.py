@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_off, check_text, type_error, value_error
+from foliot._checks import check_flag, check_integer, check_off, type_error, value_error
 from foliot._graph import Shape
 from foliot.layers.base import has_symbolic
 from foliot.layers.preprocessing.lookup import Adapting
-from foliot.layers.preprocessing.strings import to_bytes, to_texts
+from foliot.layers.preprocessing.strings import check_encoding, decode, to_bytes, to_strings, to_texts
 from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.preprocessing.vocabulary import Vocabulary, check_output_mode
 
@@ -114,7 +114,7 @@ class TextVectorization(Adapting, TextLayer):
         check_off("sparse", sparse, False)
         check_off("ragged", ragged, False)
         self.sparse, self.ragged = sparse, ragged
-        self.encoding = check_text("encoding", encoding)
+        self.encoding = check_encoding(encoding)
         self.vocabulary, self.idf_weights = vocabulary, idf_weights
         self._vocabulary: Vocabulary[bytes] = Vocabulary(
             b"", b"[UNK]", 1, self.output_mode, self.max_tokens, self.pad_to_max_tokens
@@ -130,7 +130,8 @@ class TextVectorization(Adapting, TextLayer):
         return super().get_config()
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
-        return [term.decode(self.encoding) for term in super().get_vocabulary(include_special_tokens)]
+        terms = super().get_vocabulary(include_special_tokens)
+        return [decode(f"vocabulary[{place}]", term, self.encoding) for place, term in enumerate(terms)]
 
     def _terms(self, vocabulary: Any) -> list[bytes]:
         found: list[bytes] = to_bytes("vocabulary", list(vocabulary), self.encoding).tolist()
@@ -158,7 +159,8 @@ class TextVectorization(Adapting, TextLayer):
             elif self.split == "whitespace":
                 rows = [text.split() for text in texts]
             else:
-                rows = [[letter.encode(self.encoding) for letter in text.decode(self.encoding)] for text in texts]
+                decoded = (decode(f"inputs[{place}]", text, self.encoding) for place, text in enumerate(texts))
+                rows = [[letter.encode(self.encoding) for letter in text] for text in decoded]
         if self._lengths is None:
             return rows
         return [
@@ -182,7 +184,7 @@ class TextVectorization(Adapting, TextLayer):
         return result
 
     def _decoded(self, texts: Array) -> Array:
-        return np.array([text.decode(self.encoding) for text in texts.flat]).reshape(texts.shape)
+        return to_strings("inputs", texts, self.encoding)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         (shape,) = super().infer(shapes)

@@ -97,9 +97,8 @@ fn of(layer: &Layer) -> Option<&dyn Lower> {
 #[must_use]
 pub fn refuses(node: &Node, parameters: &[ParameterSpec]) -> Option<String> {
     let Some(layer) = of(&node.layer) else {
-        let text = format!("{:?}", node.layer);
-        let kind = text.split(['(', ' ']).next().unwrap_or_default();
-        return Some(format!("one of kind {kind}"));
+        let activity = matches!(node.layer, Layer::ActivityRegularization(_));
+        return Some(if activity { "an activity regularizer" } else { "a kind without kernels" }.into());
     };
     let own = || node.parameters.iter().map(|&index| &parameters[index]);
     if own().any(|parameter| parameter.constraint.is_some()) {
