@@ -3,7 +3,7 @@
 
 use crate::host::{Buffer, Device, Memories};
 use crate::lower::{self, ALIGNMENT, Judging, Known, Step};
-use crate::plan::Dispatch;
+use crate::plan::{Dispatch, Source};
 use foliot_core::Result;
 use foliot_core::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
 use foliot_core::graph::{Node, ParameterSpec};
@@ -284,7 +284,20 @@ impl Backend for Gpu {
         lower::backward(call, &self.known, &mut self.pending);
     }
 
-    fn settle(&mut self, _call: &Call<'_>) {}
+    fn settle(&mut self, call: &Call<'_>) {
+        for parameter in &call.parameters {
+            // As in `backward`.
+            let _ = self.hold(parameter);
+        }
+        let first = self.pending.len();
+        lower::settle(call, &mut self.pending);
+        let bound = || self.pending[first..].iter().flat_map(|dispatch| &dispatch.bindings);
+        for parameter in &call.parameters {
+            if bound().any(|binding| binding.source == Source::Weight(parameter.id())) {
+                parameter.changed_on_device();
+            }
+        }
+    }
 
     fn clear(&mut self, span: Span) {
         lower::clear(&mut self.pending, span);

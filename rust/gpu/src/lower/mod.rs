@@ -5,6 +5,7 @@ mod dense;
 mod dropout;
 mod embedding;
 mod loss;
+mod normalization;
 mod optimizer;
 mod product;
 mod recurrent;
@@ -20,7 +21,7 @@ use foliot_core::Result;
 use foliot_core::backend::{Call, Workspace};
 use foliot_core::graph::{Node, ParameterSpec};
 use foliot_core::layers::Layer;
-use foliot_core::tensor::Span;
+use foliot_core::tensor::{Shape, Span};
 
 /// Spans begin at multiples of so many floats: 256 bytes, the strictest alignment of bindings that WebGPU allows.
 pub const ALIGNMENT: usize = 64;
@@ -41,6 +42,13 @@ impl Known {
 
     fn mask(&self, span: Span) -> &[u8] {
         &self.masks[span.offset..span.offset + span.len]
+    }
+
+    /// The flags of a tensor's rows, as the rows lie in memory; none where all count.
+    fn flags_of_rows(&self, shape: &Shape, mask: Option<Span>) -> Option<Vec<u32>> {
+        let mask = self.mask(mask?);
+        let flag = |row: usize| u32::from(mask[shape.flag_of_row(mask.len(), row)] != 0);
+        Some((0..shape.rows()).map(flag).collect())
     }
 }
 
@@ -64,6 +72,9 @@ trait Lower {
 
     /// Overwrites the gradients of the inputs, adds to those of the weights.
     fn backward(&self, call: &Call<'_>, known: &Known, out: &mut Vec<Dispatch>);
+
+    /// Takes over into the weights what the forward pass has found out beside its outputs.
+    fn settle(&self, _call: &Call<'_>, _out: &mut Vec<Dispatch>) {}
 }
 
 /// An array that the caller passes: it is there already.
@@ -86,6 +97,8 @@ fn of(layer: &Layer) -> Option<&dyn Lower> {
         Layer::Activation(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
+        Layer::RowNormalization(layer) => layer,
+        Layer::BatchNormalization(layer) => layer,
         Layer::Concatenate(layer) => layer,
         Layer::Reverse(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
@@ -129,6 +142,13 @@ pub fn forward(call: &Call<'_>, known: &mut Known, out: &mut Vec<Dispatch>) -> R
 pub fn backward(call: &Call<'_>, known: &Known, out: &mut Vec<Dispatch>) {
     if let Some(layer) = of(call.layer) {
         layer.backward(call, known, out);
+    }
+}
+
+/// The dispatches that take over what a forward pass has found out.
+pub fn settle(call: &Call<'_>, out: &mut Vec<Dispatch>) {
+    if let Some(layer) = of(call.layer) {
+        layer.settle(call, out);
     }
 }
 
