@@ -11,6 +11,7 @@ from foliot import _core, layers
 from foliot.models import Sequential
 from parity.layer_table import CASES, Case, problem
 from parity.native import Native, compare
+from parity.test_parity_merges import problem as merge_problem
 
 from .adapter import ADAPTER, NAME
 
@@ -20,26 +21,17 @@ REFUSED: dict[str, str] = {
     "AlphaDropout": "Noise",
     "AveragePooling1D": "Pooling1d",
     "Conv1D": "Conv1d",
-    "Cropping1D": "Cropping1d",
     "GaussianDropout": "Noise",
     "GaussianNoise": "Noise",
-    "GlobalAveragePooling1D": "GlobalPooling1d",
-    "GlobalMaxPooling1D": "GlobalPooling1d",
     "LayerNormGRU": "LayerNormGru",
     "LayerNormLSTM": "LayerNormLstm",
-    "Masking": "Masking",
     "MaxPooling1D": "Pooling1d",
     "MinGRU": "MinGru",
     "MinLSTM": "MinLstm",
     "PReLU": "PRelu",
-    "Permute": "Permute",
-    "RepeatVector": "RepeatVector",
-    "Reshape": "Reshape",
-    "SpatialDropout1D": "noise_shape",
-    "ZeroPadding1D": "ZeroPadding1d",
 }
 # Those of which only some options have a kernel.
-OPTIONS = ("zoneout", "proj_size", "heads", "noise_shape", "max_value", "merge_mode")
+OPTIONS = ("zoneout", "proj_size", "heads", "max_value")
 
 
 def refused(case: Case) -> str | None:
@@ -58,20 +50,19 @@ def test_what_has_no_kernel() -> None:
 
 
 def has_kernel(case: Case) -> bool:
-    """A Dense takes all steps at once; whatever else TimeDistributed wraps needs them as samples."""
-    wraps_simple = case.name != "TimeDistributed" or case.options["layer"].name == "Dense"
-    return case.name not in REFUSED and not set(OPTIONS) & set(case.options) and wraps_simple
+    inner = case.options.get("layer")
+    return case.name not in REFUSED and not set(OPTIONS) & set(case.options) and (inner is None or has_kernel(inner))
 
 
 ON_GPU = [case for case in CASES if has_kernel(case)]
 
 
-@pytest.mark.parametrize("case", ON_GPU, ids=str)
+MASKED = [(case, mask) for case in ON_GPU for mask in (None, "right", "interior") if mask is None or case.takes_masks]
+
+
+@pytest.mark.parametrize(("case", "mask"), MASKED, ids=str)
 @pytest.mark.parametrize("batch", [1, 7, 130])
-@pytest.mark.parametrize("mask", [None, "right", "interior"])
 def test_outputs_and_gradients(case: Case, batch: int, mask: str | None) -> None:
-    if mask and not case.takes_masks:
-        pytest.skip("the layer takes no mask")
     made = problem(case, batch, batch, mask)
     # The gradients of a batch normalization cancel where a single row counts.
     floor = 1e-6 if batch == 1 else 1e-7
@@ -183,3 +174,80 @@ def test_a_call_in_training_moves_the_means() -> None:
     for before, expected, actual in zip(made.weights[2:], cpu.weights()[2:], gpu.weights()[2:], strict=True):
         assert not np.array_equal(actual, before)
         np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "average", "product"])
+@pytest.mark.parametrize("masked", [[False, False], [True, False], [True, True]])
+@pytest.mark.parametrize(
+    "shapes", [[(7, 9, 5)] * 2, [(7, 9, 5), (7, 1, 5)], [(7, 9, 1), (7, 9, 5)], [(7, 1, 5), (7, 9, 1)]]
+)
+def test_merges_of_sequences(operation: str, masked: list[bool], shapes: list[tuple[int, ...]]) -> None:
+    compare(merge_problem({"kind": "merge", "operation": operation}, shapes, masked, 3), device=ADAPTER)
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply", "average"])
+@pytest.mark.parametrize("shapes", [[(3, 4), (3, 5, 4)], [(3, 2, 5, 4), (3, 4)], [(4, 70)] * 3, [(0, 3)] * 2])
+def test_merges_of_other_shapes(operation: str, shapes: list[tuple[int, ...]]) -> None:
+    spec = {"kind": "merge", "operation": operation}
+    compare(merge_problem(spec, shapes, [False] * len(shapes), 3), device=ADAPTER)
+
+
+@pytest.mark.parametrize("operation", ["maximum", "minimum"])
+def test_merges_without_a_kernel(operation: str) -> None:
+    graph = merge_problem({"kind": "merge", "operation": operation}, [(3, 4)] * 2, [False, False], 3).graph
+    answer = _core.refused_by_gpus(json.dumps(graph.to_dict()))
+    assert answer is not None
+    assert answer[1] == operation.capitalize()
+
+
+@pytest.mark.parametrize("masked", [[False, False], [True, False], [True, True]])
+@pytest.mark.parametrize(("axis", "shapes"), [(1, [(4, 2, 3), (4, 5, 3)]), (-1, [(4, 2, 3), (4, 2, 5)])])
+def test_concatenations(masked: list[bool], axis: int, shapes: list[tuple[int, ...]]) -> None:
+    compare(merge_problem({"kind": "concatenate", "axis": axis}, shapes, masked, 5), device=ADAPTER)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (4, 3)), (2, (2, 3, 4, 5)), (-1, (2, 3, 4, 5)), (1, (2, 3, 4, 5))])
+def test_concatenations_of_other_ranks(axis: int, shape: tuple[int, ...]) -> None:
+    compare(merge_problem({"kind": "concatenate", "axis": axis}, [shape] * 2, [False] * 2, 5), device=ADAPTER)
+
+
+def test_a_mask_from_values_that_another_layer_makes() -> None:
+    """They have to come to the host."""
+    x = np.random.default_rng(1).normal(size=(6, 5, 3)).astype(np.float32)
+    x[2:4, 3:] = -1  # the rectifier makes zeros of them
+    results = {}
+    for device in ("cpu", NAME):
+        foliot.utils.set_random_seed(2)
+        with foliot.device(device):
+            model = Sequential([foliot.Input((5, 3)), layers.ReLU(), layers.Masking(), layers.GRU(4)])
+            model.compile("sgd", "mse")
+            model.fit(x, np.ones((6, 4), np.float32), epochs=2, verbose=0, shuffle=False)
+            results[device] = [model.predict(x, verbose=0), *model.get_weights()]
+    for expected, actual in zip(*results.values(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+def translator() -> foliot.models.Model:
+    """An encoder and a decoder with a residual path."""
+    foliot.utils.set_random_seed(5)
+    x = foliot.Input((None,), dtype="int32")
+    words = layers.SpatialDropout1D(0.2, seed=1)(layers.Embedding(30, 6, mask_zero=True)(x))
+    encoded = layers.Bidirectional(layers.GRU(4, return_sequences=True), merge_mode="ave")(words)
+    whole = layers.Concatenate()([layers.GlobalMaxPooling1D()(encoded), layers.GlobalAveragePooling1D()(encoded)])
+    steps = layers.LSTM(8, return_sequences=True)(layers.RepeatVector(7)(whole))
+    steps = layers.Add()([steps, layers.TimeDistributed(layers.LayerNormalization())(steps)])
+    model = foliot.models.Model(x, layers.TimeDistributed(layers.Dense(5, activation="softmax"))(steps))
+    model.compile(foliot.optimizers.Adam(0.01, epsilon=1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_translating_model_trains_as_on_the_cpu() -> None:
+    y = np.random.default_rng(2).integers(0, 5, size=(20, 7)).astype(np.int32)
+    weights = []
+    for device in ("cpu", NAME):
+        with foliot.device(device):
+            model = translator()
+            model.fit(IDS, y, batch_size=8, epochs=2, verbose=0, shuffle=False)
+        weights.append(model.get_weights())
+    for expected, actual in zip(*weights, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-4)

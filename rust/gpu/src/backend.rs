@@ -235,7 +235,7 @@ impl Backend for Gpu {
     }
 
     fn size(&self) -> MemorySize {
-        let Known { integers, masks } = &self.known;
+        let Known { integers, masks, .. } = &self.known;
         let floats = self.floats.as_ref().map_or(0, Buffer::len);
         MemorySize { floats, integers: integers.capacity(), masks: masks.capacity() }
     }
@@ -244,11 +244,12 @@ impl Backend for Gpu {
         let mut values = vec![0.0; span.len];
         fill(&mut values)?;
         self.flush()?;
-        self.seen = None;
-        match self.floats.as_ref() {
-            Some(floats) => self.device.upload(floats, span.offset, &values),
-            None => Ok(()),
+        if let Some(floats) = self.floats.as_ref() {
+            self.device.upload(floats, span.offset, &values)?;
         }
+        // A layer that makes a mask of them asks for them next.
+        self.seen = Some((span, values));
+        Ok(())
     }
 
     fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()> {
@@ -270,6 +271,12 @@ impl Backend for Gpu {
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
         call.parameters.iter().chain(&*call.states).try_for_each(|parameter| self.hold(parameter))?;
+        if lower::wants_values(call) {
+            let values = self.fetched(call.inputs[0].value)?.to_vec();
+            self.known.values = values;
+            // Fetching has executed what came before.
+            call.parameters.iter().chain(&*call.states).try_for_each(|parameter| self.hold(parameter))?;
+        }
         lower::forward(call, &mut self.known, &mut self.pending)?;
         call.states.iter().for_each(|state| state.changed_on_device());
         Ok(0.0)

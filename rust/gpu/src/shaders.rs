@@ -45,6 +45,9 @@ kernels! {
     NORMALIZE_BACKWARD: "batch_normalization" ["batch_normalization.wgsl"] "backward";
     NORMALIZE_ROWS: "row_normalization" ["reduce.wgsl", "row_normalization.wgsl"] "forward";
     NORMALIZE_ROWS_BACKWARD: "row_normalization" ["reduce.wgsl", "row_normalization.wgsl"] "backward";
+    POOL: "pooling" ["math.wgsl", "pooling.wgsl"] "forward";
+    POOL_BACKWARD: "pooling" ["math.wgsl", "pooling.wgsl"] "backward";
+    FOLD: "merge" ["merge.wgsl"] "fold";
     GATHER: "embedding" ["embedding.wgsl"] "gather";
     ADD_UP: "embedding" ["embedding.wgsl"] "add_up";
     DROP: "dropout" ["dropout.wgsl"] "drop";

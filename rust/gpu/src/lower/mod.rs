@@ -5,8 +5,12 @@ mod dense;
 mod dropout;
 mod embedding;
 mod loss;
+mod masking;
+mod merge;
 mod normalization;
 mod optimizer;
+mod places;
+mod pooling;
 mod product;
 mod recurrent;
 mod rows;
@@ -33,6 +37,8 @@ pub struct Known {
     pub integers: Vec<i32>,
     /// Flags of time steps.
     pub masks: Vec<u8>,
+    /// The values of the first input, for a layer that [`wants_values`].
+    pub values: Vec<f32>,
 }
 
 impl Known {
@@ -57,6 +63,11 @@ trait Lower {
     /// Why a layer with these options cannot; none if it can.
     fn refuses(&self) -> Option<String> {
         None
+    }
+
+    /// Whether the host has to know the values of the first input in the forward pass.
+    fn wants_values(&self) -> bool {
+        false
     }
 
     /// The memory that a call needs.
@@ -97,6 +108,16 @@ fn of(layer: &Layer) -> Option<&dyn Lower> {
         Layer::Activation(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
+        Layer::Reshape(layer) => layer,
+        Layer::Permute(layer) => layer,
+        Layer::RepeatVector(layer) => layer,
+        Layer::Cropping1d(layer) => layer,
+        Layer::ZeroPadding1d(layer) => layer,
+        Layer::FoldTime(layer) => layer,
+        Layer::UnfoldTime(layer) => layer,
+        Layer::Masking(layer) => layer,
+        Layer::GlobalPooling1d(layer) => layer,
+        Layer::Merge(layer) => layer,
         Layer::RowNormalization(layer) => layer,
         Layer::BatchNormalization(layer) => layer,
         Layer::Concatenate(layer) => layer,
@@ -128,6 +149,12 @@ pub fn refuses(node: &Node, parameters: &[ParameterSpec]) -> Option<String> {
 #[must_use]
 pub fn workspace(call: &Call<'_>) -> Workspace {
     of(call.layer).map_or_else(Workspace::default, |layer| layer.workspace(call))
+}
+
+/// Whether the host has to put the values of the first input into [`Known`] before the forward pass.
+#[must_use]
+pub fn wants_values(call: &Call<'_>) -> bool {
+    of(call.layer).is_some_and(Lower::wants_values)
 }
 
 /// The dispatches of a forward pass.
