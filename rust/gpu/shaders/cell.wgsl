@@ -25,10 +25,10 @@ struct Sizes {
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;
 // (steps, batch), not zero where there is data.
 @group(0) @binding(6) var<storage, read> flags: array<u32>;
-// dL/dh of the step before (batch, units), then, for an LSTM, dL/dc.
-@group(0) @binding(7) var<storage, read_write> carry: array<f32>;
+// Only in the backward pass, where there is no bias: dL/dh of the step before (batch, units), then, for an LSTM, dL/dc.
+@group(0) @binding(4) var<storage, read_write> carry: array<f32>;
 // Recurrent dropout: what multiplies h on its way into the product of each gate (gates, batch, units).
-@group(0) @binding(8) var<storage, read_write> masks: array<f32>;
+@group(0) @binding(7) var<storage, read_write> masks: array<f32>;
 
 override THREADS: u32 = 64u;
 override ACTIVATION: u32 = TANH;

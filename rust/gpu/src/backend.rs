@@ -75,9 +75,6 @@ enum Judged {
     },
 }
 
-/// Places of the memory for sums, beside which norms of gradients are too small to matter.
-const SUMS: usize = 64 * lower::PLACES;
-
 impl Gpu {
     /// A backend on an adapter, by its number in [`crate::host::adapters`].
     ///
@@ -137,11 +134,11 @@ impl Gpu {
 
     /// Room for the sum of a loss or metric: all places, and the first free one.
     fn room(&mut self) -> Result<(Span, usize)> {
-        if self.places + lower::PLACES > SUMS {
+        if self.places + lower::PLACES > lower::SUMS {
             self.fetch_sums()?;
         }
-        self.reserve_scratch("sums of losses", SUMS)?;
-        Ok((Span { offset: 0, len: SUMS }, self.places))
+        self.reserve_scratch("sums of losses", lower::SUMS)?;
+        Ok((Span { offset: 0, len: lower::SUMS }, self.places))
     }
 
     fn ask(&mut self, judging: Judging, factor: f64, rest: Option<f64>) {
@@ -358,12 +355,7 @@ impl Backend for Gpu {
         for entry in &parameters {
             self.hold(entry.parameter)?;
             entry.state.slots.iter().try_for_each(|slot| self.hold(slot))?;
-            steps.push(Step {
-                weight: entry.parameter.id(),
-                gradient: entry.gradient,
-                slots: entry.state.slots.iter().map(|slot| slot.id()).collect(),
-                decays: entry.state.decays,
-            });
+            steps.push(Step::of(entry));
         }
         self.reserve_scratch("norms of gradients", lower::optimizer_scratch(steps.len()))?;
         lower::update(optimizer, learning_rate, iteration, &steps, &mut self.pending);

@@ -73,13 +73,16 @@ mod tests {
     use naga::valid::{Capabilities, ValidationFlags, Validator};
 
     #[test]
-    fn every_shader_is_valid_without_any_capability() {
+    fn every_shader_is_valid_without_any_capability_and_with_eight_storage_buffers() {
         for kernel in ALL {
             let module = naga::front::wgsl::parse_str(kernel.text)
                 .unwrap_or_else(|error| panic!("{}: {}", kernel.shader, error.emit_to_string(kernel.text)));
             Validator::new(ValidationFlags::all(), Capabilities::empty())
                 .validate(&module)
                 .unwrap_or_else(|error| panic!("{}: {}", kernel.shader, error.emit_to_string(kernel.text)));
+            let bindings = module.global_variables.iter().filter_map(|(_, variable)| variable.binding);
+            let slots = bindings.filter(|binding| binding.group == 0).map(|binding| binding.binding);
+            assert!(slots.max() < Some(8), "{}: WebGPU promises no more", kernel.shader);
             assert!(module.entry_points.iter().any(|entry| entry.name == kernel.entry), "{kernel:?}");
         }
     }

@@ -16,7 +16,7 @@ mod recurrent;
 mod rows;
 mod shape;
 
-pub use loss::{Judging, PLACES, loss, metric};
+pub use loss::{Judging, PLACES, SUMS, loss, metric};
 pub use optimizer::{Step, refuses as refuses_optimizer, scratch as optimizer_scratch, update};
 pub use rows::{add, clear};
 
