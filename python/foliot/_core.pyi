@@ -28,6 +28,7 @@ __all__ = [
     "metric_rows",
     "pad_rows",
     "permutation",
+    "plan",
     "refused_by_gpus",
     "save_file",
     "scheduled_rate",
@@ -144,6 +145,20 @@ class Stream:
 
 def adapters() -> list[tuple[str, str, str, str, list[tuple[str, int]], list[str]]]: ...
 def refused_by_gpus(graph: str) -> tuple[str, str] | None: ...
+
+# What a GPU would be asked to do for the outputs of a batch, for its gradients if there are targets, for a training
+# step if there is an optimizer; plain data. Needs no device, only the feature `gpu`.
+def plan(
+    graph: str,
+    parameters: list[Parameter],
+    inputs: list[npt.NDArray[Any]],
+    masks: list[npt.NDArray[Any] | None],
+    training: str | None = None,
+    targets: list[npt.NDArray[Any]] | None = None,
+    sample_weights: list[npt.NDArray[np.float32] | None] | None = None,
+    optimizer: Optimizer | None = None,
+    step: int | None = None,
+) -> dict[str, Any]: ...
 
 # --- data and files ---
 

@@ -140,10 +140,7 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
     "layer_norm_gru": (lambda **names: layers.LayerNormGRU(2, **names), "a kind without kernels"),
     "min_lstm": (lambda **names: layers.MinLSTM(2, **names), "a kind without kernels"),
     "min_gru": (lambda **names: layers.MinGRU(2, **names), "a kind without kernels"),
-    "time_distributed": (
-        lambda **names: layers.TimeDistributed(layers.RepeatVector(2), **names),
-        "a kind without kernels",
-    ),
+    "prelu": (layers.PReLU, "a kind without kernels"),
     "kernel_regularizer": (lambda **names: layers.Dense(2, kernel_regularizer="l2", **names), "regularizer"),
     "kernel_constraint": (lambda **names: layers.Dense(2, kernel_constraint="max_norm", **names), "constraint"),
     "activity_regularizer": (

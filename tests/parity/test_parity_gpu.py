@@ -9,9 +9,10 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 COUNT = "import foliot; print(len(foliot.devices()))"
-LIMIT = 280
+LIMIT = 580
 
 
+@pytest.mark.timeout(LIMIT + 20)
 def test_on_an_adapter() -> None:
     asked = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, timeout=60, check=False)
     assert asked.returncode == 0, asked.stderr

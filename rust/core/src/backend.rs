@@ -239,7 +239,8 @@ pub trait Backend {
     /// Runs a layer backward: overwrites the gradients of its inputs, adds to those of its weights.
     fn backward(&mut self, call: &Call<'_>);
     /// Takes over into a layer's weights what its last forward pass in training has found out beside its outputs: the
-    /// moving means of a batch normalization. Called once the whole step has succeeded.
+    /// moving means of a batch normalization. Called once the whole step has succeeded; what the forward pass has left in
+    /// the saved memory is still there. [`Backend::synchronize`] follows.
     fn settle(&mut self, call: &Call<'_>);
     /// Zeroes a span.
     fn clear(&mut self, span: Span);

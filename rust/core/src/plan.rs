@@ -272,7 +272,14 @@ impl Plan {
         }
         for index in 0..nodes {
             let workspace = backend.workspace(&self.call(graph, parameters, &[], index, 0));
-            request(Target::Saved(index), workspace.saved, index, if backward { mirror(index) } else { index });
+            let last = match (graph.nodes[index].layer.describe().settles(), backward) {
+                // What a layer keeps of a step is taken over at its very end.
+                (true, true) => 2 * nodes + 1,
+                (true, false) => nodes,
+                (false, true) => mirror(index),
+                (false, false) => index,
+            };
+            request(Target::Saved(index), workspace.saved, index, last);
             if backward {
                 request(Target::Scratch(index), workspace.scratch, mirror(index), mirror(index));
             }

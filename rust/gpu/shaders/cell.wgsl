@@ -25,10 +25,10 @@ struct Sizes {
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;
 // (steps, batch), not zero where there is data.
 @group(0) @binding(6) var<storage, read> flags: array<u32>;
-// dL/dh of the step before (batch, units), then, for an LSTM, dL/dc.
-@group(0) @binding(7) var<storage, read_write> carry: array<f32>;
+// Only in the backward pass, where there is no bias: dL/dh of the step before (batch, units), then, for an LSTM, dL/dc.
+@group(0) @binding(4) var<storage, read_write> carry: array<f32>;
 // Recurrent dropout: what multiplies h on its way into the product of each gate (gates, batch, units).
-@group(0) @binding(8) var<storage, read_write> masks: array<f32>;
+@group(0) @binding(7) var<storage, read_write> masks: array<f32>;
 
 override THREADS: u32 = 64u;
 override ACTIVATION: u32 = TANH;
@@ -118,14 +118,59 @@ fn gradient_of_state(step: u32, row: u32, unit: u32, data: bool) -> f32 {
     return sum;
 }
 
+// What the invocations have written to arrays is seen by all of the workgroup from here on.
+fn finish_phase() {
+    storageBarrier();
+    workgroupBarrier();
+}
+
+// Brings the values of `count` units into the tile, from one on.
+fn fill_with_states(step: u32, first_row: u32, begin: u32, count: u32, lane: u32) {
+    workgroupBarrier();
+    for (var k = lane; k < count; k += THREADS) {
+        tile[k] = states_of(step, first_row, begin + k);
+    }
+    workgroupBarrier();
+}
+
+// Likewise columns of the gates, which have `width` of them; those from `split` on lie in `extra`.
+fn fill_with_gates(step: u32, first_row: u32, width: u32, split: u32, begin: u32, count: u32, lane: u32) {
+    workgroupBarrier();
+    for (var k = lane; k < count; k += THREADS) {
+        if begin + k < split {
+            tile[k] = gates_of(step, first_row, width, begin + k);
+        } else {
+            tile[k] = extra_of(step, first_row, begin + k - split);
+        }
+    }
+    workgroupBarrier();
+}
+
 fn add_to_carry(first_row: u32, unit: u32, sums: vec4<f32>) {
     for (var r = 0u; r < ROWS && first_row + r < sizes.batch; r++) {
         carry[(first_row + r) * sizes.units + unit] += sums[r];
     }
 }
 
-// What the invocations have written to arrays is seen by all of the workgroup from here on.
-fn finish_phase() {
-    storageBarrier();
-    workgroupBarrier();
+// What the gradients of the first `columns` columns of the gates mean for the state before; see `fill_with_gates`.
+fn carry_back(step: u32, first_row: u32, width: u32, columns: u32, split: u32, lane: u32) {
+    finish_phase();
+    for (var base = 0u; base < sizes.units; base += THREADS) {
+        let unit = base + lane;
+        var sum = vec4<f32>();
+        for (var begin = 0u; begin < columns; begin += TILE) {
+            let count = min(TILE, columns - begin);
+            fill_with_gates(step, first_row, width, split, begin, count, lane);
+            if unit < sizes.units {
+                for (var k = 0u; k < count; k++) {
+                    let product = recurrent[(begin + k) * sizes.units + unit] * tile[k];
+                    sum += masked((begin + k) / sizes.units, first_row, unit, product);
+                }
+            }
+        }
+        if unit < sizes.units {
+            add_to_carry(first_row, unit, sum);
+        }
+    }
+    finish_phase();
 }

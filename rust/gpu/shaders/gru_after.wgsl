@@ -20,11 +20,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             }
             for (var begin = 0u; begin < units; begin += TILE) {
                 let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = states_of(step, first_row, begin + k);
-                }
-                workgroupBarrier();
+                fill_with_states(step, first_row, begin, count, lane);
                 if unit < units {
                     for (var k = 0u; k < count; k++) {
                         let h = tile[k];
@@ -83,31 +79,6 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 carry[row * units + unit] = select(dh, dh * update, data);
             }
         }
-        finish_phase();
-        for (var base = 0u; base < units; base += THREADS) {
-            let unit = base + lane;
-            var sum = vec4<f32>();
-            for (var begin = 0u; begin < width; begin += TILE) {
-                let count = min(TILE, width - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    if begin + k < 2u * units {
-                        tile[k] = gates_of(step, first_row, width, begin + k);
-                    } else {
-                        tile[k] = extra_of(step, first_row, begin + k - 2u * units);
-                    }
-                }
-                workgroupBarrier();
-                if unit < units {
-                    for (var k = 0u; k < count; k++) {
-                        sum += masked((begin + k) / units, first_row, unit, recurrent[(begin + k) * units + unit] * tile[k]);
-                    }
-                }
-            }
-            if unit < units {
-                add_to_carry(first_row, unit, sum);
-            }
-        }
-        finish_phase();
+        carry_back(step, first_row, width, width, 2u * units, lane);
     }
 }

@@ -14,11 +14,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             var rs = vec4<f32>();
             for (var begin = 0u; begin < units; begin += TILE) {
                 let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = states_of(step, first_row, begin + k);
-                }
-                workgroupBarrier();
+                fill_with_states(step, first_row, begin, count, lane);
                 if unit < units {
                     for (var k = 0u; k < count; k++) {
                         let h = tile[k];
@@ -47,11 +43,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             var ns = vec4<f32>();
             for (var begin = 0u; begin < units; begin += TILE) {
                 let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = extra_of(step, first_row, begin + k);
-                }
-                workgroupBarrier();
+                fill_with_gates(step, first_row, width, 0u, begin, count, lane);
                 if unit < units {
                     for (var k = 0u; k < count; k++) {
                         ns += recurrent[(begin + k) * width + 2u * units + unit] * tile[k];
@@ -103,11 +95,7 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
             var dq = vec4<f32>();
             for (var begin = 0u; begin < units; begin += TILE) {
                 let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = gates_of(step, first_row, width, 2u * units + begin + k);
-                }
-                workgroupBarrier();
+                fill_with_gates(step, first_row, width, width, 2u * units + begin, count, lane);
                 if unit < units {
                     for (var k = 0u; k < count; k++) {
                         dq += recurrent[(2u * units + begin + k) * units + unit] * tile[k];
@@ -126,27 +114,6 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 }
             }
         }
-        finish_phase();
-        for (var base = 0u; base < units; base += THREADS) {
-            let unit = base + lane;
-            var sum = vec4<f32>();
-            for (var begin = 0u; begin < 2u * units; begin += TILE) {
-                let count = min(TILE, 2u * units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = gates_of(step, first_row, width, begin + k);
-                }
-                workgroupBarrier();
-                if unit < units {
-                    for (var k = 0u; k < count; k++) {
-                        sum += masked((begin + k) / units, first_row, unit, recurrent[(begin + k) * units + unit] * tile[k]);
-                    }
-                }
-            }
-            if unit < units {
-                add_to_carry(first_row, unit, sum);
-            }
-        }
-        finish_phase();
+        carry_back(step, first_row, width, 2u * units, 2u * units, lane);
     }
 }

@@ -1,4 +1,5 @@
-// Losses and metrics of predictions, after math.wgsl: gradients, and weighted sums for the host, a place for each workgroup.
+// Losses and metrics of predictions, after math.wgsl and reduce.wgsl: gradients, and weighted sums for the host, a place for
+// each workgroup.
 
 struct Sizes {
     rows: u32,
@@ -36,35 +37,7 @@ override INDICES: bool = false;
 @group(0) @binding(3) var<storage, read> weights: array<u32>;
 @group(0) @binding(4) var<storage, read_write> sums: array<f32>;
 
-const THREADS: u32 = 64u;
-var<workgroup> partial: array<f32, THREADS>;
 var<workgroup> places: array<u32, THREADS>;
-
-fn sum_of_all(lane: u32, own: f32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = own;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    return partial[0];
-}
-
-fn largest_of_all(lane: u32, own: f32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = own;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] = max(partial[lane], partial[lane + half]);
-        }
-        workgroupBarrier();
-    }
-    return partial[0];
-}
 
 // Whether a at its place is the largest number rather than b at its own: the first one, and a NaN before all numbers.
 fn is_larger(a: f32, a_place: u32, b: f32, b_place: u32) -> bool {
@@ -82,15 +55,15 @@ const NOWHERE: u32 = 0xffffffffu;
 
 fn place_of_all(lane: u32, own: f32, own_place: u32) -> u32 {
     workgroupBarrier();
-    partial[lane] = own;
+    lanes[lane] = own;
     places[lane] = own_place;
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
         if lane < half {
             let other = lane + half;
             let there = places[other] != NOWHERE;
-            if there && (places[lane] == NOWHERE || is_larger(partial[other], places[other], partial[lane], places[lane])) {
-                partial[lane] = partial[other];
+            if there && (places[lane] == NOWHERE || is_larger(lanes[other], places[other], lanes[lane], places[lane])) {
+                lanes[lane] = lanes[other];
                 places[lane] = places[other];
             }
         }

@@ -1,4 +1,5 @@
-// Clipping by norms. Every gradient has a fixed number of places in `partial`, each the sum of squares of a part of it.
+// Clipping by norms, after reduce.wgsl. Every gradient has a fixed number of places in `partial`, each the sum of squares of
+// a part of it.
 
 struct Sizes {
     count: u32,
@@ -12,22 +13,6 @@ struct Sizes {
 @group(1) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(0) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
-
-const THREADS: u32 = 64u;
-var<workgroup> sums: array<f32, THREADS>;
-
-fn sum_of_all(lane: u32, own: f32) -> f32 {
-    workgroupBarrier();
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    return sums[0];
-}
 
 @compute @workgroup_size(THREADS)
 fn add_squares(

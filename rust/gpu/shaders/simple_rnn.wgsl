@@ -10,11 +10,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             var sum = vec4<f32>();
             for (var begin = 0u; begin < units; begin += TILE) {
                 let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = states_of(step, first_row, begin + k);
-                }
-                workgroupBarrier();
+                fill_with_states(step, first_row, begin, count, lane);
                 if unit < units {
                     for (var k = 0u; k < count; k++) {
                         sum += recurrent[(begin + k) * units + unit] * masked(0u, first_row, begin + k, tile[k]);
@@ -52,27 +48,6 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 carry[row * units + unit] = select(dh, 0.0, data);
             }
         }
-        finish_phase();
-        for (var base = 0u; base < units; base += THREADS) {
-            let unit = base + lane;
-            var sum = vec4<f32>();
-            for (var begin = 0u; begin < units; begin += TILE) {
-                let count = min(TILE, units - begin);
-                workgroupBarrier();
-                for (var k = lane; k < count; k += THREADS) {
-                    tile[k] = gates_of(step, first_row, units, begin + k);
-                }
-                workgroupBarrier();
-                if unit < units {
-                    for (var k = 0u; k < count; k++) {
-                        sum += masked((begin + k) / units, first_row, unit, recurrent[(begin + k) * units + unit] * tile[k]);
-                    }
-                }
-            }
-            if unit < units {
-                add_to_carry(first_row, unit, sum);
-            }
-        }
-        finish_phase();
+        carry_back(step, first_row, units, units, units, lane);
     }
 }

@@ -1,4 +1,4 @@
-// Softmax over rows, a workgroup for each, after math.wgsl.
+// Softmax over rows, a workgroup for each, after math.wgsl and reduce.wgsl.
 
 struct Sizes {
     rows: u32,
@@ -10,35 +10,6 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
-const THREADS: u32 = 64u;
-var<workgroup> partial: array<f32, THREADS>;
-
-fn sum_of_all(lane: u32, own: f32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = own;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    return partial[0];
-}
-
-fn largest_of_all(lane: u32, own: f32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = own;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] = max(partial[lane], partial[lane + half]);
-        }
-        workgroupBarrier();
-    }
-    return partial[0];
-}
 
 @compute @workgroup_size(THREADS)
 fn forward(

@@ -3,7 +3,7 @@
 
 use crate::host::{Buffer, Device, Memories};
 use crate::lower::{self, ALIGNMENT, Judging, Known, Step};
-use crate::plan::Dispatch;
+use crate::plan::{Dispatch, Source};
 use foliot_core::Result;
 use foliot_core::backend::{Backend, Call, LossJob, MemorySize, Update, Workspace};
 use foliot_core::graph::{Node, ParameterSpec};
@@ -75,9 +75,6 @@ enum Judged {
     },
 }
 
-/// Places of the memory for sums, beside which norms of gradients are too small to matter.
-const SUMS: usize = 64 * lower::PLACES;
-
 impl Gpu {
     /// A backend on an adapter, by its number in [`crate::host::adapters`].
     ///
@@ -137,11 +134,11 @@ impl Gpu {
 
     /// Room for the sum of a loss or metric: all places, and the first free one.
     fn room(&mut self) -> Result<(Span, usize)> {
-        if self.places + lower::PLACES > SUMS {
+        if self.places + lower::PLACES > lower::SUMS {
             self.fetch_sums()?;
         }
-        self.reserve_scratch("sums of losses", SUMS)?;
-        Ok((Span { offset: 0, len: SUMS }, self.places))
+        self.reserve_scratch("sums of losses", lower::SUMS)?;
+        Ok((Span { offset: 0, len: lower::SUMS }, self.places))
     }
 
     fn ask(&mut self, judging: Judging, factor: f64, rest: Option<f64>) {
@@ -239,7 +236,7 @@ impl Backend for Gpu {
     }
 
     fn size(&self) -> MemorySize {
-        let Known { integers, masks } = &self.known;
+        let Known { integers, masks, .. } = &self.known;
         let floats = self.floats.as_ref().map_or(0, Buffer::len);
         MemorySize { floats, integers: integers.capacity(), masks: masks.capacity() }
     }
@@ -248,11 +245,12 @@ impl Backend for Gpu {
         let mut values = vec![0.0; span.len];
         fill(&mut values)?;
         self.flush()?;
-        self.seen = None;
-        match self.floats.as_ref() {
-            Some(floats) => self.device.upload(floats, span.offset, &values),
-            None => Ok(()),
+        if let Some(floats) = self.floats.as_ref() {
+            self.device.upload(floats, span.offset, &values)?;
         }
+        // A layer that makes a mask of them asks for them next.
+        self.seen = Some((span, values));
+        Ok(())
     }
 
     fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()> {
@@ -274,6 +272,12 @@ impl Backend for Gpu {
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
         call.parameters.iter().chain(&*call.states).try_for_each(|parameter| self.hold(parameter))?;
+        if lower::wants_values(call) {
+            let values = self.fetched(call.inputs[0].value)?.to_vec();
+            self.known.values = values;
+            // Fetching has executed what came before.
+            call.parameters.iter().chain(&*call.states).try_for_each(|parameter| self.hold(parameter))?;
+        }
         lower::forward(call, &mut self.known, &mut self.pending)?;
         call.states.iter().for_each(|state| state.changed_on_device());
         Ok(0.0)
@@ -288,7 +292,20 @@ impl Backend for Gpu {
         lower::backward(call, &self.known, &mut self.pending);
     }
 
-    fn settle(&mut self, _call: &Call<'_>) {}
+    fn settle(&mut self, call: &Call<'_>) {
+        for parameter in &call.parameters {
+            // As in `backward`.
+            let _ = self.hold(parameter);
+        }
+        let first = self.pending.len();
+        lower::settle(call, &mut self.pending);
+        let bound = || self.pending[first..].iter().flat_map(|dispatch| &dispatch.bindings);
+        for parameter in &call.parameters {
+            if bound().any(|binding| binding.source == Source::Weight(parameter.id())) {
+                parameter.changed_on_device();
+            }
+        }
+    }
 
     fn clear(&mut self, span: Span) {
         lower::clear(&mut self.pending, span);
@@ -342,12 +359,7 @@ impl Backend for Gpu {
         for entry in &parameters {
             self.hold(entry.parameter)?;
             entry.state.slots.iter().try_for_each(|slot| self.hold(slot))?;
-            steps.push(Step {
-                weight: entry.parameter.id(),
-                gradient: entry.gradient,
-                slots: entry.state.slots.iter().map(|slot| slot.id()).collect(),
-                decays: entry.state.decays,
-            });
+            steps.push(Step::of(entry));
         }
         self.reserve_scratch("norms of gradients", lower::optimizer_scratch(steps.len()))?;
         lower::update(optimizer, learning_rate, iteration, &steps, &mut self.pending);

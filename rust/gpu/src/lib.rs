@@ -9,6 +9,7 @@ mod backend;
 pub mod host;
 pub mod lower;
 pub mod plan;
+pub mod recorder;
 pub mod shaders;
 
 pub use backend::Gpu;

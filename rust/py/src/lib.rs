@@ -11,6 +11,8 @@ mod files;
 mod initializers;
 mod losses;
 mod optimizer;
+#[cfg(feature = "gpu")]
+mod plan;
 mod program;
 mod runtime;
 mod stream;
@@ -25,6 +27,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     initializers::register(module)?;
     losses::register(module)?;
     optimizer::register(module)?;
+    #[cfg(feature = "gpu")]
+    plan::register(module)?;
     program::register(module)?;
     runtime::register(module)?;
     stream::register(module)?;

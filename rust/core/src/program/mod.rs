@@ -289,7 +289,7 @@ impl Program {
         let plan = self.load(batch, None, training, Wanted::Nothing)?;
         self.carry(|program| program.run(plan, batch, None, step))?;
         if training {
-            self.settle(plan, step);
+            self.settle(plan, step)?;
         }
         let plan = &self.plans[plan];
         let backend = self.backend.as_mut();
@@ -330,7 +330,7 @@ impl Program {
             program.update(plan, optimizer)?;
             Ok(results)
         })?;
-        self.settle(plan, step);
+        self.settle(plan, step)?;
         Ok(results)
     }
 
@@ -513,13 +513,16 @@ impl Program {
     }
 
     /// Lets the layers keep what they found out in a training step that has succeeded.
-    fn settle(&mut self, plan: usize, step: u32) {
+    fn settle(&mut self, plan: usize, step: u32) -> Result<()> {
         let plan = &self.plans[plan];
+        let mut settled = false;
         for (index, node) in self.graph.nodes.iter().enumerate() {
             if node.layer.describe().settles() {
                 self.backend.settle(&plan.call(&self.graph, &self.parameters, &self.carried[index], index, step));
+                settled = true;
             }
         }
+        if settled { self.backend.synchronize() } else { Ok(()) }
     }
 
     /// Forward, losses, backward. Returns the loss.

@@ -28,20 +28,27 @@ fn rows_by_token(ids: &[i32], place: impl Fn(usize) -> usize) -> Vec<(u32, u32)>
 
 /// Lists as `add_up` takes them.
 #[derive(Default)]
-struct Lists {
+pub(super) struct Lists {
     rows: Vec<u32>,
     starts: Vec<u32>,
     targets: Vec<u32>,
 }
 
 impl Lists {
-    fn push(&mut self, target: u32, rows: impl IntoIterator<Item = u32>) {
+    pub(super) fn push(&mut self, target: u32, rows: impl IntoIterator<Item = u32>) {
         self.starts.push(self.rows.len() as u32);
         self.targets.push(target);
         self.rows.extend(rows);
     }
 
-    fn dispatch(mut self, label: &str, columns: usize, accumulate: bool, source: Source, target: Source) -> Dispatch {
+    pub(super) fn dispatch(
+        mut self,
+        label: &str,
+        columns: usize,
+        accumulate: bool,
+        source: Source,
+        target: Source,
+    ) -> Dispatch {
         let count = self.targets.len();
         self.starts.push(self.rows.len() as u32);
         self.starts.append(&mut self.targets);
@@ -70,7 +77,7 @@ impl Lower for Embedding {
         let mut rows = vec![0; ids.len()];
         ids.iter().enumerate().for_each(|(index, &id)| rows[place(index)] = id as u32);
         if let (true, Some(mask)) = (self.mask_zero, call.outputs[0].mask) {
-            let Known { integers, masks } = known;
+            let Known { integers, masks, .. } = known;
             let flags = &mut masks[mask.offset..mask.offset + mask.len];
             flags.iter_mut().zip(&integers[input.value.offset..]).for_each(|(flag, id)| *flag = u8::from(*id != 0));
         }

@@ -10,6 +10,8 @@ use foliot_core::tensor::Span;
 
 /// The most places that a sum has.
 pub const PLACES: usize = 256;
+/// Places of the memory for sums, beside which norms of gradients are too small to matter.
+pub const SUMS: usize = 64 * PLACES;
 /// Elements that an invocation adds up before there is a further workgroup, and invocations of one.
 const SHARE: usize = 16;
 const THREADS: usize = 64;

@@ -5,13 +5,18 @@ mod dense;
 mod dropout;
 mod embedding;
 mod loss;
+mod masking;
+mod merge;
+mod normalization;
 mod optimizer;
+mod places;
+mod pooling;
 mod product;
 mod recurrent;
 mod rows;
 mod shape;
 
-pub use loss::{Judging, PLACES, loss, metric};
+pub use loss::{Judging, PLACES, SUMS, loss, metric};
 pub use optimizer::{Step, refuses as refuses_optimizer, scratch as optimizer_scratch, update};
 pub use rows::{add, clear};
 
@@ -20,7 +25,7 @@ use foliot_core::Result;
 use foliot_core::backend::{Call, Workspace};
 use foliot_core::graph::{Node, ParameterSpec};
 use foliot_core::layers::Layer;
-use foliot_core::tensor::Span;
+use foliot_core::tensor::{Shape, Span};
 
 /// Spans begin at multiples of so many floats: 256 bytes, the strictest alignment of bindings that WebGPU allows.
 pub const ALIGNMENT: usize = 64;
@@ -32,6 +37,8 @@ pub struct Known {
     pub integers: Vec<i32>,
     /// Flags of time steps.
     pub masks: Vec<u8>,
+    /// The values of the first input, for a layer that [`wants_values`].
+    pub values: Vec<f32>,
 }
 
 impl Known {
@@ -42,6 +49,13 @@ impl Known {
     fn mask(&self, span: Span) -> &[u8] {
         &self.masks[span.offset..span.offset + span.len]
     }
+
+    /// The flags of a tensor's rows, as the rows lie in memory; none where all count.
+    fn flags_of_rows(&self, shape: &Shape, mask: Option<Span>) -> Option<Vec<u32>> {
+        let mask = self.mask(mask?);
+        let flag = |row: usize| u32::from(mask[shape.flag_of_row(mask.len(), row)] != 0);
+        Some((0..shape.rows()).map(flag).collect())
+    }
 }
 
 /// How a kind of layer becomes dispatches.
@@ -49,6 +63,11 @@ trait Lower {
     /// Why a layer with these options cannot; none if it can.
     fn refuses(&self) -> Option<String> {
         None
+    }
+
+    /// Whether the host has to know the values of the first input in the forward pass.
+    fn wants_values(&self) -> bool {
+        false
     }
 
     /// The memory that a call needs.
@@ -64,6 +83,9 @@ trait Lower {
 
     /// Overwrites the gradients of the inputs, adds to those of the weights.
     fn backward(&self, call: &Call<'_>, known: &Known, out: &mut Vec<Dispatch>);
+
+    /// Takes over into the weights what the forward pass has found out beside its outputs.
+    fn settle(&self, _call: &Call<'_>, _out: &mut Vec<Dispatch>) {}
 }
 
 /// An array that the caller passes: it is there already.
@@ -86,6 +108,18 @@ fn of(layer: &Layer) -> Option<&dyn Lower> {
         Layer::Activation(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
+        Layer::Reshape(layer) => layer,
+        Layer::Permute(layer) => layer,
+        Layer::RepeatVector(layer) => layer,
+        Layer::Cropping1d(layer) => layer,
+        Layer::ZeroPadding1d(layer) => layer,
+        Layer::FoldTime(layer) => layer,
+        Layer::UnfoldTime(layer) => layer,
+        Layer::Masking(layer) => layer,
+        Layer::GlobalPooling1d(layer) => layer,
+        Layer::Merge(layer) => layer,
+        Layer::RowNormalization(layer) => layer,
+        Layer::BatchNormalization(layer) => layer,
         Layer::Concatenate(layer) => layer,
         Layer::Reverse(layer) => layer,
         Layer::SimpleRnn(options) | Layer::Lstm(options) | Layer::Gru(options) => options,
@@ -116,6 +150,12 @@ pub fn workspace(call: &Call<'_>) -> Workspace {
     of(call.layer).map_or_else(Workspace::default, |layer| layer.workspace(call))
 }
 
+/// Whether the host has to put the values of the first input into [`Known`] before the forward pass.
+#[must_use]
+pub fn wants_values(call: &Call<'_>) -> bool {
+    of(call.layer).is_some_and(Lower::wants_values)
+}
+
 /// The dispatches of a forward pass.
 ///
 /// # Errors
@@ -128,6 +168,13 @@ pub fn forward(call: &Call<'_>, known: &mut Known, out: &mut Vec<Dispatch>) -> R
 pub fn backward(call: &Call<'_>, known: &Known, out: &mut Vec<Dispatch>) {
     if let Some(layer) = of(call.layer) {
         layer.backward(call, known, out);
+    }
+}
+
+/// The dispatches that take over what a forward pass has found out.
+pub fn settle(call: &Call<'_>, out: &mut Vec<Dispatch>) {
+    if let Some(layer) = of(call.layer) {
+        layer.settle(call, out);
     }
 }
 

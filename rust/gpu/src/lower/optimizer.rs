@@ -2,6 +2,7 @@
 
 use crate::plan::{Dispatch, MOST_WORKGROUPS, Source, groups_for};
 use crate::shaders::{ADD_SQUARES, CLIP, CLIP_VALUES, UPDATE};
+use foliot_core::backend::UpdateParameter;
 use foliot_core::optimizers::{Adam, Optimizer, Rmsprop, Rule, Sgd};
 use foliot_core::tensor::Span;
 
@@ -19,6 +20,19 @@ pub struct Step {
     pub slots: Vec<u64>,
     /// Whether weight decay applies to it.
     pub decays: bool,
+}
+
+impl Step {
+    /// The step of an entry of an update.
+    #[must_use]
+    pub fn of(entry: &UpdateParameter<'_>) -> Self {
+        Self {
+            weight: entry.parameter.id(),
+            gradient: entry.gradient,
+            slots: entry.state.slots.iter().map(|slot| slot.id()).collect(),
+            decays: entry.state.decays,
+        }
+    }
 }
 
 /// Why an optimizer cannot run on a GPU; none if it can.

@@ -106,13 +106,26 @@ pub(super) fn add_product(
     let share = k.div_ceil(parts);
     let dispatch = multiply(label, sizes, share, m * n, a, b, [0, n], 0);
     out.push(dispatch.bind(2, Source::Nothing).bind(3, Source::Floats(partials)));
-    add_parts(out, label, [m, n, k.div_ceil(share)], partials, (c, start, row));
+    add_parts(out, label, [m, n, k.div_ceil(share)], (partials, 0), (c, start, row));
 }
 
-fn add_parts(out: &mut Vec<Dispatch>, label: &str, [m, n, parts]: [usize; 3], partials: Span, c: (Span, usize, usize)) {
-    let sizes = [m, n, parts, 0, n, c.1, c.2];
+/// `c[m, n] += Σ partials` over parts, from an element of the partials on.
+pub(super) fn add_parts(
+    out: &mut Vec<Dispatch>,
+    label: &str,
+    [m, n, parts]: [usize; 3],
+    partials: (Span, usize),
+    c: (Span, usize, usize),
+) {
+    let sizes = [m, n, parts, partials.1, n, c.1, c.2];
     let dispatch = Dispatch::new(SUM_PARTS, label, &sizes, [n.div_ceil(64), m, 1]);
-    out.push(dispatch.bind(0, Source::Floats(partials)).bind(1, Source::Floats(c.0)));
+    out.push(dispatch.bind(0, Source::Floats(partials.0)).bind(1, Source::Floats(c.0)));
+}
+
+/// Into how many parts rows are cut for sums of columns, and how many rows a part has.
+pub(super) fn cut_rows(rows: usize) -> [usize; 2] {
+    let share = rows.div_ceil(column_parts(rows)).max(1);
+    [rows.div_ceil(share), share]
 }
 
 fn column_parts(rows: usize) -> usize {
@@ -131,10 +144,9 @@ pub(super) fn add_columns(
     if rows == 0 || columns == 0 {
         return;
     }
-    let share = rows.div_ceil(column_parts(rows));
-    let parts = rows.div_ceil(share);
+    let [parts, share] = cut_rows(rows);
     let sizes = [rows, columns, share, values.start, values.row, 0, columns];
     let dispatch = Dispatch::new(SUM_COLUMNS, label, &sizes, [columns.div_ceil(64), parts, 1]);
     out.push(dispatch.bind(0, values.source.clone()).bind(1, Source::Floats(partials)));
-    add_parts(out, label, [1, columns, parts], partials, (target, start, columns));
+    add_parts(out, label, [1, columns, parts], (partials, 0), (target, start, columns));
 }

@@ -240,7 +240,7 @@ impl<'a> Job<'a> {
                 .bind(1, Source::Floats(self.saved.states))
                 .bind(2, if self.cell == Cell::SimpleRnn { Source::Nothing } else { Source::Floats(self.saved.extra) })
                 .bind(6, Source::Words(flags.cloned().unwrap_or_default()))
-                .bind(8, if self.drops_states { Source::Floats(self.saved.state_masks) } else { Source::Nothing });
+                .bind(7, if self.drops_states { Source::Floats(self.saved.state_masks) } else { Source::Nothing });
             bind(dispatch)
         };
         (0..self.time).step_by(share).map(dispatch).collect()
@@ -290,8 +290,7 @@ impl<'a> Job<'a> {
         let bias = bias.map_or(Source::Nothing, |at| self.weight(at));
         out.extend(self.over_time(self.cell.kernels()[0], flags.as_ref(), |dispatch| {
             let output = self.of_every_step(Some(call.outputs[0].value));
-            let bound = dispatch.bind(3, self.weight(1)).bind(4, bias.clone()).bind(5, output);
-            bound.bind(7, Source::Nothing)
+            dispatch.bind(3, self.weight(1)).bind(4, bias.clone()).bind(5, output)
         }));
         let last = time * self.state_len();
         for (index, span) in self.states().enumerate() {
@@ -328,8 +327,7 @@ impl<'a> Job<'a> {
         transpose(out, name, [self.units, self.width()], self.weight(1), scratch.transposed);
         let mut steps = self.over_time(self.cell.kernels()[1], flags.as_ref(), |dispatch| {
             let gradient = self.of_every_step(call.outputs[0].gradient);
-            let bound = dispatch.bind(3, Source::Floats(scratch.transposed)).bind(5, gradient);
-            bound.bind(7, carry.clone())
+            dispatch.bind(3, Source::Floats(scratch.transposed)).bind(4, carry.clone()).bind(5, gradient)
         });
         steps.reverse();
         out.append(&mut steps);
