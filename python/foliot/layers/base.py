@@ -19,7 +19,7 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, type_error, unknown_keys, value_error
 from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
 from foliot._serialization import Configurable, serialize
-from foliot.layers import options
+from foliot.layers import options, overrides
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 
 # What every layer's configuration holds besides its own arguments.
@@ -190,6 +190,7 @@ class Layer(Configurable):
         **kwargs: Any,
     ) -> None:
         kind = type(self).__name__
+        overrides.check_layer_class(type(self))
         self.declared_shape = input_option(kwargs)
         weights = kwargs.pop("weights", None)
         self._initial_weights: list[Any] | None = [weights] if isinstance(weights, np.ndarray) else weights
@@ -511,6 +512,7 @@ class Layer(Configurable):
 
     def record(self, node: Node) -> tuple[SymbolicTensor, ...]:
         """Keeps a node as one of this layer's own, and returns its outputs."""
+        overrides.check_mask(self, node)
         if _recording.get():
             self._nodes.append(node)
         return node.outputs

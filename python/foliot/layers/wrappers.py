@@ -29,6 +29,8 @@ class _FoldTime(Layer):
 class _UnfoldTime(Layer):
     """The way back: reads what was folded, for its shape and mask, and what a layer made of it."""
 
+    passes_mask = True
+
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [(*shapes[0][:2], *shapes[1][1:])]
 

@@ -10,6 +10,7 @@ from foliot._checks import check_flag, check_integer, type_error, value_error
 from foliot._graph import Shape, SymbolicTensor, copy_between, nodes_between
 from foliot.layers import InputLayer, Layer
 from foliot.layers.base import BUILDING, layers_in
+from foliot.layers.overrides import check_model_class
 from foliot.layers.tracing import form_of, split_shapes, trace
 from foliot.models import saving
 from foliot.models.configs import check_plain, serialize_layer
@@ -75,6 +76,7 @@ class Model(Trainer):
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
     ) -> None:
+        check_model_class(type(self))
         super().__init__(name=name, trainable=trainable, **kwargs)
         if inputs is None and outputs is None and not self.is_functional:
             return  # data, or layers that are added, decide
