@@ -643,8 +643,10 @@ class Layer(Configurable):
 
         A class of yours adds those that it keeps under other names.
         """
-        # Of foliot's classes each argument is an attribute.
-        return {name: _plain(getattr(self, name)) for name in self.argument_names() if hasattr(self, name)}
+        # Of foliot's classes each argument is an attribute. A class of the user's hands on what its base was made with.
+        ours = next(cls for cls in type(self).__mro__ if issubclass(cls, Layer) and overrides.is_ours(cls))
+        names = dict.fromkeys((*ours.argument_names(), *self.argument_names()))
+        return {name: _plain(getattr(self, name)) for name in names if hasattr(self, name)}
 
     # Randomness
 

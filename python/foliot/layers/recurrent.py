@@ -46,7 +46,7 @@ class Recurrent(RNN):
     def __init__(self, arguments: dict[str, Any]) -> None:
         kind = self.cell_class
         options = {name: arguments.pop(name) for name in kind.signature_names()} | {"name": base_name(kind.__name__)}
-        if "use_cudnn" in self.argument_names():
+        if "use_cudnn" in arguments:
             given = arguments.pop("use_cudnn")
             self.use_cudnn = given if isinstance(given, bool) else check_choice("use_cudnn", given, ("auto",))
         super().__init__(kind(**options), **arguments)

@@ -146,6 +146,10 @@ class Model(Trainer):
         if not self.inputs and not self._in_own_build:
             self._build_for(*split_shapes("input_shape", input_shape), keeps_batch=True)
 
+    def build_for_shapes(self, form: Any, shapes: Sequence[Shape], texts: Sequence[bool]) -> None:
+        """Creates the weights for inputs in a nest of the form of `form`, some of which may be texts."""
+        self._build_for(form, shapes, keeps_batch=True, texts=texts)
+
     def _form_for(self, x: Any) -> Any:
         return _nest.simplify(form_of(x))
 
@@ -160,7 +164,8 @@ class Model(Trainer):
         with BUILDING:
             if self.inputs:
                 return
-            names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
+            flat = isinstance(form, Mapping) and not any(map(_nest.is_nest, form.values()))
+            names = sorted(form) if flat else [""] * len(shapes)
             dtypes = ["string" if text else None for text in texts or [False] * len(shapes)]
             tensors = [
                 InputLayer(
@@ -290,8 +295,12 @@ class Model(Trainer):
             filepath: Where to; the extension `.foliot` is customary.
             overwrite: Replace a file that exists.
 
+        A class of yours with a `call` needs a `get_config` that returns the constructor's arguments; to read the file,
+        pass the class to `load_model` in `custom_objects`.
+
         Raises:
-            ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built.
+            ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built, or
+                a class of yours in it says not what it was made with.
             FileExistsError: The file exists and `overwrite` is False.
 
         Example:
@@ -365,7 +374,8 @@ class Model(Trainer):
             ValueError: The class has no `get_config` of its own.
         """
         check_plain(self)
-        return super().get_config()
+        # A `call` makes these anew.
+        return {name: value for name, value in super().get_config().items() if name not in ("inputs", "outputs")}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
