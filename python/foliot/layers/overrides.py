@@ -4,6 +4,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from foliot import _nest
+from foliot._custom import definer, is_ours
 
 if TYPE_CHECKING:
     from foliot._graph import Node, SymbolicTensor
@@ -37,17 +38,6 @@ _MODEL_METHODS = {
     "reset_metrics": _METRICS,
     "metrics": _METRICS,
 }
-
-
-def is_ours(cls: type) -> bool:
-    """Whether a class belongs to foliot, and is none of the user's."""
-    return cls.__module__.split(".")[0] == "foliot"
-
-
-def definer(cls: type, name: str) -> type | None:
-    """The class of the user's whose attribute of this name `cls` has; None where it is foliot's, or nobody's."""
-    found = next((base for base in cls.__mro__ if name in vars(base)), object)
-    return None if found is object or is_ours(found) else found
 
 
 def check_layer_class(cls: type) -> None:

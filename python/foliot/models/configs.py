@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from foliot import _custom, _nest
 from foliot._checks import type_error, value_error
+from foliot._custom import definer, is_ours
 from foliot._graph import Shape, SymbolicTensor
 from foliot._serialization import serialize, split_config
 from foliot.layers import LAYERS, Layer
 from foliot.layers.arguments import check_shape
 from foliot.layers.base import layers_in
-from foliot.layers.overrides import definer, is_ours
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
