@@ -81,6 +81,7 @@ from foliot.metrics.margins import (
     Hinge,
     SquaredHinge,
 )
+from foliot.metrics.own_classes import GatheredMetric, own_object
 from foliot.metrics.reductions import Mean, Sum
 from foliot.metrics.regression import (
     ConcordanceCorrelation,
@@ -283,7 +284,7 @@ def get(identifier: object, argument: str | None = None) -> Metric | None:
 
 def _found(identifier: object, argument: str | None) -> Metric:
     named = next((name for function, name in FUNCTIONS.items() if function is identifier), identifier)
-    return own_metric(named) or of_loss(named) or _REGISTRY.get(named, argument)
+    return own_object(named) or own_metric(named) or of_loss(named) or _REGISTRY.get(named, argument)
 
 
 def resolve(
@@ -317,7 +318,8 @@ def resolve(
     SparseCategoricalAccuracy(name='acc')
     """
     if not isinstance(identifier, str):
-        return _found(identifier, argument)
+        own = own_object(identifier)
+        return _found(identifier, argument) if own is None else GatheredMetric(own)
     cls: type[Metric]
     config: dict[str, Any] = {"name": identifier}
     lowered = identifier.lower()
