@@ -1,5 +1,6 @@
 """A user's own classes and functions by name, while a configuration that names them is read."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,3 +37,16 @@ def scope(custom_objects: Mapping[str, Callable[..., Any]] | None) -> Iterator[N
 def find(name: str) -> Callable[..., Any] | None:
     """The class or function that goes by a name, None if there is none."""
     return (_known.get() or {}).get(name)
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class belongs to foliot, and is none of the user's."""
+    # The examples in docstrings define classes under a module's name, but not in it.
+    module = sys.modules.get(cls.__module__)
+    return cls.__module__.split(".")[0] == "foliot" and getattr(module, cls.__name__, None) is cls
+
+
+def definer(cls: type, name: str) -> type | None:
+    """The class of the user's whose attribute of this name `cls` has; None where it is foliot's, or nobody's."""
+    found = next((base for base in cls.__mro__ if name in vars(base)), object)
+    return None if found is object or is_ours(found) else found

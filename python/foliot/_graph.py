@@ -102,7 +102,9 @@ def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
 class SymbolicTensor:
     """The result of a node before there are numbers: a shape with the batch axis first, None where any size goes.
 
-    Layers take it; arithmetic, NumPy and `if` do not, and say so.
+    Layers take it, and `x + y`, `x - y` and `x * y` of two make layers `Add`, `Subtract` and `Multiply`, which hand a
+    mask on that both have (in Keras masks end at an operator, not at these layers). Other arithmetic, NumPy and `if` do
+    not, and say so.
     """
 
     def __init__(self, node: Node, index: int, shape: Shape) -> None:
@@ -136,11 +138,29 @@ class SymbolicTensor:
     __hash__ = object.__hash__
 
     def _refuse(self, what: str) -> NoReturn:
+        advice = _INSTEAD.get(what, "")
         raise TypeError(
             f"{self!r} holds no numbers and cannot be {what}: between the inputs and the outputs of a model there are "
-            "layers only, of foliot.layers. Do it to the arrays before or after the model, or call the model on an "
-            "array to get numbers"
+            f"layers only, of foliot.layers.{advice} Do it to the arrays before or after the model, or call the model "
+            "on an array to get numbers"
         )
+
+    def __add__(self, other: object) -> SymbolicTensor:
+        return self._merged("Add", other)
+
+    def __sub__(self, other: object) -> SymbolicTensor:
+        return self._merged("Subtract", other)
+
+    def __mul__(self, other: object) -> SymbolicTensor:
+        return self._merged("Multiply", other)
+
+    def _merged(self, kind: str, other: object) -> SymbolicTensor:
+        if not isinstance(other, SymbolicTensor):
+            self._refuse("used in arithmetic")
+        from foliot import layers
+
+        merged: SymbolicTensor = getattr(layers, kind)()([self, other])
+        return merged
 
     def mask(self) -> SymbolicMask | None:
         """The mask that comes with the tensor, None if there is none."""
@@ -159,7 +179,7 @@ class SymbolicMask:
 
 
 _REFUSED = {
-    "used in arithmetic": "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod "
+    "used in arithmetic": "radd rsub rmul truediv rtruediv itruediv floordiv rfloordiv mod "
     "rmod pow rpow matmul rmatmul neg pos abs and rand or ror xor rxor invert",
     "compared": "ne lt le gt ge",
     "asked for its truth (`if`, `while`, `and`, `not`)": "bool",
@@ -167,6 +187,18 @@ _REFUSED = {
     "indexed or sliced": "getitem setitem",
     "gone through (`for`, `in`, `len`)": "iter len contains",
     "turned into an array": "array array_ufunc array_function",
+}
+
+_INSTEAD = {
+    "used in arithmetic": (
+        " For two tensors there are x + y, x - y and x * y, or layers.add([x, y]), subtract, multiply, average and dot;"
+        " x times a number is Dense(x.shape[-1], use_bias=False, trainable=False,"
+        " kernel_initializer=initializers.Identity(number))."
+    ),
+    "indexed or sliced": (
+        " For the last step of a recurrent layer, as in h[:, -1], leave its return_sequences=False; Cropping1D cuts"
+        " steps off, and Reshape and Permute arrange axes."
+    ),
 }
 
 

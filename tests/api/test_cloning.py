@@ -297,8 +297,10 @@ class TestOwnClasses:
         for argument in ("clone_function", "call_function", "input_tensors"):
             with pytest.raises(ValueError, match=f"`{argument}`: expected None for a model of a class of yours"):
                 clone_model(model, **{argument: lambda layer: layer})
-        with pytest.raises(ValueError, match="save_weights"):
-            model.save(tmp_path / "m")
+        model.save(tmp_path / "m")
+        loaded = load_model(tmp_path / "m", custom_objects={"Mine": Mine})
+        assert (type(loaded), loaded.name) == (Mine, "own")
+        np.testing.assert_array_equal(loaded(np.ones((1, 3))), model(np.ones((1, 3))))
 
     def test_without_get_config(self) -> None:
         model = Sequential([Input((3,)), Silent()])

@@ -254,7 +254,9 @@ def test_class_weight_for_one_hot_rows(tokens) -> None:
 def test_accuracy_goes_by_shapes(tokens, units, loss, labels, expected) -> None:
     x, y = tokens
     y = {"flat": y, "column": y[:, None], "one_hot": np.eye(2)[y]}[labels]
-    network = Sequential([Embedding(12, 4), SimpleRNN(3), Dense(units, activation="sigmoid")])
+    network = Sequential(
+        [Embedding(12, 4), SimpleRNN(3), Dense(units, activation="softmax" if "categorical" in loss else "sigmoid")]
+    )
     network.compile("sgd", loss, metrics=["accuracy", "acc", expected])
     _, accuracy, short, named = network.evaluate(x, y, verbose=0)
     assert accuracy == short == named

@@ -410,7 +410,8 @@ class TestBuckets:
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_list_of_one_row_is_no_list_of_outputs(loss: str, steps: int) -> None:
     sparse = loss.startswith("sparse")
-    model = Sequential([Input((None, 2)), LSTM(2, return_sequences=True), Dense(2 if sparse else 1, "sigmoid")])
+    last = Dense(2, "softmax") if sparse else Dense(1, "sigmoid")
+    model = Sequential([Input((None, 2)), LSTM(2, return_sequences=True), last])
     model.compile("sgd", loss)
     row, targets = np.ones((steps, 2), np.float32), np.arange(steps, dtype=np.float32) % 2
     expected = model.evaluate(row[None], targets[None], verbose=0)

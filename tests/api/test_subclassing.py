@@ -288,6 +288,11 @@ def _refused(call) -> Model:
     return Refused()
 
 
+class OwnDense(Dense):
+    def call(self, inputs):
+        return super().call(inputs)
+
+
 def _layer_with_weights() -> Layer:
     class Scale(Layer):
         def build(self, input_shape):
@@ -319,6 +324,9 @@ def _layer_with_weights() -> Layer:
             "define call",
         ),
         (_layer_with_weights, "cannot add a weight"),
+        (lambda: _refused(lambda self, x: self.add_loss(x) or x)(X), "cannot add a loss.*activity_regularizer"),
+        (lambda: _refused(lambda self, x: self.add_metric(x) or x)(X), "cannot add a metric.*compile"),
+        (lambda: OwnDense(2)(X), r"`call` of OwnDense .*no super\(\).call.*keep the Dense as an attribute"),
         (lambda: Reader(strange=1), "'strange'"),
         (lambda: Reader().build("x"), "`input_shape`"),
         (lambda: Reader().build(), "`input_shape`"),

@@ -16,9 +16,10 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _nest, activations, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, unknown_keys, value_error
+from foliot._custom import is_ours
 from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
 from foliot._serialization import Configurable, serialize
-from foliot.layers import options
+from foliot.layers import options, overrides
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
 from foliot.layers.weights import Weight, Weighted
 
@@ -158,6 +159,7 @@ class Layer(Weighted):
         **kwargs: Any,
     ) -> None:
         kind = type(self).__name__
+        overrides.check_layer_class(type(self))
         self.declared_shape = input_option(kwargs)
         weights = kwargs.pop("weights", None)
         self._initial_weights: list[Any] | None = [weights] if isinstance(weights, np.ndarray) else weights
@@ -261,6 +263,21 @@ class Layer(Weighted):
             "where there are foliot's layers only. Make the class of layers, such as Dense(units, use_bias=False)"
         )
 
+    def add_loss(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: what a class of yours computes as a loss would not be differentiated."""
+        raise TypeError(
+            f"{self.label} cannot add a loss, which would have to be computed inside a training step, where there are "
+            "foliot's layers only: use activity_regularizer= of a layer or ActivityRegularization, or return the "
+            "tensor as a further output of the model and give that a loss in compile"
+        )
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Refused, as in Keras 3: metrics are given to `compile`."""
+        raise TypeError(
+            f"{self.label} cannot add a metric: pass metrics, or functions of (y_true, y_pred), to compile; what is to "
+            "be measured inside the model may be a further output of it"
+        )
+
     def _build(self, input_shape: Shape) -> None:
         """Creates the weights. The shape has been checked."""
 
@@ -345,6 +362,7 @@ class Layer(Weighted):
 
     def record(self, node: Node) -> tuple[SymbolicTensor, ...]:
         """Keeps a node as one of this layer's own, and returns its outputs."""
+        overrides.check_mask(self, node)
         if _recording.get():
             self._nodes.append(node)
         return node.outputs
@@ -475,8 +493,10 @@ class Layer(Weighted):
 
         A class of yours adds those that it keeps under other names.
         """
-        # Of foliot's classes each argument is an attribute.
-        return {name: _plain(getattr(self, name)) for name in self.argument_names() if hasattr(self, name)}
+        # Of foliot's classes each argument is an attribute. A class of the user's hands on what its base was made with.
+        ours = next(cls for cls in type(self).__mro__ if issubclass(cls, Layer) and is_ours(cls))
+        names = dict.fromkeys((*ours.argument_names(), *self.argument_names()))
+        return {name: _plain(getattr(self, name)) for name in names if hasattr(self, name)}
 
     # Randomness
 

@@ -6,7 +6,6 @@ from typing import Any, Self
 from foliot import _core, _nest
 from foliot._checks import check_choice, check_flag, type_error, unknown_keys, value_error
 from foliot._graph import Shape, SymbolicTensor
-from foliot._serialization import serialize
 from foliot.layers.base import Layer, has_symbolic
 from foliot.layers.cell import flatten_states
 from foliot.layers.merging import Add, Average, Concatenate, Merge, Multiply
@@ -154,10 +153,12 @@ class Bidirectional(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, with the configurations of both layers."""
+        from foliot.models.configs import serialize_part
+
         return {
-            "layer": serialize(self.forward_layer),
+            "layer": serialize_part(self.forward_layer),
             "merge_mode": self.merge_mode,
-            "backward_layer": serialize(self.backward_layer),
+            "backward_layer": serialize_part(self.backward_layer),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": self.dtype,
@@ -172,10 +173,10 @@ class Bidirectional(Layer):
         unknown = set(config) - set(cls.argument_names())
         if unknown:
             raise ValueError(unknown_keys("the config of Bidirectional", unknown, cls.argument_names()))
-        from foliot.layers import LAYERS
+        from foliot.models.configs import part_from_config
 
         inner = {key: config[key] for key in ("layer", "backward_layer") if config.get(key) is not None}
-        return cls(**dict(config) | {key: LAYERS.deserialize(value, key) for key, value in inner.items()})
+        return cls(**dict(config) | {key: part_from_config(value, key) for key, value in inner.items()})
 
     def call(self, sequences: Any, *states: Any) -> Any:
         """The graph of layers; `__call__` is what scripts use."""
@@ -247,11 +248,12 @@ class Bidirectional(Layer):
 
 def _renamed(layer: RNN, prefix: str, **changes: Any) -> RNN:
     """A new layer of the same configuration, under Keras's name for its direction."""
-    from foliot.models.configs import apart
+    from foliot.models.configs import apart, remade
 
     name = prefix + layer.name.removeprefix(prefix)
     with apart():
-        return type(layer).from_config(layer.get_config() | {"name": name} | changes)
+        made: Any = remade(layer, name=name, **changes)
+        return made  # type: ignore[no-any-return]  # of the same class
 
 
 def _nest_shapes(shapes: Any, several: bool) -> list[Shape]:

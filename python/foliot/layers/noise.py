@@ -9,6 +9,7 @@ from foliot.layers.base import Layer
 
 
 class _Noise(Layer):
+    passes_mask = True
     method: ClassVar[str]
 
     seed = Seed()

@@ -14,6 +14,8 @@ from foliot.layers.weights import set_weight_options
 class _Normalization(Layer):
     """What the normalizations have in common: they work along the last axis and keep the shape."""
 
+    passes_mask = True
+
     axes = "(batch, ..., features)"
     ranks = (2, float("inf"))
 
@@ -144,6 +146,8 @@ class RMSNormalization(_Normalization):
         >>> RMSNormalization(epsilon=0.0)([[3.0, 3.0]]).tolist()
         [[1.0, 1.0]]
     """
+
+    passes_mask = False  # as in Keras
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)

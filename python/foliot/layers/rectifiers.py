@@ -26,6 +26,8 @@ class ReLU(Layer):
         [[0.0, 0.5, 1.0]]
     """
 
+    passes_mask = True
+
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
@@ -53,6 +55,8 @@ class LeakyReLU(Layer):
         [[-0.5, 2.0]]
     """
 
+    passes_mask = True
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
@@ -76,6 +80,8 @@ class ELU(Layer):
         [[2.0]]
     """
 
+    passes_mask = True
+
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = check_number("alpha", alpha)
@@ -96,6 +102,8 @@ class Softmax(Layer):
         >>> Softmax()([[1.0, 1.0]]).tolist()
         [[0.5, 0.5]]
     """
+
+    passes_mask = True
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -125,6 +133,8 @@ class PReLU(Layer):
         >>> PReLU(alpha_initializer="ones")([[-1.0, 2.0]]).tolist()
         [[-1.0, 2.0]]
     """
+
+    passes_mask = True
 
     axes = "(batch, ..., features)"
     ranks = (2, float("inf"))

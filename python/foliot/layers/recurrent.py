@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from foliot._checks import check_choice
+from foliot._custom import is_ours
 from foliot.layers.base import base_name
 from foliot.layers.cell import Cell, arguments_of
 from foliot.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -46,7 +47,8 @@ class Recurrent(RNN):
     def __init__(self, arguments: dict[str, Any]) -> None:
         kind = self.cell_class
         options = {name: arguments.pop(name) for name in kind.signature_names()} | {"name": base_name(kind.__name__)}
-        if "use_cudnn" in self.argument_names():
+        ours: Any = next(cls for cls in type(self).__mro__ if is_ours(cls))
+        if "use_cudnn" in ours.argument_names():
             given = arguments.pop("use_cudnn")
             self.use_cudnn = given if isinstance(given, bool) else check_choice("use_cudnn", given, ("auto",))
         super().__init__(kind(**options), **arguments)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foliot import _arrays, _nest
+from foliot._custom import is_ours
 from foliot._graph import Graph, Node, Shape, SymbolicTensor, assemble
 from foliot.layers.arguments import check_shape
 from foliot.layers.base import BUILDING, PHASE, Layer, drops, has_symbolic, unrecorded
@@ -29,7 +30,17 @@ def trace(layer: Layer, arguments: Any, training: bool | None = None) -> Any:
     args, kwargs = arguments
     with BUILDING:
         _own_build(layer, args)
-        outputs = type(layer).call(layer, *args, **kwargs, **_training_option(layer, training))  # type: ignore[attr-defined]
+        options = _training_option(layer, training)
+        try:
+            outputs = type(layer).call(layer, *args, **kwargs, **options)  # type: ignore[attr-defined]
+        except AttributeError as error:
+            if str(error) != "'super' object has no attribute 'call'":
+                raise
+            base = next(cls for cls in type(layer).__mro__ if is_ours(cls))
+            raise TypeError(
+                f"`call` of {layer.label}: expected no super().call(...), for what {base.__name__} computes runs in "
+                f"Rust; derive the class from Layer or Model, keep the {base.__name__} as an attribute and apply that"
+            ) from error
         layer.built = True
     _nest.check_keys(f"call of {layer.label}", outputs)
     for leaf in _nest.flatten(outputs):

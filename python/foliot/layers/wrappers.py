@@ -33,6 +33,8 @@ class _FoldTime(Layer):
 class _UnfoldTime(Layer):
     """The way back: reads what was folded, for its shape and mask, and what a layer made of it."""
 
+    passes_mask = True
+
     def __init__(self, owner: Layer) -> None:
         super().__init__(name=f"{owner.name}_unfold", activity_regularizer=owner.activity_regularizer)
         self.owner = owner

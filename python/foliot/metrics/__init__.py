@@ -81,6 +81,7 @@ from foliot.metrics.margins import (
     Hinge,
     SquaredHinge,
 )
+from foliot.metrics.own_classes import GatheredMetric, own_object
 from foliot.metrics.reductions import Mean, Sum
 from foliot.metrics.regression import (
     ConcordanceCorrelation,
@@ -287,7 +288,9 @@ def _found(identifier: object, argument: str | None) -> Metric:
     function = next((function for function in FUNCTIONS if function is identifier), None)
     if function is not None:
         return _of_function(function)
-    return own_metric(identifier) or of_loss(identifier) or _REGISTRY.get(identifier, argument)
+    return (
+        own_object(identifier) or own_metric(identifier) or of_loss(identifier) or _REGISTRY.get(identifier, argument)
+    )
 
 
 def _of_function(function: Callable[..., Any]) -> Metric:
@@ -330,7 +333,8 @@ def resolve(
     SparseCategoricalAccuracy(name='acc')
     """
     if not isinstance(identifier, str):
-        return _found(identifier, argument)
+        own = own_object(identifier)
+        return _found(identifier, argument) if own is None else GatheredMetric(own)
     cls: type[Metric]
     config: dict[str, Any] = {"name": identifier}
     lowered = identifier.lower()

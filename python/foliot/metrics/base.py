@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from foliot._checks import check_dtype, check_text
+from foliot._custom import is_ours
 from foliot._rows import row_weights, to_rows
 from foliot._serialization import Configurable, snake_case
 from foliot.losses.base import Loss
+from foliot.metrics.variables import MetricVariable
 
 
 class Metric(Configurable):
     """What all metrics have in common.
+
+    A class of yours defines `update_state` and `result`, which run in Python on the NumPy arrays of each batch, and
+    keeps what it gathers in variables of `add_weight`.
 
     Args:
         dtype: None or "float32", in which foliot computes.
@@ -24,6 +30,21 @@ class Metric(Configurable):
     Raises:
         TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> class Largest(Metric):
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.largest = self.add_weight(name="largest")
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest.assign(np.maximum(self.largest, np.abs(np.asarray(y_true) - y_pred).max()))
+    ...     def result(self):
+    ...         return self.largest
+    >>> metric = Largest()
+    >>> float(metric([1.0, 2.0], [1.5, 2.25]))
+    0.5
     """
 
     # Whether the targets are indices of classes.
@@ -39,7 +60,41 @@ class Metric(Configurable):
         check_dtype(dtype)
         self.dtype = dtype
         self.name = snake_case(type(self).__name__) if name is None else check_text("name", name)
-        self.reset_state()
+        # A user's would look for variables that its constructor has not made yet.
+        ours: Any = next(cls for cls in type(self).__mro__ if is_ours(cls))
+        ours.reset_state(self)
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int = (),
+        initializer: Any = None,
+        dtype: str | None = None,
+        name: str | None = None,
+    ) -> MetricVariable:
+        """A variable of a metric of yours, which `reset_state` sets to 0.
+
+        Args:
+            shape: Its shape.
+            initializer: A name, initializer or function; None is zeros.
+            dtype: The type of its numbers; None is float32.
+            name: Its name.
+        """
+        from foliot import initializers
+
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        initial: Any = initializers.get("zeros" if initializer is None else initializer, "initializer")
+        value = np.asarray(initial(sizes)).astype("float32" if dtype is None else dtype)
+        variable = MetricVariable("variable" if name is None else name, value)
+        self.variables.append(variable)
+        return variable
+
+    add_variable = add_weight
+
+    @property
+    def variables(self) -> list[MetricVariable]:
+        """What `add_weight` has made."""
+        made: list[MetricVariable] = vars(self).setdefault("_variables", [])
+        return made
 
     def to_spec(self) -> dict[str, Any]:
         """The metric as the core takes it.
@@ -50,14 +105,17 @@ class Metric(Configurable):
         >>> BinaryAccuracy().to_spec()
         {'kind': 'binary_accuracy', 'threshold': 0.5}
         """
-        kind = type(self).__dict__.get("_kind")
+        ours = next(cls for cls in type(self).__mro__ if is_ours(cls))
+        kind = ours.__dict__.get("_kind")
         if kind is None:
-            raise NotImplementedError(f"{type(self).__name__} has no formula: use one of foliot's metrics")
+            raise NotImplementedError(f"{type(self).__name__} has no formula: define update_state and result")
         return {"kind": kind}
 
     def reset_state(self) -> None:
         """Forgets what was gathered."""
         self._state: list[float] = []
+        for variable in self.variables:
+            variable.assign(np.zeros(variable.shape))
 
     def reset_states(self) -> None:
         """Keras 2's spelling of `reset_state`."""

@@ -9,7 +9,7 @@ from foliot._graph import Node, SymbolicTensor
 from foliot.layers import RNN, Bidirectional, InputLayer, Layer, StackedRNNCells
 from foliot.layers.cell import Cell
 from foliot.layers.heads import ManyHeads
-from foliot.models.configs import check_plain
+from foliot.models.configs import remade
 from foliot.models.functional import Functional
 from foliot.models.model import Model
 from foliot.models.sequential import Sequential
@@ -96,7 +96,7 @@ class _Cloner:
             ):
                 if value is not None:
                     raise value_error(argument, "None for a model of a class of yours", value)
-            copy = _from_config(model)  # type: ignore[assignment]  # of the same class
+            copy = remade(model)  # type: ignore[assignment]  # of the same class
         if model.compilation is not None and model.optimizer is not None:
             copy.compile(optimizers.get(optimizers.serialize(model.optimizer)), **model.compilation.arguments())
         return copy
@@ -110,7 +110,7 @@ class _Cloner:
                 inner._clones = self._clones
                 clone: Layer = inner.clone(layer)
             else:
-                clone = (self._clone_function or _from_config)(layer)
+                clone = (self._clone_function or remade)(layer)
             if not isinstance(clone, Layer):
                 raise type_error("clone_function", "a function that returns a layer", clone)
             self._clones[layer] = clone
@@ -183,8 +183,3 @@ class _Cloner:
 
 def _new_input(layer: Layer) -> InputLayer:
     return InputLayer.from_config(layer.get_config())
-
-
-def _from_config(layer: Layer) -> Layer:
-    check_plain(layer)
-    return type(layer).from_config(layer.get_config())

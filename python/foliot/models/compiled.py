@@ -15,6 +15,7 @@ from foliot.models import sequences
 from foliot.models.batches import Parts, StreamFeed
 from foliot.models.compiling import Compilation, Resolved
 from foliot.models.data import Data
+from foliot.models.mismatches import warn_of_mismatches
 from foliot.models.network import Compiled, Network
 
 _COMPILED_WHILE_RUNNING = "`compile` was called while the model ran: call it before or after, not in a callback"
@@ -29,6 +30,8 @@ class CompiledNetwork(Network):
         self._compilation: Compilation | None = None
         self._resolved: Resolved | None = None
         self._judged: tuple[int, ...] | None = None
+        # Whether it was looked at if outputs, losses and targets go together, since `compile`.
+        self._mismatches_told = False
         # Both are saved with the model, so that a resumed training sees the rows in the order it would have seen.
         self._shuffle_seed = _random.next_seed()
         self._shuffles = 0
@@ -39,7 +42,7 @@ class CompiledNetwork(Network):
 
     def _forget_graph(self) -> None:
         super()._forget_graph()
-        self._resolved, self._judged = None, None
+        self._resolved, self._judged, self._mismatches_told = None, None, False
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_measuring": [], "_step": None}
@@ -142,7 +145,7 @@ class CompiledNetwork(Network):
         if self.inputs and any(map(options.were_set, self.graph.layers)):
             self._part()
         self._compilation, self.optimizer = compilation, chosen
-        self._resolved, self._judged = None, None
+        self._resolved, self._judged, self._mismatches_told = None, None, False
 
     def _compiled(self) -> tuple[Compilation, optimizers.Optimizer]:
         if self._compilation is None or self.optimizer is None:
@@ -255,14 +258,18 @@ class CompiledNetwork(Network):
     ) -> Data:
         """Checked and converted arrays for a training or test step; also settles losses and metrics."""
         data, resolved = self._convert(x, y, sample_weight, class_weight, prefix, lengths)
-        self._settle(resolved, data.masked)
+        self._settle(resolved, data)
         return data
 
-    def _settle(self, resolved: Resolved, masked: tuple[bool, ...]) -> None:
+    def _settle(self, resolved: Resolved, data: Data) -> None:
+        judged = self._judged_positions()
         # At once: a thread that has taken the program by then must not have its means begin anew.
         with BUILDING:
             self._resolved = resolved
-            self._part(self._judged_positions(), masked).set_training(resolved)
+            self._part(judged, data.masked).set_training(resolved)
+            is_first, self._mismatches_told = not self._mismatches_told, True
+        if is_first:
+            warn_of_mismatches([self.outputs[position] for position in judged], resolved.losses, data)
 
     def _convert(
         self,
@@ -330,7 +337,7 @@ class CompiledNetwork(Network):
             data = self._masked_alike(data, masked, names[0])
             if not first:
                 first.append(resolved)
-                self._settle(resolved, data.masked)
+                self._settle(resolved, data)
             elif resolved.training != first[0].training:
                 raise ValueError(
                     f"`targets of {name}`: expected the form of those of the first batch; received shapes "

@@ -230,7 +230,10 @@ def _plain_metric(value: Any) -> Any:
 
 
 def _with_own(value: Any) -> Any:
-    """A nest of metrics with the functions that configurations in it name."""
+    """A nest of metrics with the functions and objects of the user's that it names."""
+    own = metrics.own_classes.own_object(value)
+    if own is not None:
+        return own
     if isinstance(value, Mapping):
         if "class_name" in value:
             metric = metrics.functions.own_metric(value)

@@ -7,12 +7,10 @@ from foliot import _core
 from foliot._checks import check_flag, value_error
 from foliot._graph import Node, SymbolicTensor
 from foliot.layers import InputLayer, Layer
-from foliot.models.configs import layer_from_config, serialize_layer, sharing
+from foliot.models.configs import layer_from_config, read_nest, serialize_layer, sharing, write_nest
 from foliot.models.model import Model
 
 _KEYS = ("name", "trainable", "layers", "calls", "inputs", "outputs")
-# How a tuple is told from a list in a configuration, as Keras does.
-_TUPLE = "__tuple__"
 
 
 class Functional(Model):
@@ -55,8 +53,8 @@ class Functional(Model):
             "trainable": self._trainable,
             "layers": layers,
             "calls": calls,
-            "inputs": _write(self._input_form, references),
-            "outputs": _write(self._output_form, references),
+            "inputs": write_nest(self._input_form, references),
+            "outputs": write_nest(self._output_form, references),
         }
 
     @classmethod
@@ -118,29 +116,7 @@ class Functional(Model):
                 outputs = layer.connect(inputs, call["training"], **options)
                 count = sum(name == layer.name for name, _ in nodes)
                 nodes[layer.name, count] = outputs[0].node
-            inputs, outputs = (_read(config[key], tensor_of) for key in ("inputs", "outputs"))
+            inputs, outputs = (read_nest(config[key], tensor_of) for key in ("inputs", "outputs"))
         if next(waiting, None) is not None:
             raise value_error("config", "layers that are called", list(found))
         return cls(inputs, outputs, name=config["name"], trainable=config["trainable"])
-
-
-def _write(form: Any, references: Mapping[SymbolicTensor, list[Any]]) -> Any:
-    """A nest of tensors as plain data."""
-    if isinstance(form, Mapping):
-        return {key: _write(item, references) for key, item in form.items()}
-    if isinstance(form, tuple):
-        return {_TUPLE: [_write(item, references) for item in form]}
-    if isinstance(form, list):
-        return [_write(item, references) for item in form]
-    return references[form]
-
-
-def _read(data: Any, tensor_of: Any) -> Any:
-    """The nest of tensors that `_write` wrote."""
-    if isinstance(data, Mapping):
-        if set(data) == {_TUPLE} and isinstance(data[_TUPLE], list):
-            return tuple(_read(item, tensor_of) for item in data[_TUPLE])
-        return {key: _read(item, tensor_of) for key, item in data.items()}
-    if isinstance(data, list) and not any(isinstance(item, (str, int)) for item in data):
-        return [_read(item, tensor_of) for item in data]
-    return tensor_of(data)

@@ -10,6 +10,7 @@ from foliot._checks import check_flag, check_integer, type_error, value_error
 from foliot._graph import Shape, SymbolicTensor, copy_between, nodes_between
 from foliot.layers import InputLayer, Layer
 from foliot.layers.base import BUILDING, layers_in
+from foliot.layers.overrides import check_model_class
 from foliot.layers.tracing import form_of, split_shapes, trace
 from foliot.models import saving
 from foliot.models.configs import check_plain, serialize_layer
@@ -75,6 +76,7 @@ class Model(Trainer):
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
     ) -> None:
+        check_model_class(type(self))
         super().__init__(name=name, trainable=trainable, **kwargs)
         if inputs is None and outputs is None and not self.is_functional:
             return  # data, or layers that are added, decide
@@ -144,6 +146,10 @@ class Model(Trainer):
         if not self.inputs and not self._in_own_build:
             self._build_for(*split_shapes("input_shape", input_shape), keeps_batch=True)
 
+    def build_for_shapes(self, form: Any, shapes: Sequence[Shape], texts: Sequence[bool]) -> None:
+        """Creates the weights for inputs in a nest of the form of `form`, some of which may be texts."""
+        self._build_for(form, shapes, keeps_batch=True, hold_texts=texts)
+
     def _form_for(self, x: Any) -> Any:
         return _nest.simplify(form_of(x))
 
@@ -158,7 +164,8 @@ class Model(Trainer):
         with BUILDING:
             if self.inputs:
                 return
-            names = sorted(form) if isinstance(form, Mapping) else [""] * len(shapes)
+            flat = isinstance(form, Mapping) and not any(map(_nest.is_nest, form.values()))
+            names = sorted(form) if flat else [""] * len(shapes)
             dtypes = ["string" if text else None for text in hold_texts or [False] * len(shapes)]
             tensors = [
                 InputLayer(
@@ -288,8 +295,12 @@ class Model(Trainer):
             filepath: Where to; the extension `.foliot` is customary.
             overwrite: Replace a file that exists.
 
+        A class of yours with a `call` needs a `get_config` that returns the constructor's arguments; to read the file,
+        pass the class to `load_model` in `custom_objects`.
+
         Raises:
-            ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built.
+            ValueError: The path ends in `.h5` or `.keras`, which foliot does not write, or the model is not built, or
+                a class of yours in it says not what it was made with.
             FileExistsError: The file exists and `overwrite` is False.
 
         Example:
@@ -363,7 +374,8 @@ class Model(Trainer):
             ValueError: The class has no `get_config` of its own.
         """
         check_plain(self)
-        return super().get_config()
+        # A `call` makes these anew.
+        return {name: value for name, value in super().get_config().items() if name not in ("inputs", "outputs")}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:

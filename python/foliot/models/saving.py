@@ -37,13 +37,8 @@ def write_model(
     model: "Model", filepath: str | os.PathLike[str], overwrite: bool, more: Mapping[str, str] | None = None
 ) -> None:
     """See `Model.save`; `more` is further metadata."""
-    from foliot.models.configs import serialize_layer
+    from foliot.models.configs import is_own, serialize_layer, write_inputs
 
-    if model.is_traced():
-        raise ValueError(
-            f"{model.label} is of a class of yours, whose graph a file cannot hold: use save_weights, or make the "
-            "model of foliot's layers with Model(inputs, outputs)"
-        )
     path = _checked_path(filepath, overwrite)
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
@@ -57,6 +52,9 @@ def write_model(
         "seeds": model.seeds(),
         "shuffles": model.shuffles,
     }
+    if not is_own(type(model)):
+        # Nothing else says what a graph was made for that a class of the user's makes of data.
+        description["inputs"] = write_inputs(model)
     _write(path, tensors, {"model": json.dumps(description), **(more or {})})
 
 
@@ -129,10 +127,10 @@ def _model_of(
     compile: bool,  # noqa: A002
     in_order: bool,
 ) -> "Model":
-    from foliot.models.configs import layer_from_config
+    from foliot.models.configs import build_for_inputs, layer_from_config
     from foliot.models.model import Model
 
-    if set(description) != _DESCRIPTION_KEYS:
+    if set(description) - {"inputs"} != _DESCRIPTION_KEYS:
         raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
     # A class of the user's makes its weights in the order in which its `call` meets them, which is not the file's.
     stored = _StoredWeights(tensors) if in_order else None
@@ -143,6 +141,8 @@ def _model_of(
         weight_source.reset(token)
     if not isinstance(model, Model):
         raise type_error("model", "a model", model)
+    if not model.inputs and "inputs" in description:
+        build_for_inputs(model, description["inputs"])
     if stored:
         stored.check_all_used()
     else:

@@ -31,6 +31,11 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        if self.is_traced():
+            raise TypeError(
+                f"`call` of {type(self).__name__}: expected none, for a Sequential applies its layers one after "
+                "another; derive the class from Model, keep the layers as attributes and apply them in `call`"
+            )
         super().__init__(name=name, trainable=trainable)
         self._layers: list[Layer] = []
         if isinstance(layers, (str, Mapping)):

@@ -243,10 +243,13 @@ class Trainer(CompiledNetwork):
     def _train_epoch(self, feed: Feed, hooks: CallbackList, tbptt: int | None) -> dict[str, float]:
         logs: dict[str, float] = {}
         optimizer = self._prepared_optimizer()
+        if tbptt is not None and self._compiled()[1].schedule_runs_in_python:
+            raise value_error("tbptt", "None beside a learning rate schedule of yours, which is asked per batch", tbptt)
         with self._means(feed.masked) as part:
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_train_batch_begin(step)
                 self._step = part, data, rows, tbptt is not None
+                self._compiled()[1].begin_step()
                 logs = self._logs(part.train(optimizer, data, rows, tbptt))
                 hooks.on_train_batch_end(step, logs)
                 self._step = None
@@ -467,6 +470,7 @@ class Trainer(CompiledNetwork):
         check_flag("return_dict", return_dict)
         data = self._data(x, y, sample_weight, class_weight, lengths=lengths)
         optimizer = self._prepared_optimizer()
+        self._compiled()[1].begin_step()
         with self._means(data.masked) as part:
             values = part.train(optimizer, data, None)
         return self._answer(self._logs(values), return_dict)

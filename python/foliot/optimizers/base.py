@@ -173,15 +173,26 @@ class Optimizer(Configurable):
         0.01
         """
         if isinstance(self._learning_rate, LearningRateSchedule):
-            return self._learning_rate(self._batches)
+            return self._learning_rate.rate_at(self._batches)
         return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
         if isinstance(value, (LearningRateSchedule, Mapping)):
             schedule = schedules.get(value, "learning_rate")
+            had = getattr(self, "_learning_rate", None)
+            if (
+                self._native is not None
+                and schedule.is_own
+                and isinstance(had, LearningRateSchedule)
+                and not had.is_own
+            ):
+                raise TypeError(
+                    f"`learning_rate`: expected a schedule of foliot's, for {self.name} was made with one; received "
+                    f"{value!r}. Make the optimizer with yours"
+                )
             self._learning_rate: LearningRate = schedule
-            if self._native is not None:
+            if self._native is not None and not schedule.is_own:
                 self._native.set_schedule(json.dumps(schedule.to_spec()))
             return
         if isinstance(getattr(self, "_learning_rate", None), LearningRateSchedule):
@@ -192,6 +203,16 @@ class Optimizer(Configurable):
         self._learning_rate = check_number("learning_rate", value, minimum=0)
         if self._native is not None:
             self._native.learning_rate = self._learning_rate
+
+    @property
+    def schedule_runs_in_python(self) -> bool:
+        """Whether the learning rate comes from a schedule of the user's, so that each step has to be given its own."""
+        return isinstance(self._learning_rate, LearningRateSchedule) and self._learning_rate.is_own
+
+    def begin_step(self) -> None:
+        """Takes the learning rate of the next step from a schedule of the user's; nothing for others."""
+        if self.schedule_runs_in_python:
+            self.native.learning_rate = self.learning_rate
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain data; see `Configurable.get_config`."""
@@ -222,9 +243,11 @@ class Optimizer(Configurable):
         if kind is None:
             raise NotImplementedError(f"{type(self).__name__} has no formula: use one of foliot's optimizers")
         schedule = self._learning_rate if isinstance(self._learning_rate, LearningRateSchedule) else None
+        if schedule is not None and schedule.is_own:
+            schedule = None  # which gives each step its rate
         return {
             "kind": kind,
-            "learning_rate": 0.0 if schedule else self._learning_rate,
+            "learning_rate": self._learning_rate if isinstance(self._learning_rate, float) else 0.0,
             "schedule": schedule and schedule.to_spec(),
             **self._numbers(),
             "decay": self.decay,

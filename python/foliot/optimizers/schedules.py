@@ -6,12 +6,15 @@ Called with a number of steps, a schedule gives the learning rate of the step af
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foliot import _serialization
+import numpy as np
+
+from foliot import _custom, _serialization
 from foliot._checks import check_flag, check_number, check_text, type_error, value_error
-from foliot._serialization import Registry, Value, snake_case
+from foliot._custom import definer
+from foliot._serialization import Registry, Value, snake_case, split_config
 
 __all__ = [
     "CosineDecay",
@@ -28,7 +31,24 @@ __all__ = [
 
 
 class LearningRateSchedule(Value):
-    """What all schedules have in common."""
+    """What all schedules have in common.
+
+    A class of yours defines `__call__(self, step)`, which gets the number of steps so far, a NumPy integer, and returns
+    the learning rate, a number. It is called before each step. To be saved with a model it needs a `get_config` that
+    returns the constructor's arguments, unless each is an attribute of the same name.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from foliot.optimizers import Adam
+    >>> class WarmUp(LearningRateSchedule):
+    ...     def __init__(self, d_model, warmup_steps=4000):
+    ...         self.d_model, self.warmup_steps = d_model, warmup_steps
+    ...     def __call__(self, step):
+    ...         return self.d_model**-0.5 * np.minimum(step**-0.5, step * self.warmup_steps**-1.5)
+    >>> Adam(WarmUp(64, warmup_steps=4)).learning_rate
+    0.0
+    """
 
     def to_spec(self) -> dict[str, Any]:
         """The schedule as the core takes it.
@@ -42,6 +62,41 @@ class LearningRateSchedule(Value):
             raise NotImplementedError(f"{type(self).__name__} has no formula: use {', '.join(_REGISTRY.names)}")
         numbers = {name: value for name, value in self.get_config().items() if name != "name"}
         return {"kind": snake_case(type(self).__name__), **numbers}
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the class is a user's, whose `__call__` runs in Python."""
+        return definer(type(self), "__call__") is not None
+
+    def rate_at(self, step: int) -> float:
+        """What a training takes after so many steps: the number that `__call__` returned, checked.
+
+        Raises:
+            ValueError: A user's `__call__` returned something else than a number of at least 0.
+        """
+        if not self.is_own:
+            return self(step)
+        # As tensors do, 0 to a negative power gives infinity, of which a minimum is taken.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            returned: Any = self(np.int64(step))  # type: ignore[arg-type]
+        rate = np.asarray(returned)
+        if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 <= float(rate.reshape(())) < np.inf:
+            expected = f"a finite number of at least 0 from {type(self).__name__} for step {step}"
+            raise value_error("learning_rate", expected, returned)
+        return float(rate.reshape(()))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain data; see `Configurable.get_config`."""
+        try:
+            return super().get_config()
+        except AttributeError as error:
+            raise ValueError(
+                f"{type(self).__name__}: expected a get_config that returns the constructor's arguments, or an "
+                f"attribute for each of them; received neither ({error})"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>" if self.is_own else super().__repr__()
 
     def __call__(self, step: float) -> float:
         """The learning rate when so many steps have been made.
@@ -304,7 +359,21 @@ def get(identifier: object, argument: str | None = None) -> LearningRateSchedule
         TypeError: The identifier is neither.
         ValueError: The class or a key is unknown.
     """
+    if isinstance(identifier, LearningRateSchedule) and identifier.is_own:
+        return identifier
+    if isinstance(identifier, Mapping):
+        return _deserialized(identifier, argument)
     return _REGISTRY.get(identifier, argument)
+
+
+def _deserialized(config: object, argument: str | None = None) -> LearningRateSchedule:
+    name, arguments = split_config(argument or "schedule", config)
+    own = _custom.find(name)
+    if own is None:
+        return _REGISTRY.deserialize(config, argument)
+    if not isinstance(own, type) or not issubclass(own, LearningRateSchedule):
+        raise type_error(f"custom_objects[{name!r}]", "a class derived from LearningRateSchedule", own)
+    return own.from_config(arguments)
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule | None) -> dict[str, Any] | None:
@@ -324,4 +393,4 @@ def deserialize(config: object) -> LearningRateSchedule:
     >>> deserialize(serialize(ExponentialDecay(0.5, 100, 0.5)))(100)
     0.25
     """
-    return _REGISTRY.deserialize(config)
+    return _deserialized(config)

@@ -1,0 +1,126 @@
+"""Output layers and losses that do not go together: nothing is refused, for Keras trains on, but the user is told."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foliot import activations, losses
+from foliot._arrays import Array
+from foliot._graph import SymbolicTensor
+from foliot.layers import Activation, ActivityRegularization, Conv1D, Dense, Dropout, Identity, Layer, ReLU, Softmax
+from foliot.losses import Loss
+from foliot.models.data import Data
+
+_BINARY = (losses.BinaryCrossentropy, losses.BinaryFocalCrossentropy)
+_CATEGORICAL = (
+    losses.CategoricalCrossentropy,
+    losses.CategoricalFocalCrossentropy,
+    losses.SparseCategoricalCrossentropy,
+)
+# Values that are no probabilities, below 0 or above 1.
+_UNBOUNDED = frozenset(
+    (
+        *("celu", "elu", "gelu", "hard_shrink", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
+        *("log_softmax", "mish", "relu", "relu6", "selu", "silu", "soft_shrink", "softsign", "tanh", "tanh_shrink"),
+    )
+)
+# What leaves values as they are, in evaluation at least.
+_PLAIN = (Dropout, Identity, ActivityRegularization)
+_FOLIOT = str(Path(__file__).parents[1])
+
+
+def warn_of_mismatches(outputs: Sequence[SymbolicTensor], chosen: Sequence[Loss], data: Data) -> None:
+    """Says which outputs do not fit their losses, and which targets are no labels of a binary cross-entropy.
+
+    Args:
+        outputs: The outputs that have a loss.
+        chosen: Their losses.
+        data: The first arrays.
+    """
+    for output, loss, target, weight in zip(outputs, chosen, data.targets, data.sample_weights, strict=True):
+        found = _last(output)
+        text = None if found is None else _mismatch(*found, output.shape[-1], loss)
+        text = text or _odd_labels(loss, target, weight)
+        if text is not None:
+            warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
+
+
+def _last(tensor: SymbolicTensor) -> tuple[Layer, str] | None:
+    """The layer whose activation gives a tensor, and the activation; None where nothing says."""
+    while True:
+        node = tensor.node
+        layer = node.layer
+        if node.body is not None:
+            inner = node.body.outputs[tensor.index]
+            if inner not in node.body.inputs:
+                return _last(inner)
+            tensor = node.inputs[node.body.inputs.index(inner)]
+            continue
+        if isinstance(layer, Softmax):
+            return layer, "softmax"
+        if isinstance(layer, ReLU):
+            return layer, "relu" if layer.max_value is None else "clipped"
+        if isinstance(layer, (Activation, Dense, Conv1D)):
+            spec = activations.spec_of(layer.activation)
+            kind = str(spec["kind"])
+            if isinstance(layer, Activation) and kind == "linear":
+                tensor = node.inputs[0]
+                continue
+            return layer, "clipped" if spec.get("max_value") is not None else kind
+        if isinstance(layer, _PLAIN):
+            tensor = node.inputs[0]
+            continue
+        return None
+
+
+def _mismatch(layer: Layer, activation: str, units: int | None, loss: Loss) -> str | None:
+    called = f"{layer.label}, an output layer, has activation={activation!r}, and its loss is {loss.name}"
+    from_logits = bool(getattr(loss, "from_logits", False))
+    if activation == "softmax" and units == 1:
+        if isinstance(loss, _CATEGORICAL):
+            return None  # the loss itself says that it has one class only
+        return f"{called}: a softmax over one unit is always 1, so nothing is learnt; use activation='sigmoid'"
+    if from_logits and activation in ("softmax", "sigmoid"):
+        applied = "sigmoid" if isinstance(loss, _BINARY) else "softmax"
+        return (
+            f"{called} with from_logits=True, which applies a {applied} once more: leave the activation or from_logits "
+            "away"
+        )
+    if from_logits:
+        return None
+    if isinstance(loss, _CATEGORICAL) and (activation in _UNBOUNDED or activation == "sigmoid"):
+        more = "; for several labels at a time use binary_crossentropy" if activation == "sigmoid" else ""
+        logits = ", or from_logits=True in the loss" if activation == "linear" else ""
+        return f"{called}, which expects probabilities that add up to 1: use activation='softmax'{logits}{more}"
+    if isinstance(loss, _BINARY) and activation in _UNBOUNDED:
+        logits = ", or from_logits=True in the loss" if activation == "linear" else ""
+        return f"{called}, which expects probabilities between 0 and 1: use activation='sigmoid'{logits}"
+    return None
+
+
+def _odd_labels(loss: Loss, target: Array, weight: Array | None) -> str | None:
+    """What is wrong with the targets of a binary cross-entropy. Those of sequences may hold anything where padded."""
+    if not isinstance(loss, _BINARY) or target.ndim > 2 or not target.size:
+        return None
+    rows = target if weight is None else target[weight.reshape(len(target), -1).any(axis=1)]
+    if not rows.size or (float(rows.min()) >= 0 and float(rows.max()) <= 1):
+        return None
+    values = np.unique(rows[~np.isnan(rows)])
+    shown = ", ".join(f"{value:g}" for value in values[:4]) + (", ..." if len(values) > 4 else "")
+    advice = "pass (y + 1) / 2, or use a hinge loss" if set(values) <= {-1.0, 1.0} else "pass labels 0 and 1"
+    if values.size and values[0] >= 0 and not (values % 1).any():
+        advice = "for classes by number use sparse_categorical_crossentropy with a unit for each class"
+    return f"{loss.name} expects targets between 0 and 1; received {shown}: {advice}"
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` of a warning that the function calling this one gives, such that it names the user's line."""
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12
+    level = 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLIOT):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,0 +1,110 @@
+"""Metrics of a user's own classes, written as for Keras."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foliot import Input, metrics
+from foliot.layers import Dense
+from foliot.models import Sequential, clone_model, load_model
+
+RANDOM = np.random.default_rng(5)
+X, Y, W = RANDOM.normal(size=(10, 3)), RANDOM.normal(size=(10, 1)), RANDOM.uniform(0.5, 2, 10)
+
+
+class MeanDistance(metrics.Metric):
+    """The mean of absolute errors to a power."""
+
+    def __init__(self, power: float = 1.0, name: str = "mean_distance", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.power = power
+        self.total = self.add_weight(name="total", initializer="zeros")
+        self.count = self.add_weight(name="count", initializer="zeros", shape=())
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        errors = np.abs(y_true - y_pred)[:, 0] ** self.power
+        weights = np.ones(len(errors)) if sample_weight is None else sample_weight
+        self.total.assign_add(np.sum(errors * weights))
+        self.count.assign(self.count + weights.sum())
+
+    def result(self) -> Any:
+        return self.total / self.count
+
+    def reset_state(self) -> None:
+        self.total.assign(0.0)
+        self.count.assign(0.0)
+
+
+class Doubled(metrics.MeanAbsoluteError):
+    def result(self) -> Any:
+        return 2 * super().result()
+
+
+def _model(**options: Any) -> Sequential:
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse", **options)
+    return model
+
+
+def test_it_measures_as_foliots_own() -> None:
+    own = MeanDistance()
+    model = _model(metrics=[own, MeanDistance(2.0, name="square"), Doubled(name="doubled"), "mae"])
+    logs = model.evaluate(X, Y, batch_size=4, verbose=0, return_dict=True)
+    assert list(logs) == sorted(logs)
+    np.testing.assert_allclose(logs["mean_distance"], logs["mae"], rtol=1e-6)
+    np.testing.assert_allclose(logs["doubled"], 2 * logs["mae"], rtol=1e-6)
+    np.testing.assert_allclose(logs["square"], logs["loss"], rtol=1e-6)
+    assert float(own.result()) == logs["mean_distance"]
+
+
+def test_weights_epochs_and_validation() -> None:
+    model = _model(weighted_metrics=[MeanDistance(), "mae"], metrics=[MeanDistance])
+    history = model.fit(X, Y, sample_weight=W, validation_split=0.3, epochs=3, batch_size=4, verbose=0).history
+    np.testing.assert_allclose(history["weighted_mean_distance"], history["mae"], rtol=1e-6)
+    np.testing.assert_allclose(history["val_weighted_mean_distance"], history["val_mae"], rtol=1e-6)
+    assert not np.allclose(history["mean_distance"], history["mae"])
+    model.train_on_batch(X, Y)
+
+
+def test_files_and_clones(tmp_path: Path) -> None:
+    model = _model(metrics=[MeanDistance(2.0), Doubled])
+    expected = model.evaluate(X, Y, verbose=0)
+    model.save(tmp_path / "m")
+    own = {"MeanDistance": MeanDistance, "Doubled": Doubled}
+    loaded = load_model(tmp_path / "m", custom_objects=own)
+    assert loaded.evaluate(X, Y, verbose=0) == expected
+    clone = clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert clone.evaluate(X, Y, verbose=0) == expected
+    with pytest.raises(ValueError, match="MeanDistance"):
+        load_model(tmp_path / "m")
+
+
+def test_variables() -> None:
+    metric = MeanDistance()
+    assert [variable.name for variable in metric.variables] == ["total", "count"]
+    with pytest.raises(ValueError, match="`value`: expected shape"):
+        metric.total.assign([1.0, 2.0])
+    ones = metric.add_weight((2,), "ones", "int32")
+    ones.assign_sub(3)
+    assert (ones.numpy().tolist(), ones[0], ones.dtype, float(np.sum(ones))) == ([-2, -2], -2, np.int32, -4)
+    metrics.Metric.reset_state(metric)
+    assert ones.value.tolist() == [0, 0]
+
+
+class Tally(MeanDistance):
+    def result(self) -> Any:
+        return {"a": 1.0}
+
+
+class Nothing(metrics.Metric):
+    pass
+
+
+def test_what_does_not_work_says_so() -> None:
+    with pytest.raises(TypeError, match="expected a number from `result` of Tally"):
+        _model(metrics=[Tally()]).evaluate(X, Y, verbose=0)
+    with pytest.raises(NotImplementedError, match="define update_state and result"):
+        _model(metrics=[Nothing()]).evaluate(X, Y, verbose=0)
