@@ -140,6 +140,9 @@ pub struct Gradients {
     pub narrow: *mut f32,
 }
 
+/// Half of the rows of a register tile where it has the most, with AVX-512; a whole one with AVX2.
+const HALF_TILE: usize = 6;
+
 /// The fewest rows that a product should have, so that a pass over the weights pays.
 const PROJECTED_ROWS: usize = 48;
 
@@ -150,20 +153,48 @@ pub fn projected_steps(batch: usize) -> usize {
 }
 
 impl Scan<'_> {
-    /// Rows for each task, in whole register tiles of every instruction set: an equal share for each thread. Where some
-    /// rows are shorter, a tile, of which the threads take one after another, the longest rows first: an equal share of
-    /// the rows would not be one of the work.
-    fn rows_per_task(&self) -> usize {
-        const TILE: usize = 12;
+    /// How many tasks share the rows.
+    fn tasks(&self) -> usize {
         let (batch, threads) = (self.layout.batch(), threads::count());
-        let even = batch == 0 || self.layout.length(0) == self.layout.length(batch - 1);
-        if even || threads == 1 { batch.div_ceil(threads).div_ceil(TILE).max(1) * TILE } else { TILE }
+        if self.has_equal_rows() { batch.div_ceil(self.equal_share()) } else { threads.min(batch.div_ceil(HALF_TILE)) }
+    }
+
+    fn has_equal_rows(&self) -> bool {
+        let batch = self.layout.batch();
+        batch == 0 || self.layout.length(0) == self.layout.length(batch - 1)
+    }
+
+    /// Rows for each thread where all are equally long, in whole register tiles of every instruction set.
+    fn equal_share(&self) -> usize {
+        self.layout.batch().div_ceil(threads::count()).div_ceil(2 * HALF_TILE).max(1) * 2 * HALF_TILE
+    }
+
+    /// The row with which a task begins. Where rows differ in length, tasks have equal shares of the steps: few long rows, many
+    /// short ones. More tasks than threads would share the work as well, but go through memory in smaller pieces.
+    fn first_row(&self, task: usize, tasks: usize) -> usize {
+        let batch = self.layout.batch();
+        if task == tasks {
+            return batch;
+        }
+        if self.has_equal_rows() {
+            return task * self.equal_share();
+        }
+        let steps = |row: usize| self.layout.length(row).clamp(self.steps.start, self.steps.end) - self.steps.start;
+        let share = (self.layout.offset(self.steps.end) - self.layout.offset(self.steps.start)) * task / tasks;
+        let (mut row, mut sum) = (0, 0);
+        while sum < share {
+            sum += steps(row);
+            row += 1;
+        }
+        (row.next_multiple_of(HALF_TILE)).min(batch)
     }
 
     fn for_each_task(&self, body: impl Fn((usize, usize)) + Sync) {
-        let batch = self.layout.batch();
-        let size = self.rows_per_task();
-        threads::for_each(batch.div_ceil(size), |task| body((task * size, ((task + 1) * size).min(batch))));
+        let (tasks, shared) = (self.tasks(), Shared(self));
+        threads::for_each(tasks, |task| {
+            let scan = shared.get();
+            body((scan.first_row(task, tasks), scan.first_row(task + 1, tasks)));
+        });
     }
 
     /// Runs the cell over time.
