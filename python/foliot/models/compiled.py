@@ -273,6 +273,7 @@ class CompiledNetwork(Network):
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
+        datasets.check_no_batches(prefix[0], x, y)
         found = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
         inputs, masks, predicted = found.named, found.masks, found.outputs
         datasets.check_not_empty(inputs)
