@@ -6,7 +6,23 @@ import pytest
 
 from foliot import layers, models, optimizers
 from foliot.callbacks import EarlyStopping, ModelCheckpoint
-from foliot.layers import GRU, LSTM, Activation, Dense, Dropout, Embedding, Flatten, Input, SimpleRNN
+from foliot.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Add,
+    AdditiveAttention,
+    Attention,
+    Dense,
+    Dot,
+    Dropout,
+    Embedding,
+    Flatten,
+    Input,
+    MultiHeadAttention,
+    SimpleRNN,
+    TimeDistributed,
+)
 from foliot.models import Sequential
 
 X = np.arange(24.0).reshape(4, 3, 2)
@@ -46,7 +62,7 @@ CONSTRUCTORS = [
     (lambda: SimpleRNN(2, return_sequence=True), "did you mean 'return_sequences'"),
     (lambda: SimpleRNN(2, return_sequences="yes"), "`return_sequences`"),
     (lambda: SimpleRNN(2, stateful="yes"), "`stateful`: expected True or False"),
-    (lambda: SimpleRNN(2, time_major=True), "`time_major`: expected False"),
+    (lambda: SimpleRNN(2, time_major=True), r"`time_major`: expected False.*np\.swapaxes\(x, 0, 1\)"),
     (lambda: SimpleRNN(2, implementation=7), "`implementation`"),
     (lambda: LSTM(2, use_cudnn="no"), "`use_cudnn`"),
     (lambda: LSTM(2, seed=-1), "`seed`"),
@@ -332,3 +348,24 @@ def test_numbers_at_the_edges() -> None:
     network = _compiled()
     network.fit(X[:1], Y[:1], batch_size=1000, verbose=0)
     assert network.predict(X[:, :0], verbose=0).shape == (4, 1)
+
+
+@pytest.mark.parametrize("make", [Attention, AdditiveAttention, lambda: MultiHeadAttention(2, 3), Add, lambda: Dot(1)])
+def test_layers_of_several_inputs_take_no_time_steps(make) -> None:
+    with pytest.raises(ValueError, match="`layer`: expected a layer of one input"):
+        TimeDistributed(make())
+
+
+def test_lists_that_hold_no_rows() -> None:
+    network = Sequential([Input((None, 3)), SimpleRNN(2), Dense(1)])
+    network.compile("sgd", "mse")
+    x, y = np.ones((4, 5, 3)), np.ones((4, 1))
+    for arguments in (([],), ([], np.zeros((0, 1)))):
+        with pytest.raises(ValueError, match="`x`: expected at least one row"):
+            network.fit(*arguments, verbose=0)
+    for batches in ([(x, y)], [(x,)]):
+        with pytest.raises(ValueError, match=r"an iterable such as iter\(\[\(x, y\)\]\)"):
+            network.fit(batches, verbose=0)
+    network.fit(iter([(x, y)]), verbose=0)
+    with pytest.raises(ValueError, match=r"or with x\[None\] for a single sample"):
+        network.predict(x[0], verbose=0)

@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 
 from foliot import optimizers
-from foliot.callbacks import BackupAndRestore, Callback, EarlyStopping
-from foliot.layers import GRU, Dense, Dropout, Embedding
+from foliot.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+)
+from foliot.layers import GRU, BatchNormalization, Dense, Dropout, Embedding
 from foliot.models import Sequential
-from foliot.utils import set_random_seed
+from foliot.utils import PyDataset, set_random_seed
 
 
 def make(seed: int = 5) -> Sequential:
@@ -33,6 +42,17 @@ class Interrupt(Callback):
     def on_train_batch_end(self, batch, logs=None) -> None:
         if self.now == self.epoch and batch == self.batch:
             raise KeyboardInterrupt
+
+
+class Count(Callback):
+    """The epochs that were really trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self.epochs.append(epoch)
 
 
 class SlowDown(Callback):
@@ -63,8 +83,8 @@ def test_the_same_bits(tokens, tmp_path, epoch, batch, double) -> None:
     second = make(seed=6) if epoch else make()
     callbacks = [SlowDown(), BackupAndRestore(folder, double_checkpoint=double)]
     history = second.fit(*tokens, callbacks=callbacks, **OPTIONS)
-    assert history.epoch == list(range(epoch, 5))
-    assert history.history == {name: values[epoch:] for name, values in expected.items()}
+    assert history.epoch == list(range(5))
+    assert history.history == expected
     assert all(map(np.array_equal, second.get_weights(), whole.get_weights()))
     assert second.optimizer.learning_rate == whole.optimizer.learning_rate
     assert not folder.exists()
@@ -77,10 +97,13 @@ def test_a_damaged_backup(tokens, tmp_path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["latest.foliot", "latest.foliot.bkp"]
     path.write_bytes(path.read_bytes()[:-7])
     # The one before is of the fourth epoch.
-    assert make().fit(*tokens, callbacks=[keep], **OPTIONS).epoch == [4]
+    counted = Count()
+    assert make().fit(*tokens, callbacks=[keep, counted], **OPTIONS).epoch == [0, 1, 2, 3, 4]
+    assert counted.epochs == [4]
     # The damaged file has not taken the place of the good one: that is where the next start goes on, too.
     path.unlink()
-    assert make().fit(*tokens, callbacks=[keep], **OPTIONS).epoch == [4]
+    make().fit(*tokens, callbacks=[keep, counted], **OPTIONS)
+    assert counted.epochs == [4, 4]
     for file in tmp_path.iterdir():
         file.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="latest"):
@@ -103,26 +126,232 @@ def test_a_finished_training_is_not_repeated(tokens, tmp_path) -> None:
     backup = BackupAndRestore(tmp_path, delete_checkpoint=False)
     network = make()
     network.fit(*tokens, callbacks=[backup], **OPTIONS)
-    assert network.fit(*tokens, callbacks=[backup], **OPTIONS).epoch == []
+    weights, counted = network.get_weights(), Count()
+    assert network.fit(*tokens, callbacks=[backup, counted], **OPTIONS).epoch == [0, 1, 2, 3, 4]
+    assert counted.epochs == []
+    assert all(map(np.array_equal, network.get_weights(), weights))
 
 
-def test_every_so_many_batches(tokens, tmp_path) -> None:
-    first = make()
+class After(Callback):
+    """Ends the process after a number of batches, counted over epochs."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_begin(self, batch, logs=None) -> None:
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+
+def resumed(build, data, folder, *, after, save_freq, callbacks=list, **options):
+    """Histories and models of a training that ran through, and of one that was interrupted and resumed."""
+    whole = build()
+    expected = whole.fit(*data(), callbacks=callbacks(), **options)
     with pytest.raises(KeyboardInterrupt):
-        first.fit(*tokens, callbacks=[BackupAndRestore(tmp_path / "b", save_freq=3), Interrupt(1, 3)], **OPTIONS)
+        build().fit(
+            *data(), callbacks=[*callbacks(), BackupAndRestore(folder, save_freq=save_freq), After(after)], **options
+        )
+    again = build()
+    history = again.fit(*data(), callbacks=[BackupAndRestore(folder, save_freq=save_freq), *callbacks()], **options)
+    assert history.epoch == expected.epoch
+    assert history.history == expected.history
+    assert all(map(np.array_equal, again.get_weights(), whole.get_weights()))
+    assert again.optimizer.iterations == whole.optimizer.iterations
+    return whole, again
 
-    class Beginning(Callback):
-        weights: list[np.ndarray]
 
-        def on_epoch_begin(self, epoch, logs=None) -> None:
-            if not hasattr(self, "weights"):
-                self.weights, self.iterations = self.model.get_weights(), self.model.optimizer.iterations
+def mean_size(y_true, y_pred):
+    return np.abs(y_pred).mean(axis=-1)
 
-    # Four batches an epoch: the backup after six batches is of the second epoch, which begins anew.
-    beginning = Beginning()
-    history = make().fit(*tokens, callbacks=[BackupAndRestore(tmp_path / "b", save_freq=3), beginning], **OPTIONS)
-    assert history.epoch == [1, 2, 3, 4]
-    assert beginning.iterations == 6
+
+def make_with_metrics() -> Sequential:
+    set_random_seed(5)
+    network = Sequential([Embedding(12, 4), GRU(5, dropout=0.2, recurrent_dropout=0.1), BatchNormalization(), Dense(1)])
+    network.compile(
+        optimizers.AdamW(0.01, use_ema=True, clipnorm=1.0),
+        "mse",
+        metrics=["mae", "auc", mean_size],
+        weighted_metrics=["mape"],
+    )
+    return network
+
+
+@pytest.mark.parametrize(
+    ("after", "save_freq", "options"),
+    [
+        (6, 1, {}),
+        (7, 3, {}),
+        (4, 2, {}),  # all batches of the first epoch, and not yet its validation
+        (9, 2, {"shuffle": False}),
+        (9, 2, {"steps_per_epoch": 3}),
+        (9, 3, {"steps_per_epoch": 3}),
+        (9, "epoch", {"steps_per_epoch": 3}),
+        (6, 1, {"steps_per_epoch": 6}),
+        (7, 3, {"bucket_by_length": True, "lengths": [1 + row % 6 for row in range(22)]}),
+    ],
+)
+def test_within_an_epoch(tokens, tmp_path, after, save_freq, options) -> None:
+    resumed(make_with_metrics, lambda: tokens, tmp_path / "b", after=after, save_freq=save_freq, **OPTIONS | options)
+
+
+def make_stateful() -> Sequential:
+    set_random_seed(3)
+    network = Sequential([Embedding(12, 4), GRU(5, stateful=True), Dropout(0.3), Dense(1)])
+    network.build((4, 6))
+    schedule = optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)
+    network.compile(optimizers.Adam(schedule, gradient_accumulation_steps=2), "mse")
+    return network
+
+
+@pytest.mark.parametrize(("after", "save_freq"), [(7, 1), (7, 3), (9, "epoch")])
+def test_carried_states_and_accumulated_gradients(tmp_path, after, save_freq) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.integers(1, 12, (16, 6)), rng.random((16, 1))
+    options = {"batch_size": 4, "epochs": 4, "verbose": 0, "shuffle": False}
+    resumed(make_stateful, lambda: data, tmp_path, after=after, save_freq=save_freq, **options)
+
+
+class Rows(PyDataset):
+    def __init__(self, x, y) -> None:
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index):
+        return self.x[4 * index :][:4], self.y[4 * index :][:4]
+
+
+@pytest.mark.parametrize(("after", "save_freq"), [(6, 1), (4, 2), (7, 3), (9, "epoch")])
+@pytest.mark.parametrize("kind", ["dataset", "iterable"])
+def test_sources_of_batches(tokens, tmp_path, kind, after, save_freq) -> None:
+    dataset = Rows(*tokens)
+
+    class Iterable:
+        def __iter__(self):
+            return (dataset[index] for index in range(4))
+
+    data = (lambda: (Rows(*tokens),)) if kind == "dataset" else (lambda: (Iterable(),))
+    resumed(make, data, tmp_path, after=after, save_freq=save_freq, epochs=4, verbose=0)
+
+
+@pytest.mark.parametrize(("after", "save_freq"), [(8, "epoch"), (10, "epoch"), (10, 1), (12, 2), (11, 3)])
+def test_states_of_callbacks(tokens, tmp_path, after, save_freq) -> None:
+    def callbacks():
+        return [
+            LearningRateScheduler(lambda epoch, rate: rate * 0.9),
+            ReduceLROnPlateau("loss", patience=2, min_delta=10.0, cooldown=1),
+            EarlyStopping("loss", patience=5, min_delta=10.0, restore_best_weights=True),
+            SwapEMAWeights(swap_on_epoch=True),
+        ]
+
+    options = OPTIONS | {"epochs": 9}
+    whole, again = resumed(
+        make_with_metrics, lambda: tokens, tmp_path, after=after, save_freq=save_freq, callbacks=callbacks, **options
+    )
+    assert again.optimizer.learning_rate == whole.optimizer.learning_rate
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize("save_freq", ["epoch", 3])
+def test_a_log_has_each_epoch_once(tokens, tmp_path, append, save_freq) -> None:
+    # The backup after six batches is of the second epoch, and the second row is written before the interruption.
+    path = tmp_path / "log.csv"
+    path.write_text("before\n")
+    backup = BackupAndRestore(tmp_path / "b", save_freq=save_freq)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[log := CSVLogger(path, append=append), backup, After(8)], **OPTIONS)
+    log.csv_file.close()  # as the end of the process does
+    history = make().fit(*tokens, callbacks=[CSVLogger(path, append=append), backup], **OPTIONS).history
+    lines = path.read_text().splitlines()
+    assert lines[:append] == ["before"] * append
+    rows = [line.split(",") for line in lines if line[0].isdigit()]
+    assert [int(row[0]) for row in rows] == [0, 1, 2, 3, 4]
+    assert [float(row[1]) for row in rows] == history["loss"]
+    assert len(lines) == 6
+
+
+def test_the_best_of_a_checkpoint(tokens, tmp_path) -> None:
+    def checkpoint() -> ModelCheckpoint:
+        return ModelCheckpoint(tmp_path / "{epoch}.foliot", "loss", save_best_only=True, mode="max")
+
+    # The learning rate lowers the loss, so the first epoch is the best.
+    folder = tmp_path / "b"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[checkpoint(), BackupAndRestore(folder), After(6)], **OPTIONS)
+    best = checkpoint()
+    history = make().fit(*tokens, callbacks=[best, BackupAndRestore(folder)], **OPTIONS).history
+    assert best.best == max(history["loss"])
+    found = [value for place, value in enumerate(history["loss"]) if value > max(history["loss"][:place], default=0)]
+    assert len(list(tmp_path.glob("*.foliot"))) == len(found)
+
+
+def test_training_that_was_told_to_stop_stays_stopped(tokens, tmp_path) -> None:
+    class Crash(Callback):
+        def on_train_end(self, logs=None) -> None:
+            raise KeyboardInterrupt
+
+    def stop() -> EarlyStopping:
+        return EarlyStopping("loss", min_delta=10.0, patience=2, restore_best_weights=True)
+
+    whole = make()
+    expected = whole.fit(*tokens, callbacks=[stop()], **OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[BackupAndRestore(tmp_path), Crash(), stop()], **OPTIONS)
+    again, counted = make(), Count()
+    history = again.fit(*tokens, callbacks=[stop(), BackupAndRestore(tmp_path), counted], **OPTIONS)
+    assert counted.epochs == []
+    assert history.history == expected.history
+    assert all(map(np.array_equal, again.get_weights(), whole.get_weights()))
+
+
+def test_the_state_of_a_callback_of_ones_own(tokens, tmp_path) -> None:
+    class Seen(Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[float] = []
+            self.weights: list[np.ndarray] = []
+
+        def get_state(self):
+            return {"seen": self.seen, "weights": self.weights}
+
+        def set_state(self, state) -> None:
+            self.seen, self.weights = state["seen"], state["weights"]
+
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            self.seen.append(logs["loss"])
+            self.weights = self.model.get_weights()
+
+    whole, first, second = Seen(), Seen(), [Seen(), Seen()]
+    make().fit(*tokens, callbacks=[whole], **OPTIONS)
+    backup = BackupAndRestore(tmp_path, save_freq=3)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[backup, first, After(7)], **OPTIONS)
+    assert make().fit(*tokens, callbacks=[backup, *second], **OPTIONS)
+    assert second[0].seen == whole.seen
+    assert len(second[1].seen) == len(whole.seen) - 6
+    assert all(map(np.array_equal, second[0].weights, whole.weights))
+
+    class Odd(Callback):
+        def get_state(self):
+            return {"odd": object()}
+
+    with pytest.raises(TypeError, match="get_state"):
+        make().fit(*tokens, callbacks=[BackupAndRestore(tmp_path), Odd()], **OPTIONS)
+
+
+def test_other_data_than_were_interrupted(tokens, tmp_path) -> None:
+    x, y = tokens
+    backup = BackupAndRestore(tmp_path, save_freq=3)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(x, y, callbacks=[backup, After(7)], **OPTIONS)
+    with pytest.raises(ValueError, match="as many rows as when training was interrupted"):
+        make().fit(x[:-1], y[:-1], callbacks=[backup], **OPTIONS)
+    with pytest.raises(RuntimeError, match="no fit runs"):
+        make().training_run  # noqa: B018
 
 
 def test_the_folder_is_only_emptied_of_backups(tokens, tmp_path) -> None:

@@ -73,3 +73,52 @@ def test_what_is_refused() -> None:
         layer(np.zeros((2, 2)))
     with pytest.raises(ValueError, match="`data`: expected batches alike"):
         layer.adapt(iter([X, X[..., :2]]))
+
+
+def test_padding_of_any_form_counts_for_nothing() -> None:
+    rng = np.random.default_rng(3)
+    rows = [rng.normal(2.0, 3.0, (length, 2)) for length in (4, 1, 0, 6)]
+    padded, ends = np.full((4, 6, 2), 99.0), [4, 1, 0, 6]
+    for row, values in zip(padded, rows, strict=True):
+        row[: len(values)] = values
+    mask = np.arange(6) < np.array(ends)[:, None]
+    steps = np.concatenate(rows)
+    expected = steps.mean(axis=0), steps.var(axis=0)
+
+    def masked_batches():
+        yield padded[:2], mask[:2]
+        yield padded[2:], mask[2:]
+
+    for data, options in (
+        (rows, {}),
+        ([row.tolist() or np.empty((0, 2)) for row in rows], {}),
+        (padded, {"lengths": ends}),
+        (padded, {"mask": mask}),
+        (masked_batches(), {}),
+        (iter([rows[:2], rows[2:]]), {}),
+        (iter([(padded[:3], mask[:3]), rows[3:]]), {}),
+    ):
+        layer = Normalization()
+        layer.adapt(data, **options)
+        np.testing.assert_allclose(layer.mean, expected[0], rtol=1e-12)
+        np.testing.assert_allclose(layer.variance, expected[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "match"),
+    [
+        (iter([np.zeros((2, 3, 1))]), {"mask": np.ones((2, 3))}, r"tuples \(data, mask\)"),
+        (iter([np.zeros((2, 3, 1))]), {"lengths": [1, 2]}, r"tuples \(data, mask\)"),
+        ([np.zeros((2, 1)), np.zeros((3, 1))], {"lengths": [1, 2]}, "different lengths"),
+        (np.zeros((2, 3, 1)), {"lengths": [1, 2], "mask": np.ones((2, 3))}, "together with"),
+        (np.zeros((2, 3, 1)), {"lengths": [1, 4]}, "lengths from 0 to 3"),
+        (np.zeros((2, 3, 1)), {"lengths": [1]}, "a length for each row"),
+        (np.zeros(3), {"lengths": [1]}, "time axis"),
+        (np.zeros((2, 3)), {"lengths": [1, 2]}, "per feature"),
+        ([[1.0], [1.0, 2.0]], {}, "per feature"),
+        ([np.zeros((2, 1)), np.zeros((3, 2))], {}, "differ in their length only"),
+    ],
+)
+def test_lengths_that_do_not_fit(data, options, match) -> None:
+    with pytest.raises(ValueError, match=match):
+        Normalization().adapt(data, **options)

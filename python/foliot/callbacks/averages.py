@@ -1,5 +1,7 @@
 """A callback that puts the averages of the weights in the weights' place."""
 
+from typing import Any
+
 from foliot._arrays import Array
 from foliot._checks import check_flag
 from foliot.callbacks.base import Callback, Logs
@@ -58,6 +60,12 @@ class SwapEMAWeights(Callback):
             for parameter, own in zip(optimizer.parameters, self._own, strict=True):
                 parameter.assign(own)
             self._own = None
+
+    def get_state(self) -> dict[str, Any]:
+        return {} if self._own is None else {"own": self._own}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._own = state["own"]
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._own = None

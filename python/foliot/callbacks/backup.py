@@ -15,11 +15,15 @@ _PREVIOUS = "latest.foliot.bkp"
 class BackupAndRestore(Callback):
     """Keeps a backup while the model trains, from which `fit` of the same script goes on after an interruption.
 
-    The backup holds the weights, the optimizer's state and learning rate, the seeds and the number of epochs that are
-    finished, so that an interrupted and resumed training has the bits of one that was never interrupted. That is with
-    `save_freq='epoch'`: from a backup within an epoch that epoch is begun anew, as in Keras. The state of other
-    callbacks (`EarlyStopping`'s patience) and a pass over the data that `steps_per_epoch` cuts into several epochs
-    begin anew, too.
+    The backup holds the weights, the optimizer's state and learning rate, the seeds, the epoch and the batch in it, the
+    order of its rows, what losses and metrics have gathered, what stateful layers carry, and what `get_state` of the
+    other callbacks gives, so that an interrupted and resumed training has the bits and the history of one that was
+    never interrupted. (Keras begins the interrupted epoch anew, and the callbacks' patience.) Sources of batches go on
+    as far as that can be known: a `PyDataset` and what can be iterated again with the next batch, of which the latter
+    is asked for those before again; a generator with what it gives first.
+
+    It is called after all other callbacks. Where there are several of one class, each gets its state by its place among
+    them.
 
     Args:
         backup_dir: The folder of the backup, for this training alone.
@@ -69,7 +73,7 @@ class BackupAndRestore(Callback):
             if not path.exists():
                 continue
             try:
-                self._epoch = restore_training(self.model, path)
+                restore_training(self.model, path)
             except (OSError, ValueError):
                 if path == self._previous or not self._previous.exists():
                     raise
@@ -77,7 +81,6 @@ class BackupAndRestore(Callback):
                 if path == self._previous:
                     # The next backup would put the damaged one in place of this one.
                     self._path.unlink(missing_ok=True)
-                self.model.resume_at(self._epoch)
                 return
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

@@ -45,6 +45,17 @@ class Callback:
         """Called with the model before anything else."""
         self._model = model
 
+    def get_state(self) -> dict[str, Any]:
+        """What `BackupAndRestore` is to keep of the callback, so that a resumed `fit` goes on with it.
+
+        Returns:
+            A dict of numbers, texts, None, float32 arrays, and lists and dicts of such; empty for nothing.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Called after `on_train_begin` of a resumed `fit` with what `get_state` gave, unless that was empty."""
+
     def on_train_begin(self, logs: Logs = None) -> None:
         """Called when `fit` begins."""
 

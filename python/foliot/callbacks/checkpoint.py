@@ -89,6 +89,12 @@ class ModelCheckpoint(MonitorCallback):
         if path.is_dir():
             raise _unwritable(errno.EISDIR, path)
 
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best, "batches": self._batches}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.best, self._batches = state["best"], state["batches"]
+
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
 

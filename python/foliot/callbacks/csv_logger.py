@@ -43,6 +43,8 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         self.writer: Any = None
         self.csv_file: TextIO | None = None
+        # Where an earlier content is to be cut off when training has really begun anew, and is not resumed.
+        self._cut: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"writer": None, "csv_file": None}
@@ -51,12 +53,35 @@ class CSVLogger(Callback):
         self._close()
         path = Path(self.filename)
         self.append_header = not (self.append and path.is_file() and path.stat().st_size > 0)
-        self.csv_file = path.open("a" if self.append else "w", encoding="utf-8", newline="")
+        self.csv_file = path.open("a", encoding="utf-8", newline="")
         self.keys = None
+        self._cut = None if self.append else 0
+
+    def get_state(self) -> dict[str, Any]:
+        if self.csv_file is None:
+            return {}
+        return {"size": Path(self.filename).stat().st_size, "keys": self.keys, "header": self.append_header}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.keys, self._cut = state["keys"], state["size"]
+        # A file that was lost begins with a header again.
+        self.append_header = state["header"] and self.keys is None
+        if Path(self.filename).stat().st_size < state["size"]:
+            self.append_header, self._cut = True, 0
+
+    def _begin(self) -> None:
+        if self.csv_file is not None and self._cut is not None:
+            if Path(self.filename).is_file():  # and no device
+                self.csv_file.truncate(self._cut)
+            self._cut = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._begin()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.csv_file is None:
             raise RuntimeError("CSVLogger has no open file: on_train_begin was not called")
+        self._begin()
         logs = logs or {}
         if self.keys is None:
             self.keys = sorted(logs)
@@ -70,6 +95,7 @@ class CSVLogger(Callback):
         self.csv_file.flush()
 
     def on_train_end(self, logs: Logs = None) -> None:
+        self._begin()
         self._close()
 
     def _close(self) -> None:

@@ -1,5 +1,7 @@
 """What a training leaves behind: its losses and metrics."""
 
+from typing import Any
+
 from foliot.callbacks.base import Callback, Logs
 
 
@@ -31,6 +33,12 @@ class History(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.epoch = []
+
+    def get_state(self) -> dict[str, Any]:
+        return {"history": self.history, "epoch": self.epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.history, self.epoch = state["history"], state["epoch"]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epoch.append(epoch)

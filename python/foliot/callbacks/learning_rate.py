@@ -49,8 +49,22 @@ class LearningRateScheduler(Callback):
             raise type_error("schedule", "a function of the epoch and the learning rate", schedule)
         self.schedule = schedule
         self.verbose = check_integer("verbose", verbose, minimum=0)
+        # The epoch that runs, whose learning rate is set.
+        self._begun: int | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        return {} if self._begun is None else {"begun": self._begun}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._begun = state["begun"]
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._begun = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if epoch == self._begun:
+            return
+        self._begun = epoch
         optimizer = _optimizer(self)
         rate = (
             self.schedule(epoch, float(optimizer.learning_rate)) if _takes_two(self.schedule) else self.schedule(epoch)
@@ -62,6 +76,7 @@ class LearningRateScheduler(Callback):
             say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._begun = None
         _report(self, logs)
 
 
@@ -125,6 +140,12 @@ class ReduceLROnPlateau(MonitorCallback):
         self.best: float | None = None
         self.cooldown_counter = 0
         self.wait = 0
+
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best, "cooldown": self.cooldown_counter, "wait": self.wait}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.best, self.cooldown_counter, self.wait = state["best"], state["cooldown"], state["wait"]
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._forget()

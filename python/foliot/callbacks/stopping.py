@@ -1,11 +1,15 @@
 """Callbacks that end training."""
 
 import math
+from typing import Any
 
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number
 from foliot.callbacks.base import Callback, Logs, say
 from foliot.callbacks.monitor import MonitorCallback
+
+# What a backup keeps of EarlyStopping.
+_KEPT = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
 
 
 class EarlyStopping(MonitorCallback):
@@ -51,6 +55,13 @@ class EarlyStopping(MonitorCallback):
         self.best: float | None = None
         self.best_epoch = 0
         self.best_weights: list[Array] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        for name in _KEPT:
+            setattr(self, name, state[name])
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._forget()

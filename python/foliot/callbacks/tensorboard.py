@@ -100,6 +100,12 @@ class TensorBoard(Callback):
     def _iterations(self) -> int:
         return 0 if self.model.optimizer is None else int(self.model.optimizer.iterations)
 
+    def get_state(self) -> dict[str, Any]:
+        return {"batches": self._batches, "described": self._described}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._batches, self._described = state["batches"], state["described"]
+
     def on_train_begin(self, logs: Logs = None) -> None:
         self._batches = 0
         self._training = True

@@ -286,7 +286,8 @@ class Layer(Weighted):
         least, greatest = self.ranks
         if least <= len(shape) <= greatest:
             return
-        advice = ": add an axis with x[..., None]" if len(shape) == least - 1 else ""
+        missing = len(shape) == least - 1
+        advice = ": add an axis with x[..., None], or with x[None] for a single sample" if missing else ""
         raise ValueError(f"{type(self).__name__} expects {self.axes}; received {shape}{advice}")
 
     def _check_features(self, shape: Shape, features: int) -> None:

@@ -25,7 +25,10 @@ _FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unrol
 def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
     """The remaining keyword arguments without Keras's options that foliot knows one value of."""
     if rest.get("time_major"):
-        raise ValueError("`time_major`: expected False, for arrays are (batch, time, features); received True")
+        raise ValueError(
+            "`time_major`: expected False, for arrays are (batch, time, features); received True. Give the layer "
+            "np.swapaxes(x, 0, 1) of arrays (time, batch, features), and turn sequences that it returns round likewise"
+        )
     return {name: value for name, value in without_implementation(rest).items() if name != "time_major"}
 
 

@@ -7,10 +7,13 @@ from typing import Any, Self
 from foliot import _arrays
 from foliot._checks import type_error, value_error
 from foliot._graph import Shape, SymbolicTensor
+from foliot.layers.attention import BaseAttention
 from foliot.layers.base import Layer
 from foliot.layers.core import Activation
 from foliot.layers.dense import Dense
 from foliot.layers.embedding import Embedding
+from foliot.layers.heads import ManyHeads
+from foliot.layers.merging import Merge
 from foliot.layers.normalization import BatchNormalization, LayerNormalization, UnitNormalization
 from foliot.layers.recurrent_cells import with_layers
 
@@ -76,6 +79,8 @@ class TimeDistributed(Layer):
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
             raise type_error("layer", "a layer of foliot.layers", layer)
+        if isinstance(layer, (BaseAttention, ManyHeads, Merge)):
+            raise value_error("layer", "a layer of one input", layer)
         super().__init__(**kwargs)
         for part in _parts(layer):
             if isinstance(part, BatchNormalization):

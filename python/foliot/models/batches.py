@@ -33,8 +33,16 @@ class Feed(ABC):
     masked: tuple[bool, ...]
 
     @abstractmethod
-    def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch."""
+    def epoch(self, done: int = 0) -> Iterator[Batch]:
+        """The batches of the next epoch, or what remains of one of which `done` batches are done."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Where the next batch lies, as plain data."""
+
+    @abstractmethod
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was asked for, before the first epoch."""
 
     @abstractmethod
     def restart(self) -> None:
@@ -61,8 +69,17 @@ class ArrayFeed(Feed):
         self.steps = len(batches)
         self.masked = data.masked
 
-    def epoch(self) -> Iterator[Batch]:
-        return (self._data.batch(rows) for rows in (self._batches.epoch() if self._data.rows else ()))
+    def epoch(self, done: int = 0) -> Iterator[Batch]:
+        return (self._data.batch(rows) for rows in (self._batches.epoch(done) if self._data.rows else ()))
+
+    def state(self) -> dict[str, Any]:
+        return {"rows": self._data.rows, "steps": self.steps, **self._batches.state()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        for name, own in (("rows", self._data.rows), ("steps", self.steps)):
+            if state["taken"] and state[name] != own:
+                raise value_error("x", f"as many {name} as when training was interrupted, {state[name]}", own)
+        self._batches.set_state(state)
 
     def restart(self) -> None:
         self._batches.restart()
@@ -110,6 +127,11 @@ class StreamFeed(Feed):
             raise value_error(argument, "the number of steps for a dataset without an end", source)
         self.steps = steps if steps is not None else length
         self._open: Generator[Any] | None = None
+        # The seed and number of the open pass, and how many of its batches were trained on.
+        self._order: tuple[int, int] | None = None
+        self._taken = 0
+        # Of an interrupted pass: what is to be passed over.
+        self._skipped = 0
         self._begun = self._warned = False
         # Fetched before the first epoch, for models are built for what the data look like. A dataset's is fetched
         # again, because the order of its first pass may still change.
@@ -130,9 +152,25 @@ class StreamFeed(Feed):
         self._warn()
         return False
 
-    def epoch(self) -> Iterator[Batch]:
+    def state(self) -> dict[str, Any]:
+        return {"order": self._order, "taken": self._taken}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        taken, order = state["taken"], state["order"]
+        if self._once or not taken:
+            return  # what a generator would have given is not known here
+        if self._is_dataset:
+            self._order = None if order is None else (order[0], order[1])
+            self._skipped = taken
+        else:
+            for _ in range(taken):
+                if self._next() is None:
+                    break
+        self._taken = taken
+
+    def epoch(self, done: int = 0) -> Iterator[Batch]:
         self._begun = True
-        taken = 0
+        taken = done
         while self._given_steps is None or taken < self._given_steps:
             data = self._next()
             if data is None:
@@ -140,6 +178,7 @@ class StreamFeed(Feed):
                     self._warn()
                 break
             taken += 1
+            self._taken += 1
             yield data, None
         if self._given_steps is None:
             self.close()
@@ -154,6 +193,7 @@ class StreamFeed(Feed):
         if self._open is not None:
             self._open.close()  # its threads, too
             self._open = None
+            self._taken = 0
             self._waiting.clear()
 
     def _warn(self) -> None:
@@ -211,7 +251,9 @@ class StreamFeed(Feed):
         elif self._seed_and_pass is None:
             order = range(length)
         else:
-            order = _core.permutation(length, *self._seed_and_pass()).tolist()
+            self._order = (self._order if self._skipped else None) or self._seed_and_pass()
+            order = _core.permutation(length, *self._order).tolist()
+        order, self._skipped = itertools.islice(order, self._skipped, None), 0
         workers = int(getattr(source, "workers", 1))
         calls = (functools.partial(source.__getitem__, index) for index in order)
         if workers == 0:

@@ -132,6 +132,17 @@ class CompiledNetwork(Network):
             >>> model = foliot.Sequential([Input((5, 3)), LSTM(4), Dense(1)])
             >>> model.compile("adam", loss="mse", metrics=["mae"])
             >>> model.compile(foliot.optimizers.Adam(1e-3, clipnorm=1.0), foliot.losses.Huber())
+
+            Several outputs have a loss each, and a share in the whole:
+
+            >>> x = Input((5, 3))
+            >>> h = LSTM(4)(x)
+            >>> model = foliot.Model(x, [Dense(1, name="price")(h), Dense(1, activation="sigmoid", name="up")(h)])
+            >>> losses = {"price": "mse", "up": "binary_crossentropy"}
+            >>> model.compile("adam", losses, loss_weights={"price": 0.1, "up": 1.0})
+            >>> history = model.fit(np.ones((4, 5, 3)), {"price": np.ones(4), "up": np.ones(4)}, verbose=0)
+            >>> sorted(history.history)
+            ['loss', 'price_loss', 'up_loss']
         """
         check_flag("run_eagerly", run_eagerly)
         check_integer("steps_per_execution", steps_per_execution, minimum=1)
@@ -283,6 +294,7 @@ class CompiledNetwork(Network):
     ) -> tuple[Data, Resolved]:
         """Checked and converted arrays, with the losses and metrics that fit them."""
         compilation, _ = self._compiled()
+        datasets.check_no_batches(prefix[0], x, y)
         found = self._input_arrays(prefix[0], x, lengths, always_masked, prefix[3])
         inputs, masks, predicted = found.named, found.masks, found.outputs
         datasets.check_not_empty(inputs)

@@ -169,6 +169,16 @@ def check_same_length(arrays: Sequence[tuple[str, Array]]) -> None:
             )
 
 
+def check_no_batches(argument: str, x: Any, y: Any) -> None:
+    """Refuses a list that holds nothing, or batches where it is no source of them."""
+    if not isinstance(x, (list, tuple)):
+        return
+    if not x:
+        raise value_error(argument, "at least one row", x)
+    if y is None and all(isinstance(item, tuple) and hasattr(item[:1] and item[0], "__array__") for item in x):
+        raise value_error(argument, "arrays, or batches (x, y) from an iterable such as iter([(x, y)])", x)
+
+
 def check_not_empty(arrays: Sequence[tuple[str, Array]]) -> None:
     """Refuses a data set without rows."""
     for argument, array in arrays:
@@ -267,6 +277,9 @@ class Batches:
         self._steps = steps
         self._seed_and_pass = seed_and_pass
         self._open: Iterator[Array] = iter(())
+        # The seed and number of the open pass, and how many of its batches were taken.
+        self._order: tuple[int, int] | None = None
+        self._taken = 0
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -274,31 +287,46 @@ class Batches:
 
     def restart(self) -> None:
         """Lets the next epoch begin with the first row, where `steps` cut the last one short."""
-        self._open = iter(())
+        self._open, self._taken = iter(()), 0
 
-    def epoch(self) -> Iterator[Array]:
-        """The row numbers of each batch of the next epoch."""
+    def state(self) -> dict[str, Any]:
+        """Where in a pass the next batch lies, for `set_state`."""
+        return {"order": self._order, "taken": self._taken}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was asked for."""
+        if state["taken"]:
+            order = state["order"]
+            self._order, self._taken = None if order is None else (order[0], order[1]), state["taken"]
+            self._open = self._pass(self._order, self._taken)
+
+    def epoch(self, done: int = 0) -> Iterator[Array]:
+        """The row numbers of each batch of the next epoch, or of one of which `done` batches are done."""
         if self._steps is None:
-            yield from self._pass()
+            if not done:
+                self._open = self._pass()
+            yield from self._open
+            self._taken = 0
             return
-        for _ in range(self._steps):
+        for _ in range(done, self._steps):
             batch = next(self._open, None)
             if batch is None:
                 self._open = self._pass()
                 batch = next(self._open)
             yield batch
 
-    def _pass(self) -> Iterator[Array]:
+    def _pass(self, order: tuple[int, int] | None = None, taken: int = 0) -> Iterator[Array]:
         count = self._last - self._first
         starts = np.arange(0, count, self._batch_size)
         if self._seed_and_pass is None:
             rows = np.arange(self._first, self._last, dtype=np.int64)
         else:
-            seed_and_pass = self._seed_and_pass()
+            seed_and_pass = order or self._seed_and_pass()
+            self._order = seed_and_pass
             rows = _core.permutation(count, *seed_and_pass) + self._first
             if self._lengths is not None:
                 starts = starts[_core.permutation(len(starts), *seed_and_pass)]
         if self._lengths is not None:
             rows = rows[np.argsort(self._lengths[rows], kind="stable")]
-        for start in starts:
+        for self._taken, start in enumerate(starts[taken:], taken + 1):
             yield rows[start : start + self._batch_size]

@@ -70,6 +70,17 @@ class Compiled:
         for own in self._own:
             own.metric.reset_state()
 
+    def gathered(self) -> list[list[float]]:
+        """What losses and metrics have gathered since `reset_metrics`."""
+        return self.program.gathered() + [own.metric.gathered() for own in self._own]
+
+    def set_gathered(self, gathered: list[list[float]]) -> None:
+        """Goes on from what `gathered` gave."""
+        own = len(gathered) - len(self._own)
+        self.program.set_gathered(gathered[:own])
+        for metric, state in zip(self._own, gathered[own:], strict=True):
+            metric.metric.set_gathered(state)
+
     def train(
         self, optimizer: _core.Optimizer, data: Data, rows: Array | None, tbptt: int | None = None
     ) -> list[float]:

@@ -34,17 +34,21 @@ def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool
 
 
 def write_model(
-    model: "Model", filepath: str | os.PathLike[str], overwrite: bool, more: Mapping[str, str] | None = None
+    model: "Model",
+    filepath: str | os.PathLike[str],
+    overwrite: bool,
+    more: Mapping[str, str] | None = None,
+    arrays: Mapping[str, Array] | None = None,
 ) -> None:
-    """See `Model.save`; `more` is further metadata."""
+    """See `Model.save`; `more` is further metadata, and `arrays` further tensors."""
     from foliot.models.configs import is_own, serialize_layer, write_inputs
 
     path = _checked_path(filepath, overwrite)
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
     if state is not None:
-        for slot, arrays in state.pop("slots").items():
-            tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(arrays)}
+        for slot, values in state.pop("slots").items():
+            tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(values)}
     description = {
         "model": serialize_layer(model),
         "compile": compile_config(model),
@@ -55,7 +59,7 @@ def write_model(
     if not is_own(type(model)):
         # Nothing else says what a graph was made for that a class of the user's makes of data.
         description["inputs"] = write_inputs(model)
-    _write(path, tensors, {"model": json.dumps(description), **(more or {})})
+    _write(path, tensors | dict(arrays or {}), {"model": json.dumps(description), **(more or {})})
 
 
 def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
@@ -104,6 +108,18 @@ def load_model(
         ...     same = foliot.models.load_model(Path(folder) / "model.foliot")
         >>> [layer.name for layer in same.layers] == [layer.name for layer in model.layers]
         True
+
+        A class of yours is named, for a file holds no code:
+
+        >>> class Memory(LSTM):
+        ...     pass
+        >>> model = foliot.Sequential([Input((5, 3)), Memory(4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(Path(folder) / "model.foliot")
+        ...     own = {"Memory": Memory}
+        ...     same = foliot.models.load_model(Path(folder) / "model.foliot", custom_objects=own)
+        >>> type(same.layers[0]).__name__
+        'Memory'
     """
     check_flag("compile", compile)
     check_flag("safe_mode", safe_mode)
@@ -160,12 +176,13 @@ def _model_of(
 
 
 def save_training(model: "Model", path: Path, epoch: int) -> None:
-    """Writes the model with the number of the epoch that a training is to go on with."""
-    write_model(model, path, overwrite=True, more={"epoch": str(epoch)})
+    """Writes the model and what its `fit` has come to, with the epoch that is to begin or has begun."""
+    training, arrays = model.training_run.state()
+    write_model(model, path, overwrite=True, more={"epoch": str(epoch), "training": training}, arrays=arrays)
 
 
-def restore_training(model: "Model", path: Path) -> int:
-    """Gives a model of the same layers all that `save_training` wrote, and returns the epoch to go on with.
+def restore_training(model: "Model", path: Path) -> None:
+    """Gives a model of the same layers, and its `fit`, all that `save_training` wrote.
 
     Raises:
         ValueError: The file is damaged or of another model.
@@ -180,12 +197,12 @@ def restore_training(model: "Model", path: Path) -> int:
         if model.optimizer is not None and state is not None:
             model.restore_optimizer(state, _slots(tensors))
             model.optimizer.learning_rate = compiled["optimizer"]["config"]["learning_rate"]
+        model.training_run.resume(epoch, metadata["training"], tensors)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected a backup of {model.name!r} as it is compiled; received another file "
             f"({type(error).__name__}: {error}). Delete it to begin anew"
         ) from error
-    return epoch
 
 
 def _in_order(seeds: Any, model: "Model") -> dict[str, int]:

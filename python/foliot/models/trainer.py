@@ -12,13 +12,14 @@ import numpy as np
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
-from foliot.callbacks import Callback, CallbackList, History
+from foliot.callbacks import BackupAndRestore, Callback, CallbackList, History
 from foliot.callbacks.progress import ProgressLine, resolve_verbose
 from foliot.models import sequences
 from foliot.models.batches import ArrayFeed, Feed, Parts, StreamFeed, is_stream, refuse_beside_stream
 from foliot.models.compiled import CompiledNetwork
 from foliot.models.data import Batches, Data
 from foliot.models.diagnosis import describe_failure
+from foliot.models.run import Run
 
 if TYPE_CHECKING:
     from foliot.models.model import Model
@@ -38,8 +39,11 @@ class Trainer(CompiledNetwork):
         super().__init__(**kwargs)
         self.stop_training = False
         self.history: History | None = None
-        # Set by `resume_at`, for the `fit` that runs.
-        self._first_epoch: int | None = None
+        # The `fit` that runs.
+        self._training_run: Run | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_training_run": None}
 
     # fit
 
@@ -131,6 +135,19 @@ class Trainer(CompiledNetwork):
             >>> history = model.fit(x, y, tbptt=100, verbose=0)
             >>> model.optimizer.iterations
             10
+
+            Rows of different lengths, in batches of similar ones; padding with lengths says the same:
+
+            >>> rows = [np.ones((5, 3)), np.ones((2, 3)), np.ones((9, 3)), np.ones((2, 3))]
+            >>> model = Sequential([Input((None, 3)), LSTM(8), Dense(1)])
+            >>> model.compile("adam", "mse")
+            >>> history = model.fit(rows, np.ones(4), batch_size=2, bucket_by_length=True, verbose=0)
+            >>> padded = np.zeros((4, 9, 3))
+            >>> for row, values in zip(padded, rows):
+            ...     row[: len(values)] = values
+            >>> predicted = model.predict(padded, lengths=[5, 2, 9, 2], verbose=0)
+            >>> bool(np.allclose(predicted, model.predict(rows, verbose=0), atol=1e-6))
+            True
         """
         epochs = kwargs.pop("nb_epoch", epochs)
         if kwargs:
@@ -191,25 +208,27 @@ class Trainer(CompiledNetwork):
         # It fills up as epochs end, so an interrupted training leaves it with those that were finished.
         self.history = history = _find(callbacks, History) or History()
         self.stop_training = False
-        self._first_epoch = None
         logs: dict[str, float] = {}
         line = ProgressLine(shown, epochs)
         with (
             closing(training),
             closing(validation or training),
             self._hooks(callbacks, line, training.steps, history) as hooks,
+            self._running(Run(self, training, hooks, initial_epoch)) as run,
         ):
             hooks.on_train_begin()
-            trained = False
-            for epoch in range(initial_epoch if self._first_epoch is None else self._first_epoch, epochs):
-                if not training.has_more():
+            trained = run.resumed
+            for epoch in range(run.first_epoch, epochs):
+                # Where a backup was made after training had been told to stop.
+                if (run.resumed and not run.done and self.stop_training) or not training.has_more():
                     break
                 hooks.on_epoch_begin(epoch)
-                logs = self._train_epoch(training, hooks, tbptt)
+                logs = self._train_epoch(run, training, hooks, tbptt)
                 trained = True
                 if validation is not None and is_validation_due(epoch + 1) and validation.has_more():
                     values = self._test(validation, hooks)
                     logs |= {f"val_{name}": value for name, value in values.items()}
+                run.leave()
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -229,6 +248,8 @@ class Trainer(CompiledNetwork):
         for callback in (*([] if shown else [progress]), *more):
             if callback not in hooks.callbacks:
                 hooks.append(callback)
+        # A backup holds what the other callbacks have made of the same epoch or batch.
+        hooks.callbacks.sort(key=lambda callback: isinstance(callback, BackupAndRestore))
         hooks.set_model(cast("Model", self))
         hooks.set_params({"verbose": progress.verbose, "epochs": progress.epochs or 1, "steps": steps})
         try:
@@ -236,26 +257,40 @@ class Trainer(CompiledNetwork):
         finally:
             (shown or progress).interrupt()
 
-    def resume_at(self, epoch: int) -> None:
-        """Called by a callback when `fit` begins: the epoch to start at, in place of `initial_epoch`."""
-        self._first_epoch = check_integer("epoch", epoch, minimum=0)
+    @contextmanager
+    def _running(self, run: Run) -> Iterator[Run]:
+        self._training_run = run
+        try:
+            yield run
+        finally:
+            self._training_run = None
 
-    def _train_epoch(self, feed: Feed, hooks: CallbackList, tbptt: int | None) -> dict[str, float]:
-        logs: dict[str, float] = {}
+    @property
+    def training_run(self) -> Run:
+        """The `fit` that runs, for callbacks that keep and restore it."""
+        if self._training_run is None:
+            raise RuntimeError("no fit runs: callbacks may ask for it from on_train_begin to on_train_end")
+        return self._training_run
+
+    def _train_epoch(self, run: Run, feed: Feed, hooks: CallbackList, tbptt: int | None) -> dict[str, float]:
         optimizer = self._prepared_optimizer()
         if tbptt is not None and self._compiled()[1].schedule_runs_in_python:
             raise value_error("tbptt", "None beside a learning rate schedule of yours, which is asked per batch", tbptt)
         with self._means(feed.masked) as part:
-            for step, (data, rows) in enumerate(feed.epoch()):
+            run.enter(part)
+            # A backup may have been made after training had been told to stop.
+            batches = () if run.done and self.stop_training else feed.epoch(run.done)
+            for step, (data, rows) in enumerate(batches, run.done):
                 hooks.on_train_batch_begin(step)
                 self._step = part, data, rows, tbptt is not None
                 self._compiled()[1].begin_step()
                 logs = self._logs(part.train(optimizer, data, rows, tbptt))
+                run.done, run.logs = step + 1, logs
                 hooks.on_train_batch_end(step, logs)
                 self._step = None
                 if self.stop_training:
                     break
-        return dict(logs)
+        return dict(run.logs)
 
     def describe_failure(self) -> str | None:
         """In a callback, after a batch of training: why the loss is not finite.

@@ -165,4 +165,12 @@ impl Program {
     fn reset_metrics(&self, py: Python<'_>) {
         py.detach(|| self.lock().reset_metrics());
     }
+
+    fn gathered(&self, py: Python<'_>) -> Vec<Vec<f64>> {
+        py.detach(|| self.lock().gathered())
+    }
+
+    fn set_gathered(&self, py: Python<'_>, gathered: Vec<Vec<f64>>) -> PyResult<()> {
+        py.detach(|| self.lock().set_gathered(gathered)).map_err(to_python)
+    }
 }

@@ -74,23 +74,40 @@ class Normalization(Configurable):
     def _statistics(self) -> dict[str, Array | None]:
         return {"mean": self.mean, "variance": self.variance}
 
-    def adapt(self, data: Any, mask: Any = None) -> None:
-        """Learns mean and variance.
+    def adapt(self, data: Any, mask: Any = None, *, lengths: Any = None) -> None:
+        """Learns mean and variance. Where padding is said it counts for nothing; Keras counts it.
 
         Args:
-            data: An array, or an iterable of batches. (A list counts as an array.)
-            mask: For an array of sequences: `(batch, time)`, False where a step is padding, which then counts for
-                nothing. (Keras counts padding.)
+            data: An array; a list of rows, of which sequences `(time, features)` may have different lengths; or an
+                iterable of such batches, each of which may be a tuple `(data, mask)`.
+            mask: For an array of sequences: `(batch, time)`, False where a step is padding.
+            lengths: For an array of sequences, instead of `mask`: how many steps of each row count.
 
         Raises:
-            ValueError: The constructor was given a mean, or there are no values.
+            ValueError: The constructor was given a mean, there are no values, or `mask` or `lengths` stand where
+                nothing is padding.
+
+        Example:
+            >>> import numpy as np
+            >>> from foliot.layers import Normalization
+            >>> normalize = Normalization()
+            >>> normalize.adapt([np.ones((4, 1)), np.full((2, 1), 4.0)])
+            >>> normalize.mean.tolist()
+            [2.0]
+            >>> normalize.adapt(np.array([[[1.0], [3.0], [0.0]]]), lengths=[2])
+            >>> normalize.mean.tolist()
+            [2.0]
         """
         if self._is_given:
             raise ValueError("Normalization: expected no `mean` in the constructor where adapt is called")
         is_array = isinstance(data, (list, tuple)) or hasattr(data, "__array__")
+        for name, value in (("mask", mask), ("lengths", lengths)):
+            if value is not None and not is_array:
+                raise value_error(name, "None for an iterable of batches: let it give tuples (data, mask)", value)
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for batch in [data] if is_array else data:
-            rows = self._kept_last(_arrays.numeric("data", batch).astype(np.float64), mask if is_array else None)
+            own, own_mask = (batch, mask) if is_array or not _has_mask(batch) else batch
+            rows = self._kept_last(*_padded(own, own_mask, lengths))
             if not len(rows):
                 continue
             # Chan's update: the parts' means and sums of squares are those of the whole, without cancellation.
@@ -138,3 +155,29 @@ class Normalization(Configurable):
         mean, deviation = self.mean.reshape(shape), np.maximum(np.sqrt(self.variance), _EPSILON).reshape(shape)
         result = array * deviation + mean if self.invert else (array - mean) / deviation
         return result.astype(np.float32)
+
+
+def _has_mask(batch: Any) -> bool:
+    """Whether a batch is `(data, mask)`, and not two rows."""
+    return isinstance(batch, tuple) and len(batch) == 2 and np.ndim(batch[1]) == 2 and np.ndim(batch[0]) != 2
+
+
+def _padded(data: Any, mask: Any, lengths: Any) -> tuple[Array, Array | None]:
+    """The rows as one array, and what of it counts, None for all."""
+    from foliot.models import sequences  # which layers come before
+
+    ragged = sequences.ragged_rows(data)
+    if ragged is not None:
+        for name, value in (("mask", mask), ("lengths", lengths)):
+            if value is not None:
+                raise value_error(name, "None for rows of different lengths, which say it themselves", value)
+        array, ends = sequences.pad("data", ragged)
+        return array.astype(np.float64), sequences.steps(ends, array.shape[1])
+    array = _arrays.numeric("data", data).astype(np.float64)
+    if lengths is None:
+        return array, mask
+    if mask is not None:
+        raise value_error("lengths", "None together with `mask`", lengths)
+    if array.ndim < 2:
+        raise value_error("lengths", "None unless `data` has a time axis", lengths)
+    return array, sequences.steps(sequences.check_lengths("lengths", lengths, "data", array.shape), array.shape[1])

@@ -281,6 +281,35 @@ impl Program {
         self.forget_failure();
     }
 
+    /// What the means of losses and the metrics have gathered since [`Program::reset_metrics`], for
+    /// [`Program::set_gathered`].
+    #[must_use]
+    pub fn gathered(&self) -> Vec<Vec<f64>> {
+        let means = [self.loss].into_iter().chain(self.losses.iter().copied());
+        means.map(|mean| vec![mean.sum, mean.weight]).chain(self.metrics.iter().cloned()).collect()
+    }
+
+    /// Goes on from what another program of the same losses and metrics gathered.
+    ///
+    /// # Errors
+    /// When it is of other losses and metrics.
+    pub fn set_gathered(&mut self, gathered: Vec<Vec<f64>>) -> Result<()> {
+        let (means, metrics) = (1 + self.losses.len(), self.metrics.len());
+        let received = gathered.iter().map(Vec::len).collect::<Vec<_>>();
+        if gathered.len() != means + metrics || received[..means].iter().any(|length| *length != 2) {
+            let expected = format!("the sums of {means} losses, two numbers each, and of {metrics} metrics");
+            return Err(Error::value("gathered", expected, format!("{received:?} numbers")));
+        }
+        let mut gathered = gathered.into_iter();
+        for mean in std::iter::once(&mut self.loss).chain(&mut self.losses) {
+            if let Some([sum, weight]) = gathered.next().as_deref() {
+                *mean = Mean { sum: *sum, weight: *weight };
+            }
+        }
+        self.metrics = gathered.collect();
+        Ok(())
+    }
+
     /// The outputs of a batch, batch first.
     ///
     /// # Errors
