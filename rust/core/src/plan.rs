@@ -199,7 +199,9 @@ impl Plan {
             let mut all = std::iter::once((index, &others)).chain(through_masks);
             if all.all(|(node, readers)| self.takes_lent(graph, node, readers)) {
                 self.tensors[index][0].lent = Some(position);
-                maskings.iter().for_each(|&node| self.tensors[node][0].lent = Some(position));
+                for node in maskings {
+                    self.tensors[node][0].lent = Some(position);
+                }
             }
         }
     }

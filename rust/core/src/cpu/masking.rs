@@ -13,7 +13,7 @@ impl Compute for Masking {
         let mask = call.outputs[0].mask.unwrap_or_default();
         let flags = &mut masks[mask.offset..mask.offset + mask.len];
         if let Some(lent) = &call.lent {
-            self.flag_lent(shape, lent, flags);
+            flag_lent(self, shape, lent, flags);
             return Ok(0.0);
         }
         let [x, y] = disjoint(floats, [call.inputs[0].value, call.outputs[0].value]);
@@ -45,24 +45,24 @@ impl Masking {
         /// Values that are compared at once; most steps differ in the first of them.
         const AT_ONCE: usize = 16;
         let (chunks, rest) = step.as_chunks::<AT_ONCE>();
-        let differ = |values: &[f32]| values.iter().fold(false, |any, value| any | (*value != self.mask_value));
+        let differ = |values: &[f32]| values.iter().map(|value| u32::from(*value != self.mask_value)).sum::<u32>() > 0;
         chunks.iter().any(|chunk| differ(chunk)) || differ(rest)
     }
+}
 
-    /// The flags (batch, time) of sequences that stay where they are.
-    fn flag_lent(&self, shape: &Shape, lent: &Lent<'_>, flags: &mut [u8]) {
-        let (batch, time) = (shape.axis(0), shape.axis(1));
-        let flags = Parts(flags.as_mut_ptr());
-        for_each_rows(batch, ELEMENTS_PER_TASK / (time * shape.features()).max(1), |first, count| {
-            // SAFETY: tasks have disjoint rows.
-            let flags = unsafe { flags.part(first * time, count * time) };
-            for (row, flags) in flags.chunks_exact_mut(time).enumerate() {
-                for (flag, step) in flags.iter_mut().zip(lent.row(first + row).chunks_exact(lent.features.max(1))) {
-                    *flag = u8::from(self.counts(step));
-                }
+/// The flags (batch, time) of sequences that stay where they are.
+fn flag_lent(layer: &Masking, shape: &Shape, lent: &Lent<'_>, flags: &mut [u8]) {
+    let (batch, time) = (shape.axis(0), shape.axis(1));
+    let flags = Parts(flags.as_mut_ptr());
+    for_each_rows(batch, ELEMENTS_PER_TASK / (time * shape.features()).max(1), |first, count| {
+        // SAFETY: tasks have disjoint rows.
+        let flags = unsafe { flags.part(first * time, count * time) };
+        for (row, flags) in flags.chunks_exact_mut(time).enumerate() {
+            for (flag, step) in flags.iter_mut().zip(lent.row(first + row).chunks_exact(lent.features.max(1))) {
+                *flag = u8::from(layer.counts(step));
             }
-        });
-    }
+        }
+    });
 }
 
 /// Copies the values of the steps that count, by their place in memory and their values; the others become zero.

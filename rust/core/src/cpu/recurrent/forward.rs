@@ -75,13 +75,12 @@ pub(super) fn run<C: Cell>(cell: C, track: &Track<'_>, memory: &mut Memory, step
     let Track { call, sizes, saved, layout, .. } = *track;
     if sizes.packs_input {
         let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
-        match call.lent {
-            Some(lent) => pack_input(layout, steps, sizes, |row, time| lent.at(row, time), masks, packed),
-            None => {
-                let (source, features) = (&*source, sizes.features);
-                let at = |row: usize, time: usize| &source[(time * sizes.batch + row) * features..][..features];
-                pack_input(layout, steps, sizes, at, masks, packed);
-            }
+        if let Some(lent) = call.lent {
+            pack_input(layout, steps, sizes, |row, time| lent.at(row, time), masks, packed);
+        } else {
+            let (source, features) = (&*source, sizes.features);
+            let at = |row: usize, time: usize| &source[(time * sizes.batch + row) * features..][..features];
+            pack_input(layout, steps, sizes, at, masks, packed);
         }
     }
     let scan = track.scan(memory, steps, steps.clone());
