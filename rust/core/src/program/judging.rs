@@ -1,6 +1,7 @@
 //! Losses and metrics of a batch: targets, masks and weights are brought in line with the rows of the outputs.
 
-use super::{Array, Expected, Program, Reduction, Values, Window, gather};
+use super::loading::gather;
+use super::{Array, Expected, Program, Reduction, Values, Window};
 use crate::backend::LossJob;
 use crate::losses::{Loss, Targets, Unit, Units};
 use crate::metrics::{self, Metric};

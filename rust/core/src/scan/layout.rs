@@ -167,11 +167,18 @@ impl TimeLayout {
         source: impl Fn(usize, usize) -> &'s [f32],
         packed: &mut [f32],
     ) {
-        let mut targets = packed.chunks_exact_mut(width.max(1));
-        for step in steps {
-            for (row, target) in (0..self.active(step)).zip(&mut targets) {
-                let (origin, time) = self.origin(row, step);
-                target.copy_from_slice(source(origin, time));
+        /// A row's steps lie together where the caller has them, far from the next row's: a few of them at a time use whole
+        /// pages and cache lines. 4 to 8 are fastest, by a third (32 features, AVX2).
+        const TOGETHER: usize = 8;
+        let first = self.offsets[steps.start];
+        for start in steps.clone().step_by(TOGETHER) {
+            let end = steps.end.min(start + TOGETHER);
+            for row in 0..self.active(start) {
+                for step in start..end.min(self.lengths[row]) {
+                    let (origin, time) = self.origin(row, step);
+                    let target = (self.offsets[step] - first + row) * width;
+                    packed[target..target + width].copy_from_slice(source(origin, time));
+                }
             }
         }
     }
