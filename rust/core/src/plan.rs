@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::backend::{Backend, Call, Folded, MemorySize, Tensor};
 use crate::graph::{Graph, Node, TensorId};
-use crate::layers::{Input, Layer, MaskRule};
+use crate::layers::{Input, Layer, MaskRule, Recurrent};
 use crate::parameter::Parameter;
 use crate::tensor::{DType, Shape, Span};
 use std::sync::Arc;
@@ -160,15 +160,10 @@ impl Plan {
     fn fold_embeddings(&mut self, graph: &Graph) {
         let readers = self.readers(graph);
         for (index, node) in graph.nodes.iter().enumerate() {
-            let takes_tokens = |reader: &usize| {
-                let Some(reader) = graph.nodes.get(*reader) else { return false };
-                let reads = |input: &&TensorId| input.node == index;
-                reader.inputs.iter().position(|input| reads(&input)) == Some(0)
-                    && reader.inputs.iter().filter(reads).count() == 1
-                    // Dropout of inputs makes the same token differ from row to row.
-                    && reader.layer.recurrent().is_some_and(|(_, options)| {
-                        !(self.purpose.training && options.drops_inputs())
-                    })
+            let takes_tokens = |&reader: &usize| {
+                // Dropout of inputs makes the same token differ from row to row.
+                reads_sequence(graph, reader, index)
+                    .is_some_and(|options| !(self.purpose.training && options.drops_inputs()))
             };
             let tensor = &mut self.tensors[index][0];
             // A single step has few tokens twice.
@@ -209,16 +204,12 @@ impl Plan {
     /// Whether the readers of a node's output can do with values that the caller lends.
     fn takes_lent(&self, graph: &Graph, node: usize, readers: &[usize]) -> bool {
         let masked = self.tensors[node][0].mask.is_some();
-        readers.iter().all(|reader| {
-            let Some(reader) = graph.nodes.get(*reader) else { return false };
-            let reads = |input: &&TensorId| input.node == node;
-            reader.inputs.iter().position(|input| reads(&input)) == Some(0)
-                && reader.inputs.iter().filter(reads).count() == 1
-                && reader.layer.recurrent().is_some_and(|(_, options)| {
-                    let orders = masked || options.go_backwards || self.purpose.training && options.drops_inputs();
-                    // The order in memory serves several layers at once.
-                    !options.single_step && (orders || readers.len() == 1)
-                })
+        readers.iter().all(|&reader| {
+            reads_sequence(graph, reader, node).is_some_and(|options| {
+                let orders = masked || options.go_backwards || self.purpose.training && options.drops_inputs();
+                // The order in memory serves several layers at once.
+                !options.single_step && (orders || readers.len() == 1)
+            })
         })
     }
 
@@ -274,7 +265,8 @@ impl Plan {
         }
         for index in 0..nodes {
             let workspace = backend.workspace(&self.call(graph, parameters, &[], index, 0));
-            let last = match (graph.nodes[index].layer.describe().settles(), backward) {
+            let settles = self.purpose.training && graph.nodes[index].layer.describe().settles();
+            let last = match (settles, backward) {
                 // What a layer keeps of a step is taken over at its very end.
                 (true, true) => 2 * nodes + 1,
                 (true, false) => nodes,
@@ -349,6 +341,15 @@ impl Plan {
             rows: None,
         }
     }
+}
+
+/// The options of a recurrent layer that reads the output of a node as its sequences, and in no other way; none of another reader.
+fn reads_sequence(graph: &Graph, reader: usize, node: usize) -> Option<&Recurrent> {
+    let reader = graph.nodes.get(reader)?;
+    let reads = |input: &&TensorId| input.node == node;
+    let once = reader.inputs.iter().filter(reads).count() == 1;
+    let first = reader.inputs.first().as_ref().is_some_and(reads);
+    reader.layer.recurrent().map(|(_, options)| options).filter(|_| once && first)
 }
 
 /// Which span a placed buffer becomes.

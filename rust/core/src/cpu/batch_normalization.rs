@@ -5,19 +5,13 @@
 //! over all rows: dgamma = Σdy·x̂, dbeta = Σdy, dx = gamma·r·(dy - m / n·(dbeta + x̂·dgamma)); with fixed statistics
 //! dx = gamma·r·dy.
 
-use super::{Compute, Context, ELEMENTS_PER_TASK, Kept, Memory, Parts, columns, disjoint, for_each_rows};
+use super::{Compute, Context, ELEMENTS_PER_TASK, Memory, Parts, columns, disjoint, for_each_rows};
 use crate::Result;
 use crate::backend::{Call, Workspace};
 use crate::layers::BatchNormalization;
 
 /// What Keras adds to the number of unmasked rows, so that none of them is no division by zero.
 const KERAS_EPSILON: f32 = 1e-7;
-
-/// Mean and variance of the last batch in training, which [`Compute::settle`] puts into the moving means.
-#[derive(Default)]
-pub(super) struct State {
-    statistics: Vec<f32>,
-}
 
 impl BatchNormalization {
     fn uses_batch(&self, call: &Call<'_>) -> bool {
@@ -59,19 +53,19 @@ impl Compute for BatchNormalization {
     fn workspace(&self, call: &Call<'_>) -> Workspace {
         let (rows, features) = (call.inputs[0].shape.rows(), call.inputs[0].shape.features());
         let partials = |width| columns::partials_len(rows, width);
-        Workspace { saved: 2 * features + partials(features), scratch: 2 * features + partials(2 * features) }
+        Workspace { saved: 3 * features + partials(features), scratch: 2 * features + partials(2 * features) }
     }
 
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
-        let Context { memory: Memory { floats, masks, .. }, kept, .. } = context;
+        let Memory { floats, masks, .. } = context.memory;
         let (rows, features) = (call.inputs[0].shape.rows(), call.inputs[0].shape.features());
-        let statistics = call.saved.part(0, 2 * features);
-        let partials = call.saved.part(2 * features, call.saved.len - 2 * features);
+        let statistics = call.saved.part(0, 3 * features);
+        let partials = call.saved.part(3 * features, call.saved.len - 3 * features);
         let [x, statistics, partials, y] =
             disjoint(floats, [call.inputs[0].value, statistics, partials, call.outputs[0].value]);
         let x = &*x;
-        // The variance first, then r in its place.
-        let (mean, reciprocal) = statistics.split_at_mut(features);
+        let (mean, rest) = statistics.split_at_mut(features);
+        let (reciprocal, variance) = rest.split_at_mut(features);
         if self.uses_batch(call) {
             let valid = Rows::new(call, masks);
             let row = |row: usize| &x[row * features..][..features];
@@ -84,25 +78,22 @@ impl Compute for BatchNormalization {
                 *sum /= valid.count;
             }
             let mean = &*mean;
-            columns::sums(rows, reciprocal, partials, |index, sums| {
+            columns::sums(rows, variance, partials, |index, sums| {
                 if valid.counts(index) {
                     let deviations = row(index).iter().zip(mean).map(|(x, mean)| x - mean);
                     sums.iter_mut().zip(deviations).for_each(|(sum, deviation)| *sum += deviation * deviation);
                 }
             });
-            for sum in reciprocal.iter_mut() {
+            for sum in variance.iter_mut() {
                 *sum /= valid.count;
             }
-            let kept = &mut kept.batch_normalization.statistics;
-            kept.clear();
-            kept.extend(mean.iter().chain(&*reciprocal));
         } else {
             let (moving_mean, moving_variance) = self.moving();
             mean.copy_from_slice(&call.parameters[moving_mean].read());
-            reciprocal.copy_from_slice(&call.parameters[moving_variance].read());
+            variance.copy_from_slice(&call.parameters[moving_variance].read());
         }
-        for variance in reciprocal.iter_mut() {
-            *variance = (*variance + self.epsilon).sqrt().recip();
+        for (reciprocal, variance) in reciprocal.iter_mut().zip(&*variance) {
+            *reciprocal = (variance + self.epsilon).sqrt().recip();
         }
         let (mean, reciprocal) = (&*mean, &*reciprocal);
         let gamma = self.scale.then(|| call.parameters[0].read());
@@ -195,14 +186,15 @@ impl Compute for BatchNormalization {
         });
     }
 
-    fn settle(&self, kept: &Kept, call: &Call<'_>) {
+    fn settle(&self, memory: &Memory, call: &Call<'_>) {
         // Nothing was seen of a batch without rows.
         if !self.uses_batch(call) || call.inputs[0].shape.rows() == 0 {
             return;
         }
+        let features = call.inputs[0].shape.features();
         let (moving_mean, moving_variance) = self.moving();
-        let statistics = kept.batch_normalization.statistics.chunks_exact(call.inputs[0].shape.features().max(1));
-        for (position, statistics) in [moving_mean, moving_variance].into_iter().zip(statistics) {
+        for (position, first) in [(moving_mean, 0), (moving_variance, 2 * features)] {
+            let statistics = memory.floats(call.saved.part(first, features));
             let mut moving = call.parameters[position].write();
             for (moving, new) in moving.iter_mut().zip(statistics) {
                 *moving = *moving * self.momentum + new * (1.0 - self.momentum);

@@ -10,8 +10,10 @@ impl Compute for Masking {
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
         let Memory { floats, masks, .. } = context.memory;
         let shape = &call.inputs[0].shape;
-        let mask = call.outputs[0].mask.unwrap_or_default();
+        // The plan gives every Masking a mask.
+        let Some(mask) = call.outputs[0].mask else { return Ok(0.0) };
         let flags = &mut masks[mask.offset..mask.offset + mask.len];
+        debug_assert_eq!(flags.len(), shape.rows(), "a flag for each row");
         if let Some(lent) = &call.lent {
             flag_lent(self, shape, lent, flags);
             return Ok(0.0);
@@ -21,7 +23,7 @@ impl Compute for Masking {
         let flags = Parts(flags.as_mut_ptr());
         for_each_step(shape, x, y, |row, x| {
             let counts = self.counts(x);
-            // SAFETY: tasks have disjoint rows, each of which has its own flag.
+            // SAFETY: tasks have disjoint rows, and the plan gives each row a flag of its own.
             unsafe { flags.part(shape.flag_of_row(count, row), 1)[0] = u8::from(counts) };
             counts
         });

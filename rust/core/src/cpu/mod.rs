@@ -143,7 +143,6 @@ struct Kept {
     recurrent: recurrent::State,
     dense: dense::State,
     conv: conv::State,
-    batch_normalization: batch_normalization::State,
 }
 
 /// What a layer computes with.
@@ -167,7 +166,7 @@ trait Compute {
     fn backward(&self, context: Context<'_>, call: &Call<'_>);
 
     /// See [`Backend::settle`].
-    fn settle(&self, _kept: &Kept, _call: &Call<'_>) {}
+    fn settle(&self, _memory: &Memory, _call: &Call<'_>) {}
 }
 
 fn compute(layer: &Layer) -> &dyn Compute {
@@ -328,7 +327,7 @@ impl Backend for Cpu {
     }
 
     fn settle(&mut self, call: &Call<'_>) {
-        compute(call.layer).settle(&self.kept[call.node], call);
+        compute(call.layer).settle(&self.memory, call);
     }
 
     fn clear(&mut self, span: Span) {

@@ -34,6 +34,9 @@ pub struct GatedLinearUnit {}
 impl Describe for GatedLinearUnit {
     fn output_shapes(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         let mut output = inputs[0].clone();
+        if output.rank() < 2 {
+            return Err(Error::value(name, "an input of shape (batch, ..., features)", inputs[0].to_string()));
+        }
         if let Some(Some(features)) = output.0.last_mut() {
             if !features.is_multiple_of(2) {
                 let expected = "an even number of features (the last axis), of which glu makes half as many";

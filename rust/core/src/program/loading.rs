@@ -2,7 +2,7 @@
 //! or stay with the caller, who lends them.
 
 use super::{Array, Batch, Program, Values, Window};
-use crate::backend::{Lent, Tensor};
+use crate::backend::{Call, Lent, Tensor};
 use crate::layers::{Input, Layer};
 use crate::plan::{Plan, Purpose, Wanted};
 use crate::tensor::{DType, Shape, for_each_run};
@@ -123,8 +123,15 @@ impl Program {
     }
 }
 
+/// A call with what it needs of the caller's arrays.
+pub(super) fn with_batch<'a>(mut call: Call<'a>, batch: Batch<'a>, window: Option<Window>) -> Call<'a> {
+    call.lent = call.inputs.first().and_then(|tensor| lend(tensor, batch, window));
+    call.rows = batch.rows;
+    call
+}
+
 /// The sequences that the caller lends for a tensor, if the plan wants them lent.
-pub(super) fn lend<'a>(tensor: &Tensor, batch: Batch<'a>, window: Option<Window>) -> Option<Lent<'a>> {
+fn lend<'a>(tensor: &Tensor, batch: Batch<'a>, window: Option<Window>) -> Option<Lent<'a>> {
     let array = batch.inputs.get(tensor.lent?)?;
     let Values::Float(values) = array.values else { return None };
     let start = window.map_or(0, |window| window.start);

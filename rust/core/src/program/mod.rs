@@ -7,7 +7,7 @@ mod record;
 
 pub use record::Seen;
 
-use crate::backend::{Backend, Call, Update, UpdateParameter};
+use crate::backend::{Backend, Update, UpdateParameter};
 use crate::cpu::Cpu;
 use crate::graph::Graph;
 use crate::losses::Loss;
@@ -18,7 +18,7 @@ use crate::plan::{Plan, Purpose, Wanted};
 use crate::tensor::{Shape, Span, for_each_run, too_large};
 use crate::{Error, Result};
 use carrying::{Window, carried_by};
-use loading::lend;
+use loading::with_batch;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -428,8 +428,7 @@ impl Program {
         let mut penalty = 0.0;
         for index in 0..self.graph.nodes.len() {
             let call = plan.call(&self.graph, &self.parameters, &self.carried[index], index, step);
-            let lent = call.inputs.first().and_then(|tensor| lend(tensor, batch, window));
-            let call = Call { rows: batch.rows, lent, ..call };
+            let call = with_batch(call, batch, window);
             penalty += self.backend.forward(&call)?;
         }
         Ok(penalty)
@@ -471,8 +470,8 @@ impl Program {
             if plan.tensors[node].iter().all(|tensor| tensor.gradient.is_none()) {
                 continue;
             }
-            let mut call = plan.call(&self.graph, &self.parameters, &self.carried[node], node, step);
-            call.lent = call.inputs.first().and_then(|tensor| lend(tensor, batch, window));
+            let call = plan.call(&self.graph, &self.parameters, &self.carried[node], node, step);
+            let mut call = with_batch(call, batch, window);
             // A tensor with several readers collects their gradients.
             let extras = &plan.extra_gradients[node];
             let redirected: Vec<_> = call

@@ -8,6 +8,7 @@ pub mod gradients;
 pub mod layout;
 pub mod narrow;
 mod products;
+mod split;
 mod states;
 pub mod zoneout;
 
@@ -22,6 +23,7 @@ use foliot_simd::isa::{Isa, Kernel};
 use layout::TimeLayout;
 use narrow::Narrow;
 use products::{AddState, Product};
+use split::Split;
 use std::ops::Range;
 use std::ptr;
 use zoneout::{Part, Zoneout};
@@ -140,9 +142,6 @@ pub struct Gradients {
     pub narrow: *mut f32,
 }
 
-/// Half of the rows of a register tile where it has the most, with AVX-512; a whole one with AVX2.
-const HALF_TILE: usize = 6;
-
 /// The fewest rows that a product should have, so that a pass over the weights pays.
 const PROJECTED_ROWS: usize = 48;
 
@@ -153,48 +152,11 @@ pub fn projected_steps(batch: usize) -> usize {
 }
 
 impl Scan<'_> {
-    /// How many tasks share the rows.
-    fn tasks(&self) -> usize {
-        let (batch, threads) = (self.layout.batch(), threads::count());
-        if self.has_equal_rows() { batch.div_ceil(self.equal_share()) } else { threads.min(batch.div_ceil(HALF_TILE)) }
-    }
-
-    fn has_equal_rows(&self) -> bool {
-        let batch = self.layout.batch();
-        batch == 0 || self.layout.length(0) == self.layout.length(batch - 1)
-    }
-
-    /// Rows for each thread where all are equally long, in whole register tiles of every instruction set.
-    fn equal_share(&self) -> usize {
-        self.layout.batch().div_ceil(threads::count()).div_ceil(2 * HALF_TILE).max(1) * 2 * HALF_TILE
-    }
-
-    /// The row with which a task begins. Where rows differ in length, tasks have equal shares of the steps: few long rows, many
-    /// short ones. More tasks than threads would share the work as well, but go through memory in smaller pieces.
-    fn first_row(&self, task: usize, tasks: usize) -> usize {
-        let batch = self.layout.batch();
-        if task == tasks {
-            return batch;
-        }
-        if self.has_equal_rows() {
-            return task * self.equal_share();
-        }
-        let steps = |row: usize| self.layout.length(row).clamp(self.steps.start, self.steps.end) - self.steps.start;
-        let share = (self.layout.offset(self.steps.end) - self.layout.offset(self.steps.start)) * task / tasks;
-        let (mut row, mut sum) = (0, 0);
-        while sum < share {
-            sum += steps(row);
-            row += 1;
-        }
-        (row.next_multiple_of(HALF_TILE)).min(batch)
-    }
-
+    /// Calls `body` for the rows of each task, on all threads.
     fn for_each_task(&self, body: impl Fn((usize, usize)) + Sync) {
-        let (tasks, shared) = (self.tasks(), Shared(self));
-        threads::for_each(tasks, |task| {
-            let scan = shared.get();
-            body((scan.first_row(task, tasks), scan.first_row(task + 1, tasks)));
-        });
+        // Asked once: another thread of the program may set another number while the tasks run.
+        let split = Split::new(self.layout, self.steps.clone(), threads::count());
+        threads::for_each(split.tasks(), |task| body(split.rows(task)));
     }
 
     /// Runs the cell over time.

@@ -9,7 +9,7 @@ use crate::cpu::{ELEMENTS_PER_TASK, Memory, Parts, for_each_rows};
 use crate::layers::{CellKind, Recurrent};
 use crate::random;
 use crate::scan::Kept;
-use crate::scan::layout::TimeLayout;
+use crate::scan::layout::{PACKED_TOGETHER, TimeLayout};
 use std::ops::Range;
 
 /// Which random numbers each kind of dropout draws, so that the two never share any.
@@ -49,7 +49,8 @@ fn pack_input<'s>(
     for (group, packed) in packed.chunks_exact_mut((sizes.part_elements * features).max(1)).enumerate() {
         let packed = Parts(packed.as_mut_ptr());
         let masks = if sizes.input_dropout { &masks[group * sizes.batch * features..] } else { &[] };
-        for_each_rows(steps.len(), ELEMENTS_PER_TASK / (sizes.batch * features).max(1), |start, count| {
+        let fewest = (ELEMENTS_PER_TASK / (sizes.batch * features).max(1)).max(PACKED_TOGETHER);
+        for_each_rows(steps.len(), fewest, |start, count| {
             let steps = steps.start + start..steps.start + start + count;
             let (first, end) = (layout.offset(steps.start), layout.offset(steps.end));
             // SAFETY: tasks have disjoint steps, and each step has its own rows.

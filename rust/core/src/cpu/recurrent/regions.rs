@@ -321,7 +321,7 @@ impl Scratch {
             sizes.recurrent_kernel.map_or(0, |at| wanted(at, sizes.heads * sizes.recurrent_sum().partials()));
         let narrow = sizes.narrow.map_or(0, |at| wanted(at, sizes.narrow_sum().partials()));
         let holds = sizes.is_prefix || sizes.masked && options.return_sequences;
-        let input = sizes.part_elements * sizes.features;
+        let input = when(call.inputs[0].gradient.is_some(), sizes.part_elements * sizes.features);
         Self {
             carry: cutter.take(h),
             cell_carry: cutter.take(when(sizes.has_cell_state, c)),
