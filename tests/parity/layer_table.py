@@ -337,19 +337,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def problem(case: Case, batch: int, seed: int, mask: str | None = None) -> Problem:
-    """The layer with a squared error on each of its outputs, random weights and inputs, some of whose rows are padding
-    for Masking. A mask comes with every input that has a time axis."""
-    random = np.random.default_rng(seed)
-    with quiet():
-        layer = case.make()
-    inputs = case.inputs()
-    outputs = case.apply(layer, inputs)
-    masked = [mask is not None and len(shape) == 2 for shape in case.shapes]
+def graph_between(inputs: Sequence[Any], outputs: Sequence[Any], masked: Sequence[bool]) -> Graph:
+    """What layers make of symbolic inputs, as the native module and the oracle read it."""
     assembly = assemble(inputs, outputs, masked)
     description = json.loads(assembly.graph)
     parameters = [weight.parameter for weight in assembly.weights]
-    graph = Graph(
+    return Graph(
         nodes=description["nodes"],
         parameters=description["parameters"],
         names=[parameter.name for parameter in parameters],
@@ -359,6 +352,18 @@ def problem(case: Case, batch: int, seed: int, mask: str | None = None) -> Probl
             for (node, index), output in zip(description["outputs"], outputs, strict=True)
         ],
     )
+
+
+def problem(case: Case, batch: int, seed: int, mask: str | None = None) -> Problem:
+    """The layer with a squared error on each of its outputs, random weights and inputs, some of whose rows are padding
+    for Masking. A mask comes with every input that has a time axis."""
+    random = np.random.default_rng(seed)
+    with quiet():
+        layer = case.make()
+    inputs = case.inputs()
+    outputs = case.apply(layer, inputs)
+    masked = [mask is not None and len(shape) == 2 for shape in case.shapes]
+    graph = graph_between(inputs, outputs, masked)
     values = case.arrays(batch, random)
     if not case.more and case.ids is None:
         padding = random.random(values[0].shape[:-1]) < 0.3
@@ -374,7 +379,7 @@ def problem(case: Case, batch: int, seed: int, mask: str | None = None) -> Probl
     return Problem(
         graph=graph,
         training=training([MEAN_SQUARED_ERROR] * len(targets)),
-        weights=[random_weight(parameter.name, parameter.shape, random) for parameter in parameters],
+        weights=[random_weight(name, shape, random) for name, shape in zip(graph.names, graph.shapes, strict=True)],
         inputs=values,
         targets=targets,
         masks=masks if mask else None,
