@@ -76,7 +76,16 @@ _setting = _Setting()
 
 
 def get_device() -> str:
-    """What `set_device` was told last; `FOLIOT_DEVICE` at first, or `"auto"` where that is not set or empty."""
+    """What `set_device` was told last; `FOLIOT_DEVICE` at first, or `"auto"` where that is not set or empty.
+
+    Example:
+        >>> import foliot
+        >>> before = foliot.config.get_device()
+        >>> foliot.config.set_device("cpu")
+        >>> foliot.config.get_device()
+        'cpu'
+        >>> foliot.config.set_device(before)
+    """
     return _setting.name if _setting.name is not None else _simple(os.environ.get(_VARIABLE) or "auto")
 
 

@@ -35,7 +35,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads compute."""
+    """How many threads compute.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.get_num_threads() >= 1
+        True
+    """
     return _core.get_num_threads()
 
 
@@ -51,12 +57,24 @@ def isa() -> str:
 
 
 def available_isas() -> list[str]:
-    """The instruction sets that this machine could use, the best last."""
+    """The instruction sets that this machine could use, the best last.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.available_isas()[0]
+        'portable'
+    """
     return _core.available_isas()
 
 
 def build_info() -> dict[str, str]:
-    """How the native module was built."""
+    """How the native module was built.
+
+    Example:
+        >>> import foliot
+        >>> foliot.config.build_info()["version"] == foliot.__version__
+        True
+    """
     return _core.build_info()
 
 

@@ -40,7 +40,14 @@ def _check_axis(axis: object) -> Axes:
 
 
 class Constraint(Value):
-    """What all constraints have in common."""
+    """What all constraints have in common.
+
+    Example:
+
+    >>> constraint = get("max_norm")
+    >>> isinstance(constraint, Constraint), constraint == MaxNorm(2.0)
+    (True, True)
+    """
 
     def to_spec(self) -> dict[str, Any]:
         """The constraint as the core takes it.
@@ -177,7 +184,13 @@ def get(identifier: object, argument: str | None = None) -> Constraint | None:
 
 
 def serialize(constraint: Constraint | None) -> dict[str, Any] | None:
-    """The configuration of a constraint as plain data; None stays None."""
+    """The configuration of a constraint as plain data; None stays None.
+
+    Example:
+
+    >>> serialize(MaxNorm(3))
+    {'class_name': 'MaxNorm', 'config': {'max_value': 3.0, 'axis': 0}}
+    """
     return _serialization.serialize(constraint)
 
 
@@ -187,5 +200,10 @@ def deserialize(config: object) -> Constraint:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "MaxNorm", "config": {"max_value": 3.0, "axis": 0}})
+    MaxNorm(max_value=3.0)
     """
     return _REGISTRY.deserialize(config)

@@ -30,7 +30,14 @@ __all__ = [
 
 
 class Regularizer(Value):
-    """What all regularizers have in common: the penalty `l1 * sum(abs(w)) + l2 * sum(w**2)`."""
+    """What all regularizers have in common: the penalty `l1 * sum(abs(w)) + l2 * sum(w**2)`.
+
+    Example:
+
+    >>> regularizer = get("l2")
+    >>> isinstance(regularizer, Regularizer), regularizer == L2(0.01)
+    (True, True)
+    """
 
     def _factors(self) -> tuple[float, float]:
         raise NotImplementedError(f"{type(self).__name__} has no penalty: use L1, L2 or L1L2")
@@ -195,7 +202,13 @@ def get(identifier: object, argument: str | None = None) -> Regularizer | None:
 
 
 def serialize(regularizer: Regularizer | None) -> dict[str, Any] | None:
-    """The configuration of a regularizer as plain data; None stays None."""
+    """The configuration of a regularizer as plain data; None stays None.
+
+    Example:
+
+    >>> serialize(L1L2(0.1, 0.2))
+    {'class_name': 'L1L2', 'config': {'l1': 0.1, 'l2': 0.2}}
+    """
     return _serialization.serialize(regularizer)
 
 
@@ -205,5 +218,10 @@ def deserialize(config: object) -> Regularizer:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "L2", "config": {"l2": 0.5}})
+    L2(l2=0.5)
     """
     return _REGISTRY.deserialize(config)

@@ -369,3 +369,26 @@ def test_lists_that_hold_no_rows() -> None:
     network.fit(iter([(x, y)]), verbose=0)
     with pytest.raises(ValueError, match=r"or with x\[None\] for a single sample"):
         network.predict(x[0], verbose=0)
+
+
+SEQUENCES = [
+    LSTM(2),
+    layers.Bidirectional(GRU(2)),
+    layers.RNN([layers.GRUCell(2), layers.LSTMCell(3)]),
+    layers.Conv1D(2, 1),
+    layers.GlobalMaxPooling1D(),
+]
+
+
+@pytest.mark.parametrize("layer", SEQUENCES, ids=lambda layer: type(layer).__name__)
+def test_too_many_axes_for_a_sequence(layer) -> None:
+    """The message names what brings them down, and that does."""
+    x = np.ones((2, 5, 3, 4))
+    name = type(layer).__name__
+    said = r"received \((2|None), 5, 3, 4\), which has 4 axes: .* TimeDistributed\(Flatten\(\)\)"
+    for use in (lambda: layer(x), lambda: layer(Input((5, 3, 4)))):
+        with pytest.raises(ValueError, match=rf"{name} expects .*; {said}.* TimeDistributed\({name}\(...\)\)"):
+            use()
+    again = type(layer).from_config(layer.get_config())
+    assert TimeDistributed(again)(x).shape[:2] == (2, 5)
+    assert len(layer(TimeDistributed(Flatten())(x))) == 2

@@ -112,7 +112,7 @@ def _computed(self: Any, inputs: Any, mask: Any = None) -> Any:
 
 def test_another_mask_is_refused() -> None:
     for own in (_own([Conv1D(3, 2, padding="same")], _as_given), _own([Dense(3)], _computed)):
-        with pytest.raises(TypeError, match=r"`compute_mask` of Own.*masks follow foliot's layers"):
+        with pytest.raises(TypeError, match=r"`compute_mask` of Own.*Masks follow foliot's layers"):
             Sequential([Input((5, 3)), Masking(), own, GRU(2)])
 
 
@@ -122,8 +122,25 @@ def test_the_mask_of_a_layer_of_foliots_stays_as_it_is(base: Any, arguments: Any
     same, other = (_as_given, _none) if passes else (_none, _as_given)
     shape = (5,) if base is Embedding else (5, 3)
     type("Own", (base,), {"compute_mask": same})(*arguments)(Input(shape))
-    with pytest.raises(TypeError, match="`compute_mask` of Own"):
+    said, given = ("the mask as it was given", "None") if passes else ("None", "the mask as it was given")
+    message = f"`compute_mask` of Own: expected what that of {base.__name__} answers, {said}; received {given}"
+    with pytest.raises(TypeError, match=message):
         type("Own", (base,), {"compute_mask": other})(*arguments)(Input(shape))
+
+
+def test_a_mask_that_cannot_be_computed_is_refused_with_the_reason() -> None:
+    class Shorter(Dense):
+        def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+            return mask[:, 1:]
+
+    with pytest.raises(TypeError, match=r"answers, the mask as it was given; received TypeError: .*ZeroPadding1D\(0\)"):
+        Shorter(3)(Input((5, 3)))
+
+
+def test_the_advice_ends_a_mask() -> None:
+    layer = GRU(2, seed=1)
+    masked = Sequential([Input((None, 3)), Masking(), layers.ZeroPadding1D(0), layer])
+    np.testing.assert_array_equal(masked.predict(X, verbose=0), layer(X))
 
 
 def test_several_inputs_may_have_a_mask_of_none() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 import foliot
 from foliot import Input, Layer, Model
-from foliot.layers import GRU, LSTM, Dense, Dropout, Embedding
+from foliot.layers import GRU, LSTM, Dense, Dropout, Embedding, TimeDistributed
 from foliot.models import Sequential
 
 RANDOM = np.random.default_rng(0)
@@ -379,3 +379,122 @@ def test_the_same_seed_gives_the_same_model() -> None:
     (first, answer), (second, again) = trained(), trained()
     assert first == second
     np.testing.assert_array_equal(answer, again)
+
+
+class Both(Layer):
+    def __init__(self):
+        super().__init__()
+        self.read, self.write = GRU(4, return_sequences=True), Dense(2)
+
+    def call(self, inputs):
+        x = self.read(inputs)
+        return {"x": x, "y": [self.write(x)]}
+
+
+class Sums(Layer):
+    def call(self, inputs):
+        return inputs["a"] + inputs["b"]
+
+
+def test_shapes_of_layers_made_of_layers() -> None:
+    shape = (None, 5, 3)
+    expected = {"x": (None, 5, 4), "y": [(None, 5, 2)]}
+    assert Both().compute_output_shape(shape) == expected
+    assert Both().compute_output_shape(list(shape)) == expected
+    assert Sums().compute_output_shape({"a": (7, 5, 1), "b": (7, 5, 3)}) == (7, 5, 3)
+    own = Both()
+    own(X)
+    assert own.compute_output_shape((None, 9, 3))["x"] == (None, 9, 4)
+    with pytest.raises(ValueError, match="was built for 3 features"):
+        own.compute_output_shape((None, 5, 4))
+
+    class Last(Layer):
+        def __init__(self):
+            super().__init__()
+            self.read = GRU(4)
+
+        def call(self, inputs):
+            return self.read(inputs)
+
+    several = TimeDistributed(Last())
+    assert several.compute_output_shape((None, 6, 5, 3)) == (None, 6, 4)
+    assert several(RANDOM.normal(size=(2, 6, 5, 3))).shape == (2, 6, 4)
+
+
+def test_a_layer_without_a_call_has_no_shapes() -> None:
+    class Nothing(Layer):
+        pass
+
+    for use in (lambda: Nothing().compute_output_shape((None, 3)), lambda: Nothing()(X)):
+        with pytest.raises(NotImplementedError, match="Nothing has no native form: define `call`"):
+            use()
+
+
+USES = {
+    "weights": lambda it: it.weights,
+    "count_params": lambda it: it.count_params(),
+    "get_config": lambda it: it.get_config(),
+    "build": lambda it: it.build((None, 5, 3)),
+    "name": lambda it: it.name,
+    "repr": repr,
+    "compute_output_shape": lambda it: it.compute_output_shape((None, 5, 3)),
+    "call": lambda it: it(X),
+    "Sequential": lambda it: Sequential([Input((5, 3)), it]),
+    "compile": lambda it: it.compile("sgd", "mse"),
+    "fit": lambda it: it.fit(X, Y, verbose=0),
+    "predict": lambda it: it.predict(X, verbose=0),
+    "summary": lambda it: it.summary(),
+    "save": lambda it: it.save("own.foliot"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("base", [Layer, Model])
+def test_what_was_not_begun_says_so_wherever_it_is_used(base, use) -> None:
+    class Own(base):
+        def __init__(self):
+            self.dense = Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    with pytest.raises((AttributeError, RuntimeError), match=r"Own.__init__ has to call super\(\).__init__\(\) before"):
+        USES[use](Own())
+
+
+def test_what_is_set_too_early_says_so() -> None:
+    class Own(Model):
+        def __init__(self):
+            self.trainable = False
+            super().__init__()
+
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(AttributeError, match=r"has to call super\(\).__init__\(\) before anything else"):
+        Own()
+
+
+def test_layers_may_be_set_before() -> None:
+    """As in Keras."""
+
+    class Own(Model):
+        def __init__(self):
+            self.dense = Dense(1)
+            super().__init__()
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Own()
+    assert model(X).shape == (13, 5, 1)
+    assert len(model.weights) == 2
+
+
+def test_attributes_that_miss_afterwards_have_the_usual_messages() -> None:
+    own = Both()
+    assert not hasattr(own, "nothing")
+    with pytest.raises(AttributeError, match=r"^'Both' object has no attribute 'nothing'$"):
+        _ = own.nothing
+    with pytest.raises(AttributeError, match=r"Both .* has no output yet: it was not called"):
+        _ = own.output

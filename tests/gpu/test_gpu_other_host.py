@@ -91,7 +91,8 @@ KERNELS = [case for case in CASES if has_kernel(case)]
 )
 def test_layers(case: Case, batch: int, seed: int, masked: bool, step: int | None) -> None:
     # The gradients of a batch normalization cancel where few rows count.
-    check(problem(case, batch, seed, "right" if masked and case.takes_masks else None), step, floor=1e-6)
+    made = problem(case, batch, seed, "right" if masked and case.takes_masks else None)
+    check(made, step, floor=max(case.floor, 1e-6))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])

@@ -176,16 +176,17 @@ class Recurrent(Layer):
         projection = rest.pop(0) if spec.get("proj_size") else None
         weights = Weights(kernel, recurrent_kernel, bias, rest, projection)
         self.has_initial_state = len(inputs) > 1
+        x = inputs[0][:, None] if spec.get("single_step") else inputs[0]  # a cell by itself
         self.scan = Scan.run(
             cell,
             weights,
-            inputs[0],
+            x,
             masks[0],
             inputs[1:] or None,
             spec["go_backwards"],
             spec["zero_output_for_mask"],
-            self._dropout(inputs[0].shape[0], inputs[0].shape[2]),
-            self._zoneout(*inputs[0].shape[:2]),
+            self._dropout(x.shape[0], x.shape[2]),
+            self._zoneout(*x.shape[:2]),
         )
         sequences = spec["return_sequences"]
         states = self.scan.states if spec["return_state"] else []
@@ -207,6 +208,7 @@ class Recurrent(Layer):
             d_recurrent = blocks_of(d_recurrent, heads, scan.cell.gates)
         gradients = [grad.kernel, *([d_recurrent] if scan.cell.recurrent else [])]
         gradients += [array for array in (grad.bias, grad.projection) if array is not None] + grad.vectors
+        dx = dx[:, 0] if self.spec.get("single_step") else dx
         return [dx, *(d_initial if self.has_initial_state else [])], gradients
 
 

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foliot import _core, layers
-from foliot._graph import SymbolicTensor, assemble
+from foliot._graph import SymbolicTensor
 from foliot.layers import Input
 from foliot.models import Model, load_model
 from oracle.network import Network
 
-from .graphs import MEAN_SQUARED_ERROR, Graph, Tensor, training
+from .graphs import MEAN_SQUARED_ERROR, training
+from .layer_table import graph_between
 from .native import Native, compare
 from .problems import Problem, random_mask
 
@@ -103,19 +104,7 @@ def problem(
         inputs, masked = inputs[:1], masked[:1]
     found = case.apply(case.make(), tensors, **flags)
     outputs = list(found) if isinstance(found, tuple) else [found]
-    assembly = assemble(inputs, outputs, masked)
-    description = json.loads(assembly.graph)
-    parameters = [weight.parameter for weight in assembly.weights]
-    graph = Graph(
-        nodes=description["nodes"],
-        parameters=description["parameters"],
-        names=[parameter.name for parameter in parameters],
-        shapes=[parameter.shape for parameter in parameters],
-        outputs=[
-            Tensor(node, index, output.shape[1:])
-            for (node, index), output in zip(description["outputs"], outputs, strict=True)
-        ],
-    )
+    graph = graph_between(inputs, outputs, masked)
     values = [random.normal(size=(batch, *tensor.shape[1:])).astype(np.float32) for tensor in inputs]
     if roles[-1] == "attention_mask" and not same:
         values[-1] = (random.random(values[-1].shape) < 0.6).astype(np.float32)
@@ -127,8 +116,8 @@ def problem(
         graph=graph,
         training=training([MEAN_SQUARED_ERROR] * len(outputs)),
         weights=[
-            random.normal(scale=1.2 / np.sqrt(max([3, *parameter.shape])), size=parameter.shape).astype(np.float32)
-            for parameter in parameters
+            random.normal(scale=1.2 / np.sqrt(max([3, *shape])), size=shape).astype(np.float32)
+            for shape in graph.shapes
         ],
         inputs=values,
         targets=[random.normal(size=(batch, *output.shape[1:])).astype(np.float32) for output in outputs],  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity.layer_table import CASES, Case, problem, quiet
+from parity.layer_table import CASES, ONE_BY_ONE, Case, problem, quiet
 from parity.native import Native, assert_gradients_close, assert_outputs_close
 from parity.problems import Problem
 
@@ -29,36 +29,44 @@ pytestmark = [
 ]
 
 
-def keras_results(case: Case, made: Problem, training: bool) -> tuple[np.ndarray, float, list[Any], Any, list[Any]]:
-    """Output, loss, gradients of the trained weights and of the input, weights after the call."""
+def keras_results(
+    case: Case, made: Problem, training: bool
+) -> tuple[list[Any], float, list[Any], list[Any], list[Any]]:
+    """Outputs, loss, gradients of the trained weights and of the inputs of numbers, weights after the call."""
+    inputs = [keras.Input(shape, dtype="float32" if case.ids is None else "int32") for shape in case.shapes]
+    masks = [mask for mask in made.all_masks if mask is not None]
+    flags = [keras.Input(mask.shape[1:], dtype="bool") for mask in masks]
+    pending = iter(flags)
+    read = [
+        x if mask is None else keras_models.WithMask()([x, next(pending)])
+        for x, mask in zip(inputs, made.all_masks, strict=True)
+    ]
     with quiet():
         layer = case.make(keras.layers)
-        x = keras.Input(case.shape)
-        inputs = [x]
-        if made.masks is not None:
-            inputs.append(keras.Input(case.shape[:1], dtype="bool"))
-            x = keras_models.WithMask()(inputs)
-        model = keras.Model(inputs, layer(x))
+        model = keras.Model([*inputs, *flags], case.apply(layer, read))
     layer.set_weights(made.weights)
     fixed = [variable.value for variable in model.non_trainable_variables]
-    rest = [made.masks[0]] if made.masks is not None else []
     loss = keras.losses.MeanSquaredError()
 
-    def total(trained: list[Any], value: Any) -> tuple[Any, Any]:
-        output, moved, penalties = model.stateless_call(
-            trained, fixed, [value, *rest], training=training, return_losses=True
+    def total(trained: list[Any], values: Any) -> tuple[Any, Any]:
+        found, moved, penalties = model.stateless_call(
+            trained, fixed, [*values, *masks], training=training, return_losses=True
         )
-        return loss(made.targets[0], output) + sum(penalties), (output, moved)
+        outputs = keras.tree.flatten(found)
+        losses = [loss(target, output) for target, output in zip(made.targets, outputs, strict=True)]
+        return sum(losses) + sum(penalties), (outputs, moved)
 
     trained = [variable.value for variable in model.trainable_variables]
-    slopes = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+    slopes = jax.value_and_grad(total, argnums=(0, 1) if case.ids is None else 0, has_aux=True)
     with quiet():
-        (value, (output, moved)), (gradients, d_input) = slopes(trained, made.inputs[0])
-    return np.asarray(output), float(value), gradients, d_input, moved
+        (value, (outputs, moved)), gradients = slopes(trained, made.inputs)
+    gradients, d_inputs = gradients if case.ids is None else (gradients, [])
+    return outputs, float(value), gradients, d_inputs, moved
 
 
-# A graph lists the weights of the two directions by depth, Keras forward first: test_bidirectional_keras.py knows.
-SINGLE = [case for case in CASES if case.name != "Bidirectional" and case.in_keras]
+# A graph lists the weights of several layers by depth, Keras in the order in which they were made, as
+# test_bidirectional_keras.py and test_attention_keras.py know.
+SINGLE = [case for case in CASES if case.name not in ("Bidirectional", *ONE_BY_ONE) and case.in_keras]
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -68,23 +76,27 @@ def test_against_keras(case: Case, training: bool) -> None:
         pytest.skip("each side draws numbers of its own")
     for seed, mask in enumerate([None, "interior"] if case.takes_masks and case.keras_masks else [None]):
         made = problem(case, 6, seed, mask)
-        expected, expected_loss, expected_gradients, expected_d_input, moved = keras_results(case, made, training)
+        expected, expected_loss, expected_gradients, expected_d_inputs, moved = keras_results(case, made, training)
         native = Native(made)
         loss, gradients, d_inputs = native.all_gradients(training, 0)
-        (output,) = native.forward(training)
-        assert_outputs_close(output, expected)
+        for output, wanted in zip(native.forward(training), expected, strict=True):
+            assert_outputs_close(output, np.asarray(wanted))
         assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-6)
         specs = made.graph.parameters
         trained = [gradient for gradient, spec in zip(gradients, specs, strict=True) if spec["trainable"]]
         for actual, wanted in zip(trained, expected_gradients, strict=True):
-            assert_gradients_close(actual, np.asarray(wanted), f"a weight of {case}")
-        assert d_inputs[0] is not None
+            assert_gradients_close(actual, np.asarray(wanted), f"a weight of {case}", case.floor)
+        if case.ids is not None:
+            assert d_inputs == [None]
+            continue
         # Where UnitNormalization meets zeros Keras has NaN and we have 0; at their bend some may have either slope.
         bent = case.name in ("LeakyReLU", "ActivityRegularization")
-        undecided = np.isnan(expected_d_input) | (bent & (made.inputs[0] == 0))
-        assert not undecided.any() or bent or case.name == "UnitNormalization"
-        actual, wanted = (np.where(undecided, 0.0, slope) for slope in (d_inputs[0], expected_d_input))
-        assert_gradients_close(actual, wanted, "input")
+        for d_input, wanted, value in zip(d_inputs, expected_d_inputs, made.inputs, strict=True):
+            assert d_input is not None
+            undecided = np.isnan(wanted) | (bent & (value == 0))
+            assert not undecided.any() or bent or case.name == "UnitNormalization"
+            actual, wanted = (np.where(undecided, 0.0, slope) for slope in (d_input, wanted))
+            assert_gradients_close(actual, wanted, "input", case.floor)
         kept = [weight for weight, spec in zip(native.weights(), specs, strict=True) if not spec["trainable"]]
         # Keras counts the draws of a random layer among its weights.
         moved = [value for value in moved if np.asarray(value).dtype == np.float32]

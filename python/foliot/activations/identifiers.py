@@ -175,6 +175,11 @@ def deserialize(config: object) -> Activation:
     Raises:
         TypeError: `config` is neither a name nor a dict.
         ValueError: A name or parameter is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "relu", "config": {"max_value": 6.0}})([-3.0, 3.0, 9.0]).tolist()
+    [0.0, 3.0, 6.0]
     """
     if not isinstance(config, (str, Mapping)):
         raise type_error("config", "a name or a dict with 'class_name' and 'config'", config)

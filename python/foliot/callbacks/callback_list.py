@@ -21,6 +21,16 @@ class CallbackList(Callback):
         add_progbar: Add a `ProgbarLogger` if there is none.
         model: The model to hand to them.
         **params: What `set_params` is called with.
+
+    Example:
+        >>> from foliot.callbacks import CallbackList, History, LambdaCallback
+        >>> said = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+        >>> callbacks = CallbackList([said, History()], epochs=1)
+        >>> callbacks.on_train_begin()
+        >>> callbacks.on_epoch_end(0, {"loss": 0.5})
+        0 0.5
+        >>> callbacks.callbacks[1].history
+        {'loss': [0.5]}
     """
 
     def __init__(

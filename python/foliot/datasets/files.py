@@ -38,19 +38,38 @@ _LAYOUTS = (
 
 
 class Texts(NamedTuple):
-    """Texts and their labels, 1 for favourable and 0 for unfavourable."""
+    """Texts and their labels, 1 for favourable and 0 for unfavourable.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.datasets import Texts
+        >>> texts, labels = Texts(["a fine film", "a dull film"], np.array([1, 0], np.int32))
+        >>> [text for text, label in zip(texts, labels) if label == 1]
+        ['a fine film']
+    """
 
     texts: list[str]
     labels: NDArray[np.int32]
 
 
 class Corpus(NamedTuple):
-    """What a data set holds: one part, or a training part and a test part.
+    r"""What a data set holds: one part, or a training part and a test part.
 
     Attributes:
         train: The training part, or everything where the data set has no parts. Classes and files are in order, not
             shuffled.
         test: The test part, or `None`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from foliot.datasets import load_texts
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "reviews.csv"
+        ...     size = path.write_text("text,label\na fine film,1\na dull film,0\n")
+        ...     corpus = load_texts(path)
+        >>> len(corpus.train.texts), corpus.test
+        (2, None)
     """
 
     train: Texts

@@ -157,6 +157,11 @@ def serialize(initializer: Initializer | None) -> dict[str, Any] | None:
 
     Raises:
         ValueError: The initializer is a function of a user's.
+
+    Example:
+
+    >>> serialize(Constant(2))
+    {'class_name': 'Constant', 'config': {'value': 2.0}}
     """
     return _serialization.serialize(initializer)
 
@@ -167,6 +172,11 @@ def deserialize(config: object) -> Initializer:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "Constant", "config": {"value": 2.0}})
+    Constant(value=2.0)
     """
     return _REGISTRY.deserialize(config)
 

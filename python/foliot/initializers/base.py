@@ -25,6 +25,17 @@ class Initializer(Value):
 
     A class of one's own may be passed to a layer when it defines `__call__(shape, dtype=None)` and `get_config()`; a
     model file with it cannot be loaded, for a file names foliot's own classes only.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from foliot.initializers import Initializer
+    >>> from foliot.layers import Dense
+    >>> class Halves(Initializer):
+    ...     def __call__(self, shape, dtype=None):
+    ...         return np.full(shape, 0.5, dtype)
+    >>> Dense(2, kernel_initializer=Halves())(np.ones((1, 4))).tolist()
+    [[2.0, 2.0]]
     """
 
     def to_spec(self) -> dict[str, Any]:

@@ -18,6 +18,16 @@ class RandomInitializer(Initializer):
     Raises:
         TypeError: `seed` is no integer.
         ValueError: `seed` is negative or beyond 64 bits.
+
+    Example:
+
+    >>> from foliot import initializers
+    >>> initializer = initializers.get("glorot_uniform")
+    >>> isinstance(initializer, initializers.RandomInitializer)
+    True
+    >>> again = initializers.GlorotUniform(seed=initializer.seed)
+    >>> bool((again((3, 4)) == initializer((3, 4))).all())
+    True
     """
 
     def __init__(self, seed: int | None = None) -> None:

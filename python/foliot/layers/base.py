@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -286,8 +286,15 @@ class Layer(Weighted):
         least, greatest = self.ranks
         if least <= len(shape) <= greatest:
             return
-        missing = len(shape) == least - 1
-        advice = ": add an axis with x[..., None], or with x[None] for a single sample" if missing else ""
+        advice = ""
+        if len(shape) == least - 1:
+            advice = ": add an axis with x[..., None], or with x[None] for a single sample"
+        elif len(shape) > greatest == 3:
+            advice = (
+                f", which has {len(shape)} axes: make features of those behind the time axis with "
+                f"TimeDistributed(Flatten()), or run the layer over each sequence of several with "
+                f"TimeDistributed({type(self).__name__}(...))"
+            )
         raise ValueError(f"{type(self).__name__} expects {self.axes}; received {shape}{advice}")
 
     def _check_features(self, shape: Shape, features: int) -> None:
@@ -295,7 +302,18 @@ class Layer(Weighted):
             raise ValueError(f"{self.label} was built for {features} features in the last axis; received {shape}")
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        """The output's shape for an input of the given shape (a list of shapes if there are several outputs)."""
+        """The output's shape for an input of the given shape (a list of shapes if there are several outputs).
+
+        Of a class of yours it is what its `call` returns for such an input, or a nest of such inputs; the layers that
+        it is made of are built then.
+        """
+        if type(self)._output_shapes is Layer._output_shapes:  # noqa: SLF001 - one class
+            if self.is_traced():
+                from foliot.layers.tracing import traced_shapes
+
+                return traced_shapes(self, input_shape)
+            if next(cls for cls in type(self).__mro__ if is_ours(cls)) is Layer:
+                raise self._without_call()
         shapes = self._output_shapes(tuple(input_shape))
         return shapes[0] if len(shapes) == 1 else shapes
 
@@ -313,7 +331,12 @@ class Layer(Weighted):
 
     def to_spec(self) -> dict[str, Any]:
         """The layer as the native graph writes it, without its weights."""
-        raise NotImplementedError(f"{type(self).__name__} has no native form")
+        raise self._without_call()
+
+    def _without_call(self) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} has no native form: define `call`, which applies the layers that it is made of"
+        )
 
     def does_nothing(self) -> bool:
         """Whether the output is the input as it is, and the layer need not run."""
@@ -342,7 +365,18 @@ class Layer(Weighted):
     def check_begun(self) -> None:
         """Refuses an object of a class whose `__init__` did not call that of its base."""
         if "_entries" not in vars(self):
-            raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() before anything else")
+            raise RuntimeError(self._not_begun())
+
+    def _not_begun(self) -> str:
+        return f"{type(self).__name__}.__init__ has to call super().__init__() before anything else"
+
+    if not TYPE_CHECKING:  # which would find any name then
+
+        def __getattr__(self, name: str) -> Any:
+            # What misses in a layer that was begun is asked for again, for the message that it gave.
+            if "_entries" in vars(self):
+                return object.__getattribute__(self, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: {self._not_begun()}")
 
     def carried_states(self) -> Sequence[_core.Parameter]:
         """What the layer takes from one batch to the next: the states of a stateful recurrent layer."""
@@ -494,6 +528,7 @@ class Layer(Weighted):
 
         A class of yours adds those that it keeps under other names.
         """
+        self.check_begun()
         # Of foliot's classes each argument is an attribute. A class of the user's hands on what its base was made with.
         ours = next(cls for cls in type(self).__mro__ if issubclass(cls, Layer) and is_ours(cls))
         names = dict.fromkeys((*ours.argument_names(), *self.argument_names()))

@@ -18,6 +18,12 @@ class InputLayer(Layer):
             converted to what the next layer needs in any case.
         batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
         name: The layer's name.
+
+    Example:
+        >>> from foliot.layers import LSTM, InputLayer
+        >>> from foliot.models import Sequential
+        >>> Sequential([InputLayer((5, 3)), LSTM(4)]).output_shape
+        (None, 4)
     """
 
     def __init__(

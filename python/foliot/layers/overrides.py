@@ -85,17 +85,14 @@ def check_mask(layer: "Layer", node: "Node") -> None:
     if found is None:
         return
     given = [_Given() for _ in node.inputs]
+    arguments = _nest.simplify(list(node.inputs)), _nest.simplify(list(given))
+    usual = _usual_mask(layer, arguments) if node.body is None else None
     try:
-        answer: Any = layer.compute_mask(_nest.simplify(list(node.inputs)), _nest.simplify(list(given)))
+        answer: Any = layer.compute_mask(*arguments)
     except Exception as error:
-        raise TypeError(f"{_not_called(found)} (it raised {type(error).__name__}: {error})") from error
+        raise TypeError(_refusal(layer, found, node, usual, f"{type(error).__name__}: {error}")) from error
     answers = _nest.flatten(answer)
     if node.body is None:
-        own = next(base for base in type(layer).__mro__ if is_ours(base) and "compute_mask" in vars(base))
-        try:
-            usual = own.compute_mask(layer, _nest.simplify(list(node.inputs)), _nest.simplify(list(given)))  # type: ignore[attr-defined]
-        except Exception:  # noqa: BLE001 - it wants an array: nothing that the user's could have returned
-            usual = _Given()
         agrees = answers == _nest.flatten(usual)
     else:
         ends = set(node.body.inputs[:1]) if len(given) == 1 else set()
@@ -106,14 +103,36 @@ def check_mask(layer: "Layer", node: "Node") -> None:
             )
         )
     if not agrees:
-        raise TypeError(_not_called(found))
+        raise TypeError(_refusal(layer, found, node, usual, _shown(answer)))
 
 
-def _not_called(found: type) -> str:
+def _usual_mask(layer: "Layer", arguments: Any) -> Any:
+    """What the layer of foliot's answers from which the user's is derived."""
+    own = next(base for base in type(layer).__mro__ if is_ours(base) and "compute_mask" in vars(base))
+    try:
+        return own.compute_mask(layer, *arguments)  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - it wants an array: nothing that the user's could have returned
+        return _Given()
+
+
+def _shown(mask: Any) -> str:
+    if isinstance(mask, _Given):
+        return "the mask as it was given"
+    return "None" if mask is None else type(mask).__name__
+
+
+def _refusal(layer: "Layer", found: type, node: "Node", usual: Any, received: str) -> str:
+    advice = "leave the method out, or pass `mask=` to the layers that are to have one"
+    if node.body is not None:
+        expected = "None, or the mask as it was given where all layers hand it on"
+    else:
+        ours = next(base for base in type(layer).__mro__ if is_ours(base)).__name__
+        expected = f"what that of {ours} answers, {_shown(usual)}"
+        if isinstance(usual, _Given):
+            advice = "leave the method out, and where a mask is to end put ZeroPadding1D(0) behind the layer"
     return (
-        f"`compute_mask` of {found.__name__}: expected None, or the mask as it was given where all layers hand it on, "
-        "for masks follow foliot's layers and nothing is computed of them in Python; leave the method out, or pass "
-        "`mask=` to the layers that are to have one"
+        f"`compute_mask` of {found.__name__}: expected {expected}; received {received}. Masks follow foliot's layers "
+        f"and nothing is computed of them in Python: {advice}"
     )
 
 

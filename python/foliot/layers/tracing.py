@@ -67,10 +67,19 @@ def _own_build(layer: Layer, args: Sequence[Any]) -> None:
 
 def build_traced(layer: Layer, input_shape: Any) -> None:
     """Creates the weights of the layers that `call` meets for an input of the given shape, or a nest of such shapes."""
+    _traced(layer, input_shape)
+
+
+def traced_shapes(layer: Layer, input_shape: Any) -> Any:
+    """The shapes of what `call` returns for an input of the given shape, or a nest of such shapes, in its form."""
+    return _nest.transform(_traced(layer, input_shape), lambda tensor: tensor.shape)
+
+
+def _traced(layer: Layer, input_shape: Any) -> Any:
     form, shapes = split_shapes("input_shape", input_shape)
     tensors = [InputLayer(batch_shape=shape, name=f"input_{position}").output for position, shape in enumerate(shapes)]
     with unrecorded():
-        trace(layer, [[_nest.pack(form, tensors)], {}])
+        return trace(layer, [[_nest.pack(form, tensors)], {}])
 
 
 def split_shapes(argument: str, shapes: Any) -> tuple[Any, list[Shape]]:

@@ -116,6 +116,10 @@ class TimeDistributed(Layer):
             return self.layer(inputs)
         return _UnfoldTime(self)([inputs, self.layer(_FoldTime(self)(inputs))])
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output, which is that of the input."""
+        return previous_mask
+
     def check_options(self) -> None:
         pass  # its only one is the layer, which is checked by itself
 

@@ -301,7 +301,13 @@ def resolve(
 
 
 def serialize(loss: Loss | None) -> dict[str, Any] | None:
-    """The configuration of a loss as plain data; None stays None."""
+    """The configuration of a loss as plain data; None stays None.
+
+    Example:
+
+    >>> serialize(Huber(delta=2))["config"]["delta"]
+    2.0
+    """
     return _serialization.serialize(loss)
 
 
@@ -311,6 +317,11 @@ def deserialize(config: object) -> Loss:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "Huber", "config": {"delta": 2.0}})
+    Huber(delta=2.0)
     """
     return _REGISTRY.deserialize(config)
 

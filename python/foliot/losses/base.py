@@ -28,6 +28,17 @@ class Loss(Value):
     Raises:
         TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> from foliot import losses
+    >>> loss = losses.get("mse")
+    >>> isinstance(loss, losses.Loss)
+    True
+    >>> loss([[0.0], [0.0]], [[1.0], [3.0]])
+    5.0
+    >>> losses.MeanSquaredError(reduction="none")([[0.0], [0.0]], [[1.0], [3.0]]).tolist()
+    [1.0, 9.0]
     """
 
     # Whether the targets are indices of classes.

@@ -349,7 +349,13 @@ def resolve(
 
 
 def serialize(metric: Metric | losses.Loss | None) -> dict[str, Any] | None:
-    """The configuration of a metric as plain data, that of a loss for a loss object; None stays None."""
+    """The configuration of a metric as plain data, that of a loss for a loss object; None stays None.
+
+    Example:
+
+    >>> serialize(BinaryAccuracy(threshold=0.7))["config"]["threshold"]
+    0.7
+    """
     return _serialization.serialize(metric.loss if isinstance(metric, MeanOfLoss) else metric)
 
 
@@ -359,6 +365,11 @@ def deserialize(config: object) -> Metric:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "BinaryAccuracy", "config": {"threshold": 0.7}})
+    BinaryAccuracy(threshold=0.7)
     """
     return own_metric(config) or of_loss(config) or _REGISTRY.deserialize(config)
 

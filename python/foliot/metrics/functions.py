@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from foliot import _custom
+from foliot._arrays import Array
 from foliot._checks import check_text, describe, type_error, unknown_keys, value_error
 from foliot._rows import as_numbers
 from foliot._serialization import snake_case
@@ -74,13 +75,7 @@ class MeanMetricWrapper(Metric):
         weights = None if sample_weight is None else as_numbers("sample_weight", sample_weight)
         self.add(as_numbers("y_true", y_true), as_numbers("y_pred", y_pred), None, weights)
 
-    def add(
-        self,
-        y_true: NDArray[Any],
-        y_pred: NDArray[Any],
-        mask: NDArray[Any] | None = None,
-        sample_weight: NDArray[Any] | None = None,
-    ) -> None:
+    def add(self, y_true: Array, y_pred: Array, mask: Array | None = None, sample_weight: Array | None = None) -> None:
         """Gathers a batch whose output has a mask of shape `(batch, time)`."""
         returned = np.asarray(self.fn(y_true, y_pred))
         expected = f"a number, or an array of numbers with {len(y_pred)} rows, from the metric {self.name!r}"
@@ -185,6 +180,6 @@ def _function(config: object) -> Callable[..., Any]:
     return function
 
 
-def _steps(weights: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _steps(weights: Array, shape: tuple[int, ...]) -> Array:
     """Weights of rows as weights of time steps."""
     return np.broadcast_to(weights[:, None], shape) if weights.ndim == 1 else weights

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foliot import _custom
+from foliot._arrays import Array
 from foliot._checks import describe, type_error
 from foliot._custom import is_ours
 from foliot.metrics.base import Metric
@@ -30,13 +30,7 @@ class GatheredMetric(MeanMetricWrapper):
     def reset_state(self) -> None:
         self.fn.reset_state()  # type: ignore[attr-defined]  # a metric
 
-    def add(
-        self,
-        y_true: NDArray[Any],
-        y_pred: NDArray[Any],
-        mask: NDArray[Any] | None = None,
-        sample_weight: NDArray[Any] | None = None,
-    ) -> None:
+    def add(self, y_true: Array, y_pred: Array, mask: Array | None = None, sample_weight: Array | None = None) -> None:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.fn.update_state(y_true, y_pred, **weights)  # type: ignore[attr-defined]
 

@@ -21,6 +21,14 @@ class Functional(Model):
         outputs: Likewise what it returns.
         name: The model's name.
         trainable: Whether training changes the weights.
+
+    Example:
+        >>> from foliot.layers import GRU, Dense, Input
+        >>> from foliot.models import Functional, Model
+        >>> x = Input((5, 3))
+        >>> model = Model(x, Dense(1)(GRU(4)(x)))
+        >>> isinstance(model, Functional)
+        True
     """
 
     is_functional = True

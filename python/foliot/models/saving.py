@@ -25,7 +25,28 @@ _DESCRIPTION_KEYS = {"model", "compile", "optimizer", "seeds", "shuffles"}
 
 
 def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Writes a model to a file, as `model.save` does."""
+    """Writes a model to a file, as `model.save` does.
+
+    Args:
+        model: The model.
+        filepath: Where to; the extension `.foliot` is customary.
+        overwrite: Replace a file that exists.
+
+    Raises:
+        TypeError, ValueError, FileExistsError: As `model.save`; `model` is none.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import foliot
+        >>> from foliot.layers import LSTM, Input
+        >>> from foliot.models import load_model, save_model
+        >>> model = foliot.Sequential([Input((5, 3)), LSTM(4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_model(model, Path(folder) / "model.foliot")
+        ...     load_model(Path(folder) / "model.foliot").count_params() == model.count_params()
+        True
+    """
     from foliot.models.model import Model
 
     if not isinstance(model, Model):

@@ -72,7 +72,13 @@ def get(identifier: object, argument: str | None = None) -> Optimizer | None:
 
 
 def serialize(optimizer: Optimizer | None) -> dict[str, Any] | None:
-    """The configuration of an optimizer as plain data; None stays None."""
+    """The configuration of an optimizer as plain data; None stays None.
+
+    Example:
+
+    >>> serialize(SGD(0.5, momentum=0.9))["config"]["momentum"]
+    0.9
+    """
     return _serialization.serialize(optimizer)
 
 
@@ -82,6 +88,11 @@ def deserialize(config: object) -> Optimizer:
     Raises:
         TypeError: `config` is no dict.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> deserialize({"class_name": "SGD", "config": {"learning_rate": 0.5}}).learning_rate
+    0.5
     """
     return _REGISTRY.deserialize(config)
 

@@ -72,6 +72,14 @@ class Optimizer(Configurable):
         TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range, both `lr` and `learning_rate` are given, or more than one limit of
             gradients is set.
+
+    Example:
+
+    >>> from foliot import optimizers
+    >>> optimizer = optimizers.get("adam")
+    >>> isinstance(optimizer, optimizers.Optimizer)
+    True
+    >>> optimizer.learning_rate = 0.01  # counts from the next step on
     """
 
     _spellings: ClassVar[Mapping[str, str]] = {"lr": "learning_rate"}

@@ -358,6 +358,12 @@ def get(identifier: object, argument: str | None = None) -> LearningRateSchedule
     Raises:
         TypeError: The identifier is neither.
         ValueError: The class or a key is unknown.
+
+    Example:
+
+    >>> arguments = {"initial_learning_rate": 0.5, "decay_steps": 100, "decay_rate": 0.5}
+    >>> get({"class_name": "ExponentialDecay", "config": arguments})(100)
+    0.25
     """
     if isinstance(identifier, LearningRateSchedule) and identifier.is_own:
         return identifier
@@ -377,7 +383,13 @@ def _deserialized(config: object, argument: str | None = None) -> LearningRateSc
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule | None) -> dict[str, Any] | None:
-    """The configuration of a schedule as plain data; None stays None."""
+    """The configuration of a schedule as plain data; None stays None.
+
+    Example:
+
+    >>> serialize(ExponentialDecay(0.5, 100, 0.5))["class_name"]
+    'ExponentialDecay'
+    """
     return _serialization.serialize(learning_rate_schedule)
 
 

@@ -225,6 +225,18 @@ class TimeseriesGenerator(PyDataset):
 
 
 def timeseries_generator_from_json(json_string: str) -> TimeseriesGenerator:
-    """The generator that `TimeseriesGenerator.to_json` described."""
+    """The generator that `TimeseriesGenerator.to_json` described.
+
+    Args:
+        json_string: What `to_json` returned.
+
+    Example:
+        >>> import numpy as np
+        >>> from foliot.preprocessing.sequence import TimeseriesGenerator, timeseries_generator_from_json
+        >>> generator = TimeseriesGenerator(np.arange(6), np.arange(6), length=3)
+        >>> inputs, targets = timeseries_generator_from_json(generator.to_json())[0]
+        >>> inputs.tolist(), targets.tolist()
+        ([[0, 1, 2], [1, 2, 3], [2, 3, 4]], [3, 4, 5])
+    """
     config = dict(json.loads(json_string)["config"])
     return TimeseriesGenerator(json.loads(config.pop("data")), json.loads(config.pop("targets")), **config)

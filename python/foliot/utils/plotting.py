@@ -146,6 +146,13 @@ def plot_history(
     Raises:
         ModuleNotFoundError: matplotlib is not installed: `pip install 'foliot[plot]'`.
         ValueError: There are no epochs, or a name is not among the curves.
+
+    Example:
+        >>> from foliot.utils import plot_history
+        >>> history = {"loss": [0.7, 0.5], "val_loss": [0.8, 0.6], "accuracy": [0.5, 0.75]}
+        >>> figure = plot_history(history)
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['loss', 'accuracy']
     """
     curves = getattr(history, "history", history)
     if not isinstance(curves, Mapping):

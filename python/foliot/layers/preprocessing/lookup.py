@@ -256,9 +256,12 @@ class StringLookup(_Lookup, TextLayer):
         return self._apply(inputs, None, training) if has_symbolic(inputs) else super().__call__(inputs)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        (shape,) = super().infer(shapes)
         if self.invert:
             raise value_error("invert", f"False for {self.label} in a model, which begins with strings", self.invert)
+        return super().infer(shapes)
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        shape = input_shape
         if self.output_mode == "int":
             return [shape]
         if self.output_mode == "one_hot":

@@ -186,9 +186,8 @@ class TextVectorization(Adapting, TextLayer):
     def _decoded(self, texts: Array) -> Array:
         return to_strings("inputs", texts, self.encoding)
 
-    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        (shape,) = super().infer(shapes)
-        batch, *rest = shape
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        batch, *rest = shape = input_shape
         if len(rest) > 1 or (self.split is not None and rest not in ([], [1], [None])):
             expected = "texts of shape (batch,) or (batch, 1)" if self.split else "terms of shape (batch, terms)"
             raise ValueError(f"`inputs`: expected {expected} for {self.label}; received shape {shape}")
