@@ -489,7 +489,7 @@ class Network(Layer):
                 datasets.check_input_shape(name, array.shape, tensor, dtype)
         for position, ((name, _), is_major) in enumerate(zip(named, time_major, strict=True)):
             if is_major:
-                _check_equal_lengths(name, ends[position])
+                sequences.check_equal_lengths(name, ends[position])
                 ends[position] = None
         named = [(name, turned(array, is_major)) for (name, array), is_major in zip(named, time_major, strict=True)]
         for (name, array), end, tensor in zip(named, ends, self.inputs, strict=True):
@@ -586,17 +586,6 @@ class Inputs:
 
 def _is_plain(x: object) -> bool:
     return type(x) is np.ndarray and x.dtype in _PLAIN_DTYPES
-
-
-def _check_equal_lengths(name: str, ends: Array | None) -> None:
-    """Refuses rows of different lengths, the first of which would be that of a time step or that of a sample."""
-    if ends is not None and len(set(ends.tolist())) > 1:
-        raise value_error(
-            name,
-            "an array (time, batch, ...), for layers with time_major=True read it: pad_sequences makes rows equally "
-            "long, and lengths=... says where they end",
-            "a ragged list",
-        )
 
 
 def _numbers(argument: str, values: Array, layer: TextLayer) -> tuple[Array, Array | None]:
