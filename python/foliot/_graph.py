@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from foliot import _core
 from foliot._arrays import DType
+from foliot._orders import Orders, exchanged
 
 if TYPE_CHECKING:
     from foliot.layers.base import Layer
@@ -57,6 +58,9 @@ class Node:
         self.training = training
         self.body = body
         self.options = dict(options or {})
+        # Whether it or a node before it is of a time-major layer, for then orders have to be found.
+        before = (*self.inputs, *(body.outputs if body else ()))
+        self.sees_time_major: bool = layer.time_major or any(tensor.node.sees_time_major for tensor in before)
         # The option of layers that decides how many outputs there are.
         self._returned_state = getattr(layer, "return_state", None)
         takes = [layer.takes_text] * len(self.inputs) if body is None else [own.holds_text for own in body.inputs]
@@ -101,6 +105,8 @@ def check_texts(layer: Layer, tensor: SymbolicTensor, takes_text: bool) -> None:
 
 class SymbolicTensor:
     """The result of a node before there are numbers: a shape with the batch axis first, None where any size goes.
+
+    The sequences of recurrent layers with `time_major=True` have the batch axis second.
 
     Layers take it, and `x + y`, `x - y` and `x * y` of two make layers `Add`, `Subtract` and `Multiply`, which hand a
     mask on that both have (in Keras masks end at an operator, not at these layers). Other arithmetic, NumPy and `if` do
@@ -267,6 +273,8 @@ class Entrance:
     #: The layer that makes numbers of that input's texts; None for numbers, which go in as they are.
     layer: TextLayer | None
     dtype: DType
+    #: Whether the user's arrays have time before samples; the program's have samples first.
+    time_major: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,6 +287,8 @@ class Assembly:
     labels: dict[str, str]
     #: What goes into the native program.
     entrances: list[Entrance]
+    #: Which of the outputs have time before samples where users see them.
+    time_major: list[bool]
     #: What stateful layers carry from batch to batch.
     states: list[_core.Parameter]
     # The native part of the graph: where it begins (in several places, if a text layer was called again on the same
@@ -296,17 +306,20 @@ class Assembly:
         return [entrance.dtype for entrance in self.entrances]
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The outputs' shapes if the inputs of the native program have the given ones."""
+        """The outputs' shapes if the inputs of the native program have the given ones, all with samples first."""
         begins = [tensor for tensors in self._begins for tensor in tensors]
-        known = [shape for shape, tensors in zip(shapes, self._begins, strict=True) for _ in tensors]
-        return infer_shapes(self._nodes, known, self._ends, begins)
+        seen = [exchanged(shape, entrance.time_major) for shape, entrance in zip(shapes, self.entrances, strict=True)]
+        known = [shape for shape, tensors in zip(seen, self._begins, strict=True) for _ in tensors]
+        found = infer_shapes(self._nodes, known, self._ends, begins)
+        return [exchanged(shape, time_major) for shape, time_major in zip(found, self.time_major, strict=True)]
 
     def trainable_parameters(self) -> list[_core.Parameter]:
         return [weight.parameter for weight in self.weights if weight.trainable]
 
     def identity(self) -> tuple[Any, ...]:
         """Equal for assemblies whose programs compute the same on the same weights and states, compared by identity."""
-        return self.graph, [weight.parameter for weight in self.weights], self.states
+        orders = [*(entrance.time_major for entrance in self.entrances), *self.time_major]
+        return self.graph, [weight.parameter for weight in self.weights], self.states, orders
 
     def program(self, device: int | None = None) -> _core.Program:
         """What runs it: on the CPU, or on the device with a number."""
@@ -431,6 +444,31 @@ def copy_between(
     return copies
 
 
+def _opened(
+    inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]
+) -> tuple[list[Node], list[SymbolicTensor]]:
+    """The nodes between tensors, those with graphs of their own replaced by what is in these, and where they end."""
+    nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
+    if not any(node.body is not None for node in nodes):
+        return nodes, list(outputs)
+    known = {tensor: tensor for tensor in inputs}
+    nodes = copy_between(nodes, known)
+    return nodes, [known[tensor] for tensor in outputs]
+
+
+def find_time_major(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[bool]:
+    """Which inputs of a graph have time before samples, because time-major layers read them.
+
+    Raises:
+        ValueError: Layers of both orders follow one another, or one that wants samples first follows a time-major one.
+    """
+    if not any(tensor.node.sees_time_major for tensor in outputs):
+        return [False] * len(inputs)
+    nodes, _ = _opened(inputs, outputs)
+    orders = Orders(nodes)
+    return [orders.is_time_major(tensor) for tensor in inputs]
+
+
 def assemble(
     inputs: Sequence[SymbolicTensor],
     outputs: Sequence[SymbolicTensor],
@@ -445,18 +483,18 @@ def assemble(
         masked: For which inputs of the native program a mask will be passed.
         entrances: What these inputs take; None takes it from the layers that read them.
     """
-    nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
-    ends = list(outputs)
-    if any(node.body is not None for node in nodes):
-        known = {tensor: tensor for tensor in inputs}
-        nodes = copy_between(nodes, known)
-        ends = [known[tensor] for tensor in outputs]
+    nodes, ends = _opened(inputs, outputs)
     for layer in dict.fromkeys(_met(nodes_between(inputs, outputs))):
         layer.check_options()
+    # A part of a model takes the arrays of the whole.
+    orders = Orders(nodes, {inputs[entrance.position]: entrance.time_major for entrance in entrances or ()})
     begins = _begins(inputs, nodes)
     nodes = [node for node in nodes if not node.layer.takes_text]
     if entrances is None:
-        entrances = [Entrance(*key, _input_dtype(tensors, nodes)) for key, tensors in begins.items()]
+        entrances = [
+            Entrance(*key, _input_dtype(tensors, nodes), orders.is_time_major(inputs[key[0]]))
+            for key, tensors in begins.items()
+        ]
     masked = masked or [False] * len(entrances)
     fixed = any(node.layer.needs_fixed_shape for node in nodes)
     entries: list[dict[str, Any]] = []
@@ -486,6 +524,7 @@ def assemble(
     for entrance, with_mask in zip(entrances, masked, strict=True):
         tensor, dtype = inputs[entrance.position], entrance.dtype
         (whole,) = [tensor.shape] if entrance.layer is None else entrance.layer.infer([tensor.shape])
+        whole = exchanged(whole, entrance.time_major)
         spec = {"kind": "input", "dtype": dtype, "shape": _input_shape(whole[1:], dtype, fixed), "masked": with_mask}
         index = add(tensor.name if entrance.layer is None else entrance.layer.name, spec, [], [])
         for begin in begins.get((entrance.position, entrance.layer), ()):
@@ -526,7 +565,10 @@ def assemble(
         returned.append(place)
     graph = {"nodes": entries, "outputs": returned, "parameters": [weight.to_spec() for weight in weights]}
     starts = [begins.get((entrance.position, entrance.layer), []) for entrance in entrances]
-    return Assembly(json.dumps(graph), list(weights), labels, list(entrances), list(states), starts, nodes, ends)
+    time_major = [orders.is_time_major(tensor) for tensor in ends]
+    return Assembly(
+        json.dumps(graph), list(weights), labels, list(entrances), time_major, list(states), starts, nodes, ends
+    )
 
 
 def _begins(

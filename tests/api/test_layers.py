@@ -124,7 +124,7 @@ SAMPLES = {
     },
     layers.LayerNormLSTM: {"units": 2, "norm_epsilon": 0.5, "zoneout_cell": 0.25, "unit_forget_bias": False},
     layers.LayerNormGRU: {"units": 2, "norm_gamma_initializer": "zeros", "recurrent_dropout": 0.5},
-    layers.MinLSTM: {"units": 2, "activation": "tanh", "return_sequences": True},
+    layers.MinLSTM: {"units": 2, "activation": "tanh", "return_sequences": True, "time_major": True},
     layers.MinGRU: {"units": 2, "zoneout": 0.5, "use_bias": False},
     layers.LayerNormLSTMCell: {"units": 2, "norm_epsilon": 0.5, "use_bias": False},
     layers.LayerNormGRUCell: {"units": 2, "norm_beta_initializer": "ones", "zoneout": 0.25},
@@ -202,7 +202,8 @@ SIGNATURES = {
     "bias_initializer kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint "
     "bias_constraint dropout recurrent_dropout reset_after seed heads zoneout",
     StackedRNNCells: "cells",
-    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every",
+    RNN: "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask checkpoint_every "
+    "time_major",
     LSTM: "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer "
     "unit_forget_bias kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint "
     "recurrent_constraint bias_constraint dropout recurrent_dropout seed return_sequences return_state go_backwards "
@@ -234,7 +235,7 @@ def test_config_holds_every_argument(cls: type) -> None:
     if cls in (layers.StringLookup, layers.TextVectorization):
         expected -= {"activity_regularizer"}
     if issubclass(cls, Recurrent):
-        expected |= {"zero_output_for_mask"}
+        expected |= {"zero_output_for_mask", "time_major"}
     if cls is InputLayer:
         expected = {"batch_shape", "dtype", "name"}
     assert set(layer.get_config()) == expected

@@ -90,7 +90,7 @@ def _run(
     with unrecorded():
         outputs = layer.connect(tensors, None, **options)
     assembly = assemble(tensors, outputs, [mask is not None for mask in flags])
-    return layer.run_alone(assembly.identity(), assembly.program, arrays, flags, training)
+    return layer.run_alone(assembly.identity(), lambda: assembly, arrays, flags, training)
 
 
 def _whole_mask(arrays: Sequence[Array]) -> Array:

@@ -18,6 +18,7 @@ from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, unknown_keys, value_error
 from foliot._custom import is_ours
 from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
+from foliot._orders import Order, turned
 from foliot._serialization import Configurable, serialize
 from foliot.layers import options, overrides
 from foliot.layers.arguments import INPUT_OPTIONS, check_dtype, input_option
@@ -138,6 +139,10 @@ class Layer(Weighted):
     passes_mask: bool = False
     #: Whether the layer makes a mask of its input, by `compute_mask`.
     makes_mask: bool = False
+    #: Whether its sequences are (time, batch, ...) and not (batch, time, ...): that of a recurrent layer may be so.
+    time_major: bool = False
+    #: Whether sequences may be (time, batch, ...) too, and come out as they came in.
+    takes_any_order: bool = False
 
     @property
     def takes_text(self) -> bool:
@@ -178,7 +183,7 @@ class Layer(Weighted):
         self._in_own_build = False
         self._built_with: dict[str, Any] = {}
         # The program that answers arrays outside any model, under what it follows from.
-        self._eager: tuple[Any, _core.Program] | None = None
+        self._eager: tuple[Any, Assembly, _core.Program] | None = None
         self._eager_step = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -286,16 +291,18 @@ class Layer(Weighted):
         least, greatest = self.ranks
         if least <= len(shape) <= greatest:
             return
+        axes = self.axes.replace("batch, time", "time, batch") if self.time_major else self.axes
         advice = ""
         if len(shape) == least - 1:
-            advice = ": add an axis with x[..., None], or with x[None] for a single sample"
+            single = "x[:, None]" if self.time_major else "x[None]"
+            advice = f": add an axis with x[..., None], or with {single} for a single sample"
         elif len(shape) > greatest == 3:
             advice = (
                 f", which has {len(shape)} axes: make features of those behind the time axis with "
                 f"TimeDistributed(Flatten()), or run the layer over each sequence of several with "
                 f"TimeDistributed({type(self).__name__}(...))"
             )
-        raise ValueError(f"{type(self).__name__} expects {self.axes}; received {shape}{advice}")
+        raise ValueError(f"{type(self).__name__} expects {axes}; received {shape}{advice}")
 
     def _check_features(self, shape: Shape, features: int) -> None:
         if shape[-1] != features:
@@ -326,6 +333,17 @@ class Layer(Weighted):
             raise ValueError(f"`inputs`: expected one tensor for {self.label}; received {len(shapes)}")
         self.check_input(shapes[0])
         return self._output_shapes(shapes[0])
+
+    def orders(self, shapes: Sequence[Shape], outputs: int) -> tuple[list[Order], list[Order]]:
+        """In which order the axes of each input and output are.
+
+        Args:
+            shapes: The inputs' shapes.
+            outputs: The number of outputs.
+        """
+        # With fewer axes a tensor has others before the batch axis than behind it.
+        order = None if self.takes_any_order and len({len(shape) for shape in shapes}) == 1 else False
+        return [order] * len(shapes), [order] * outputs
 
     # Calls
 
@@ -487,10 +505,10 @@ class Layer(Weighted):
         shapes, masked = [array.shape for array in arrays], [value is not None for value in masks]
         if self.is_traced():
             assembly = self._assemble_alone(shapes, masked)
-            return self.run_alone(assembly.identity(), assembly.program, arrays, masks, training)
+            return self.run_alone(assembly.identity(), lambda: assembly, arrays, masks, training)
         # Writing the graph takes longer than many a small layer computes.
         identity = (shapes, masked, self.name, self.to_spec(), self.weights, self.carried_states())
-        return self.run_alone(identity, lambda: self._assemble_alone(shapes, masked).program(), arrays, masks, training)
+        return self.run_alone(identity, lambda: self._assemble_alone(shapes, masked), arrays, masks, training)
 
     def _assemble_alone(self, shapes: list[tuple[int, ...]], masked: list[bool]) -> Assembly:
         from foliot.layers.input import InputLayer
@@ -504,7 +522,7 @@ class Layer(Weighted):
     def run_alone(
         self,
         identity: Any,
-        make: Callable[[], _core.Program],
+        make: Callable[[], Assembly],
         arrays: list[Array],
         masks: list[Array | None],
         training: bool,
@@ -512,10 +530,18 @@ class Layer(Weighted):
         """Takes arrays through a program of this layer alone, which is kept for the next call of the same identity."""
         eager = self._eager
         if eager is None or eager[0] != identity:
-            eager = self._eager = identity, make()
+            assembly = make()
+            eager = self._eager = identity, assembly, assembly.program()
         if training:
             self._eager_step += 1
-        return eager[1].forward(arrays, masks, None, training, self._eager_step)
+        _, assembly, program = eager
+        for position, entrance in enumerate(assembly.entrances):
+            if entrance.time_major:
+                arrays[position] = np.ascontiguousarray(turned(arrays[position], True))
+                mask = masks[position]
+                masks[position] = None if mask is None else np.ascontiguousarray(turned(mask, True))
+        outputs = program.forward(arrays, masks, None, training, self._eager_step)
+        return [turned(array, time_major) for array, time_major in zip(outputs, assembly.time_major, strict=True)]
 
     # Configuration
 

@@ -13,7 +13,7 @@ from foliot.layers.rnn import RNN, Reverse
 
 _MERGES: dict[str, type[Merge]] = {"concat": Concatenate, "sum": Add, "mul": Multiply, "ave": Average}
 # What both directions have to have in common.
-_COMMON = ("stateful", "return_sequences", "return_state")
+_COMMON = ("stateful", "return_sequences", "return_state", "time_major")
 
 
 class _Ends(Merge):
@@ -65,9 +65,9 @@ class Bidirectional(Layer):
         **kwargs: `name`, `trainable`, `dtype`, `input_shape`.
 
     Call arguments:
-        sequences: `(batch, time, features)`.
+        sequences: `(batch, time, features)`, or `(time, batch, features)` if `layer` has `time_major=True`.
         initial_state: A list of the forward states, then the backward ones; zeros if None.
-        mask: `(batch, time)`, False at padding.
+        mask: `(batch, time)`, False at padding, or `(time, batch)`.
         training: True to apply dropout.
 
     Returns:
@@ -75,7 +75,8 @@ class Bidirectional(Layer):
 
     Raises:
         TypeError: `layer` or `backward_layer` is no recurrent layer.
-        ValueError: The two differ in `stateful`, `return_sequences` or `return_state`, or run the same way.
+        ValueError: The two differ in `stateful`, `return_sequences`, `return_state` or `time_major`, or run the same
+            way.
 
     Example:
         >>> import numpy as np
@@ -129,8 +130,8 @@ class Bidirectional(Layer):
         if not self.trainable:
             self.trainable = False  # of the inner layers too
 
-    return_sequences, return_state, stateful = (
-        _OfBoth(name) for name in ("return_sequences", "return_state", "stateful")
+    return_sequences, return_state, stateful, time_major = (
+        _OfBoth(name) for name in ("return_sequences", "return_state", "stateful", "time_major")
     )
 
     @property

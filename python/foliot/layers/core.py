@@ -29,6 +29,7 @@ class Activation(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,6 +64,7 @@ class Identity(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "activation", "activation": {"kind": "linear"}}
@@ -128,6 +130,10 @@ class Dropout(Layer):
         self.rate = check_number("rate", rate, minimum=0, maximum=1)
         self.noise_shape = None if noise_shape is None else check_shape("noise_shape", noise_shape)
         self.seed = seed
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]  # others always or never
+        return self.noise_shape is None
 
     def to_spec(self) -> dict[str, Any]:
         shape = None if self.noise_shape is None else list(self.noise_shape)
@@ -195,6 +201,7 @@ class Masking(Layer):
 
     axes = "(batch, time, features)"
     ranks = (2, math.inf)
+    takes_any_order = True
 
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

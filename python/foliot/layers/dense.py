@@ -39,6 +39,7 @@ class Dense(Layer):
     axes = "(batch, features)"
     ranks = (2, float("inf"))
     passes_mask = True
+    takes_any_order = True
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class Embedding(Layer):
 
     input_dtype = "int32"
     makes_mask = True
+    takes_any_order = True
     axes = "(batch, time) token ids"
 
     def __init__(

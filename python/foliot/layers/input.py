@@ -3,7 +3,7 @@
 from typing import Any
 
 from foliot._checks import check_integer, value_error
-from foliot._graph import Node, SymbolicTensor
+from foliot._graph import Node, Shape, SymbolicTensor
 from foliot.layers.arguments import check_shape
 from foliot.layers.base import Layer
 
@@ -70,6 +70,10 @@ class InputLayer(Layer):
         """An input for what the tensor holds."""
         return cls(batch_shape=tensor.shape, dtype="string" if tensor.holds_text else None, name=name)
 
+    def set_shape(self, shape: Shape) -> None:
+        """Another shape, with all axes, for an input that was declared by the first arrays."""
+        self.batch_shape = self.declared_shape = self.output.shape = shape
+
     @property
     def makes_text(self) -> bool:
         return bool(self.dtype == "string")
@@ -95,10 +99,12 @@ def Input(  # noqa: N802 - Keras's name
     """The symbolic input of a model.
 
     Args:
-        shape: The shape without the batch axis; None in it stands for any size.
+        shape: The shape without the batch axis; None in it stands for any size. As in tf.keras 2 it is the shape
+            without the first axis also where layers with `time_major=True` read the input, whose first axis is time;
+            `batch_shape` says it more plainly there.
         batch_size: The size of the batch axis, None for any.
         dtype: `'float32'`, `'int32'` (token ids) or `'string'`, for TextVectorization and StringLookup.
-        batch_shape: The shape with the batch axis, instead of `shape` and `batch_size`.
+        batch_shape: The shape with all axes, instead of `shape` and `batch_size`.
         name: The name of the input.
         **kwargs: Keras's further options, which must have the values that turn them off.
 

@@ -220,7 +220,7 @@ class LayerNormLSTM(Recurrent):
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
             pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`; and `time_major`, see `RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
@@ -311,7 +311,7 @@ class LayerNormGRU(Recurrent):
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
             pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`; and `time_major`, see `RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.

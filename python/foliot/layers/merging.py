@@ -7,6 +7,7 @@ import numpy as np
 
 from foliot._checks import check_flag, check_integer, type_error, value_error
 from foliot._graph import Shape
+from foliot._orders import Order
 from foliot.layers.base import Layer
 
 
@@ -21,6 +22,7 @@ class Merge(Layer):
     operation: ClassVar[str]
     #: How many inputs there must be; None for any number.
     count: ClassVar[int | None] = None
+    takes_any_order = True
 
     def build(self, input_shape: Any) -> None:
         """Does nothing but check the shapes, for there are no weights."""
@@ -288,6 +290,11 @@ class Concatenate(Merge):
         ]
         return np.concatenate(full, axis=self.axis).any(axis=-1)
 
+    def orders(self, shapes: Sequence[Shape], outputs: int) -> tuple[list[Order], list[Order]]:
+        if self.axis in (-1, len(shapes[0]) - 1):
+            return super().orders(shapes, outputs)
+        return [False] * len(shapes), [False] * outputs
+
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "concatenate", "axis": self.axis}
 
@@ -317,7 +324,7 @@ class Dot(Merge):
     """
 
     count = 2
-
+    takes_any_order = False
     # The length of a time axis may become the number of features.
     needs_fixed_shape = True
 

@@ -10,6 +10,7 @@ from foliot.layers.base import Layer
 
 class _Noise(Layer):
     passes_mask = True
+    takes_any_order = True
     method: ClassVar[str]
 
     seed = Seed()
@@ -118,6 +119,10 @@ class AlphaDropout(_Noise):
         self.rate = check_number("rate", rate, minimum=0, below=1)
         self.noise_shape = None if noise_shape is None else check_shape("noise_shape", noise_shape)
         self.seed = seed
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]  # others always or never
+        return self.noise_shape is None
 
     def to_spec(self) -> dict[str, Any]:
         return self._spec(self.rate, self.noise_shape)

@@ -15,6 +15,7 @@ class _Normalization(Layer):
     """What the normalizations have in common: they work along the last axis and keep the shape."""
 
     passes_mask = True
+    takes_any_order = True
 
     axes = "(batch, ..., features)"
     ranks = (2, float("inf"))

@@ -27,6 +27,7 @@ class ReLU(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
@@ -56,6 +57,7 @@ class LeakyReLU(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         negative_slope = kwargs.pop("alpha", negative_slope)
@@ -81,6 +83,7 @@ class ELU(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -104,6 +107,7 @@ class Softmax(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -55,7 +55,7 @@ class Recurrent(RNN):
 
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
-        return (*super().argument_names(), "zero_output_for_mask")
+        return (*super().argument_names(), "zero_output_for_mask", "time_major")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -96,7 +96,7 @@ class SimpleRNN(Recurrent):
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
             pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`; and `time_major`, see `RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
@@ -190,7 +190,7 @@ class LSTM(Recurrent):
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
             pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`; and `time_major`, see `RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
@@ -288,7 +288,7 @@ class GRU(Recurrent):
         checkpoint_every: Keep the states of every so many time steps only, and compute the others again in the backward
             pass; see `RNN`.
         **kwargs: `name`, `trainable`, `dtype`, `zero_output_for_mask`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`; and `time_major`, see `RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.

@@ -8,6 +8,7 @@ import numpy as np
 from foliot import _core, _nest
 from foliot._checks import check_flag, check_integer, value_error
 from foliot._graph import Shape, SymbolicTensor
+from foliot._orders import Order, exchanged
 from foliot.layers.base import Layer, has_symbolic
 from foliot.layers.cell import (
     WITHOUT_DROPOUT,
@@ -19,17 +20,9 @@ from foliot.layers.cell import (
 )
 from foliot.layers.recurrent_cells import AnyCell, StackedRNNCells, check_cell, with_layers
 
-_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
-
-
-def _without_legacy(rest: Mapping[str, Any]) -> dict[str, Any]:
-    """The remaining keyword arguments without Keras's options that foliot knows one value of."""
-    if rest.get("time_major"):
-        raise ValueError(
-            "`time_major`: expected False, for arrays are (batch, time, features); received True. Give the layer "
-            "np.swapaxes(x, 0, 1) of arrays (time, batch, features), and turn sequences that it returns round likewise"
-        )
-    return {name: value for name, value in without_implementation(rest).items() if name != "time_major"}
+_FLAGS = (
+    *("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask", "time_major"),
+)
 
 
 def _check_checkpoints(value: Any) -> int | str | None:
@@ -52,6 +45,7 @@ class Reverse(Layer):
     """
 
     passes_mask = True
+    takes_any_order = True
 
     def __init__(self, owner: Layer, option: str) -> None:
         super().__init__(name=f"{owner.name}_reverse")
@@ -87,8 +81,21 @@ class RNN(Layer):
             of one more forward pass. `'auto'` is the root of the number of steps, with which what the layer keeps for
             itself grows as that root; its input, and with `return_sequences` its outputs, stay as they are. None keeps
             all that every step computed.
+        time_major: Take sequences, masks and token ids as (time, batch, ...) and return sequences so, as tf.keras 2
+            does; states and last outputs are (batch, units). See below.
         **kwargs: `name`, `trainable`, `dtype`, `activity_regularizer`, and Keras's older `input_shape`,
-            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `time_major`, `implementation`.
+            `batch_input_shape`, `input_dim`, `input_length`, `weights`, `implementation`.
+
+    In a model `time_major` is about the arrays that come in and go out. An `Input` that such a layer reads, at once or
+    through layers that take each time step by itself, is (time, batch, ...) itself: `Input((None, 3))` fits, and
+    `Input(batch_shape=(10, None, 3))` declares ten steps. So are its arrays in `fit`, `predict` and the like, and the
+    targets (and sample weights for each time step) of outputs that are such sequences; token ids and masks are
+    (time, batch). Batches, `validation_split`, `shuffle`, `lengths` and sample weights for each row still count samples
+    (tf.keras 2 cut the first axis, which is time), and metrics of your own see samples first. Layers that take each
+    time step by itself hand the order on: Dense, Embedding, Masking, TimeDistributed, Activation, Dropout and noise
+    without a `noise_shape`, normalizations, merges but Dot, Bidirectional, the other recurrent layers with
+    `time_major=True`. All others want samples first, and are refused next to a time-major sequence. What is computed is
+    the same, bit by bit.
 
     Call arguments:
         sequences: `(batch, time, features)`.
@@ -114,6 +121,15 @@ class RNN(Layer):
         >>> model = Sequential([Input((None, 3)), RNN(GRUCell(4), checkpoint_every="auto"), Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> history = model.fit(np.ones((1, 2500, 3)), np.ones((1, 1)), verbose=0)
+
+        Ten steps of 64 samples, trained on in two batches of 32:
+
+        >>> steps = RNN(GRUCell(4), return_sequences=True, time_major=True)
+        >>> model = Sequential([Input((None, 3)), steps, Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.ones((10, 64, 3)), np.ones((10, 64, 1)), verbose=0)
+        >>> model.predict(np.ones((10, 64, 3)), verbose=0).shape
+        (10, 64, 1)
     """
 
     axes = "(batch, time, features)"
@@ -138,10 +154,11 @@ class RNN(Layer):
         zero_output_for_mask: bool = False,
         *,
         checkpoint_every: int | str | None = None,
+        time_major: bool = False,
         **kwargs: Any,
     ) -> None:
         given = locals()
-        super().__init__(**_without_legacy(kwargs))
+        super().__init__(**without_implementation(kwargs))
         self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
         self._set_options(given)
         self._states: list[_core.Parameter] | None = None
@@ -164,6 +181,21 @@ class RNN(Layer):
     @property
     def passes_mask(self) -> bool:  # type: ignore[override]  # others have it always or never
         return self.return_sequences
+
+    @property
+    def time_major(self) -> bool:
+        """Whether sequences are (time, batch, ...); it stays as it is, for the shapes around the layer go by it."""
+        return self._time_major
+
+    @time_major.setter
+    def time_major(self, value: bool) -> None:
+        if vars(self).get("_time_major", value) != value:
+            raise value_error("time_major", f"{self._time_major}, with which {self.label} was made", value)
+        self._time_major: bool = value
+
+    def orders(self, shapes: Sequence[Shape], outputs: int) -> tuple[list[Order], list[Order]]:
+        first = self.time_major and self.return_sequences
+        return [self.time_major, *[False] * (len(shapes) - 1)], [first, *[False] * (outputs - 1)]
 
     def is_traced(self) -> bool:
         return isinstance(self.cell, StackedRNNCells) or type(self).call is not RNN.call
@@ -193,14 +225,15 @@ class RNN(Layer):
         return packed
 
     def _build(self, input_shape: Shape) -> None:
-        self.cell.build((input_shape[0], *input_shape[2:]))
+        batch, _, *features = exchanged(input_shape, self.time_major)
+        self.cell.build((batch, *features))
         self._states_for = input_shape
         self._begun_states()
 
     def _begun_states(self) -> list[_core.Parameter] | None:
         """The states, made when they are first asked for: a layer may become stateful when it is built already."""
         if self.stateful and self._states is None and self._states_for is not None:
-            batch = _static_batch(self.label, self._states_for)
+            batch = self.static_batch(self._states_for)
             zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
             self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
         return self._states
@@ -219,8 +252,20 @@ class RNN(Layer):
         if first.built:
             self._check_features(shape, first.kernel.shape[0])
 
+    def static_batch(self, shape: Shape) -> int:
+        """The size of the batch that a stateful layer needs to know."""
+        batch = exchanged(shape, self.time_major)[0]
+        if batch is None:
+            example = exchanged((32, None, 8), self.time_major)
+            raise ValueError(
+                f"`stateful`: expected an input with a fixed batch size for {self.label}, as in "
+                f"Input(batch_shape={example}); received shape {shape}"
+            )
+        return batch
+
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
-        output, *states = self.cell._output_shapes((input_shape[0], *input_shape[2:]))  # noqa: SLF001 - a part of it
+        batch, _, *features = exchanged(input_shape, self.time_major)
+        output, *states = self.cell._output_shapes((batch, *features))  # noqa: SLF001 - a part of it
         if self.return_sequences:
             output = (*input_shape[:2], *output[1:])
         return [output, *states] if self.return_state else [output]
@@ -234,7 +279,8 @@ class RNN(Layer):
         outputs = super().infer(shapes[:1])
         if len(shapes) > 1:
             check_state_count("initial_state", self.label, self.cell, len(shapes) - 1)
-            check_states("initial_state", self.label, _nest.flatten(self.state_size), shapes[0][0], shapes[1:])
+            batch = exchanged(shapes[0], self.time_major)[0]
+            check_states("initial_state", self.label, _nest.flatten(self.state_size), batch, shapes[1:])
         return outputs
 
     def __call__(  # type: ignore[override]  # Keras has the states second
@@ -266,7 +312,7 @@ class RNN(Layer):
         if self.built and self._states is None:
             self._states_for = inputs[0].shape
         if self.stateful:
-            batch = _static_batch(self.label, inputs[0].shape)
+            batch = self.static_batch(inputs[0].shape)
             if self.states is not None and self.states[0].shape[0] != batch:
                 raise ValueError(
                     f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
@@ -282,7 +328,8 @@ class RNN(Layer):
         """The graph of layers that a stack of cells is; `__call__` is what scripts use."""
         if states:
             check_state_count("initial_state", self.label, self.cell, len(states))
-        self.cell.build((sequences.shape[0], *sequences.shape[2:]))
+        batch, _, *features = exchanged(sequences.shape, self.time_major)
+        self.cell.build((batch, *features))
         remaining = list(states)
         finals: list[Any] = []
         for layer in self._inner:
@@ -380,8 +427,8 @@ class _Part(RNN):
         is_last: Whether its outputs are those of the stack.
     """
 
-    return_state, go_backwards, stateful, unroll, checkpoint_every = map(
-        _of_owner, ("return_state", "go_backwards", "stateful", "unroll", "checkpoint_every")
+    return_state, go_backwards, stateful, unroll, checkpoint_every, time_major = map(
+        _of_owner, ("return_state", "go_backwards", "stateful", "unroll", "checkpoint_every", "time_major")
     )
 
     def __init__(self, owner: RNN, cell: AnyCell, is_last: bool) -> None:
@@ -405,13 +452,3 @@ class _Part(RNN):
 
     def check_options(self) -> None:
         self.owner.check_options()
-
-
-def _static_batch(label: str, shape: Shape) -> int:
-    """The size of the batch that a stateful layer needs to know."""
-    if shape[0] is None:
-        raise ValueError(
-            f"`stateful`: expected an input with a fixed batch size for {label}, as in Input(batch_shape=(32, None, 8))"
-            f"; received shape {shape}"
-        )
-    return shape[0]

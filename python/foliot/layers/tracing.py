@@ -157,5 +157,5 @@ def _run(layer: Layer, arguments: Any, training: bool) -> Any:
         if entrance.layer is not None:
             array, _ = entrance.layer.numbers("inputs", array)
         converted.append(_arrays.convert("inputs", array, entrance.dtype))
-    results = layer.run_alone(assembly.identity(), assembly.program, converted, [None] * len(converted), training)
+    results = layer.run_alone(assembly.identity(), lambda: assembly, converted, [None] * len(converted), training)
     return _nest.pack(outputs, results)

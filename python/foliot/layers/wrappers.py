@@ -7,6 +7,7 @@ from typing import Any, Self
 from foliot import _arrays
 from foliot._checks import type_error, value_error
 from foliot._graph import Shape, SymbolicTensor
+from foliot._orders import Order
 from foliot.layers.attention import BaseAttention
 from foliot.layers.base import Layer
 from foliot.layers.core import Activation
@@ -29,6 +30,9 @@ class _FoldTime(Layer):
         batch, time, *rest = input_shape
         return [(None if batch is None or time is None else batch * time, *rest)]
 
+    def orders(self, shapes: Sequence[Shape], outputs: int) -> tuple[list[Order], list[Order]]:
+        return [None], [False]
+
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "fold_time"}
 
@@ -44,6 +48,9 @@ class _UnfoldTime(Layer):
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [(*shapes[0][:2], *shapes[1][1:])]
+
+    def orders(self, shapes: Sequence[Shape], outputs: int) -> tuple[list[Order], list[Order]]:
+        return [None, False], [None]
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "unfold_time"}

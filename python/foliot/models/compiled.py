@@ -8,6 +8,7 @@ from foliot import _core, _random, optimizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, value_error
 from foliot._graph import Shape
+from foliot._orders import turned
 from foliot.layers import options
 from foliot.layers.base import BUILDING
 from foliot.models import data as datasets
@@ -304,15 +305,24 @@ class CompiledNetwork(Network):
         names, form = self.output_names, self._output_form
         judged = self._judged_positions()
         predicted = [predicted[position] for position in judged]
+        time_major = [self.time_major_outputs[position] for position in judged]
         given_targets = datasets.split_targets(
-            prefix[1], y, form, names, judged, lambda item: datasets.is_whole(item, rows, predicted[0])
+            prefix[1], y, form, names, judged, lambda item: datasets.is_whole(item, rows, predicted[0], time_major[0])
         )
-        raw = [(name, sequences.pad_targets(name, value, masks)) for name, value in given_targets]
-        datasets.check_same_length([*inputs, *raw])
+        raw = [
+            # Rows of different lengths would be those of time steps.
+            (name, sequences.pad_targets(name, value, [] if is_major else masks))
+            for (name, value), is_major in zip(given_targets, time_major, strict=True)
+        ]
+        datasets.check_axes(raw)
         resolved = compilation.resolve(names, predicted, [array.shape for _, array in raw])
+        # Labels without times have none that could come first.
+        turn = [is_major and not loss.labels for is_major, loss in zip(time_major, resolved.losses, strict=True)]
+        datasets.check_same_length([*inputs, *raw], [False] * len(inputs) + turn)
+        raw = [(name, turned(array, is_major)) for (name, array), is_major in zip(raw, turn, strict=True)]
         targets = [
-            datasets.convert_target(name, array, shape, loss)
-            for (name, array), shape, loss in zip(raw, predicted, resolved.losses, strict=True)
+            datasets.convert_target(name, array, shape, loss, is_major)
+            for (name, array), shape, loss, is_major in zip(raw, predicted, resolved.losses, time_major, strict=True)
         ]
         weights: list[Array | None] = [None] * len(targets)
         if class_weight is not None:
@@ -324,8 +334,8 @@ class CompiledNetwork(Network):
         elif sample_weight is not None:
             given = datasets.split_sample_weight(prefix[2], sample_weight, form, names, judged, rows)
             weights = [
-                None if value is None else datasets.convert_sample_weight(name, value, target)
-                for (name, value), target in zip(given, targets, strict=True)
+                None if value is None else datasets.convert_sample_weight(name, value, target, is_major)
+                for (name, value), target, is_major in zip(given, targets, time_major, strict=True)
             ]
         as_passed = [array for _, array in raw]
         return Data([array for _, array in inputs], targets, weights, as_passed, masks, found.ends), resolved

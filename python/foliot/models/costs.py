@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foliot._checks import check_integer, value_error
-from foliot._graph import Graph, Node, Shape, SymbolicTensor
+from foliot._graph import Graph, Node, Shape, SymbolicTensor, find_time_major
+from foliot._orders import exchanged
 from foliot.layers import RNN, AdditiveAttention, Conv1D, Dense, Dot, Embedding, Layer, PReLU
 from foliot.layers.attention import BaseAttention
 from foliot.layers.cell import Cell
@@ -61,10 +62,11 @@ def costs(model: "Model", batch_size: int | None, time: int | None) -> Costs:
     if not model.inputs:
         raise ValueError(f"`batch_size`: expected a model that is built; received {model.name!r}, which is not")
     shapes: list[Shape] = []
-    for tensor in model.inputs:
-        if length is None and None in tensor.shape[1:]:
+    for tensor, time_major in zip(model.inputs, find_time_major(model.inputs, model.outputs), strict=True):
+        _, *axes = exchanged(tensor.shape, time_major)
+        if length is None and None in axes:
             raise value_error("time", f"an integer, for the input {tensor.name!r} has the shape {tensor.shape}", time)
-        shapes.append((batch, *(length if size is None else size for size in tensor.shape[1:])))
+        shapes.append(exchanged((batch, *(length if size is None else size for size in axes)), time_major))
     found: dict[Layer, LayerCost] = {}
     runs_again = False
     for node, read, outputs in _calls(model.graph, shapes, length):
@@ -99,7 +101,7 @@ def _runs_again(node: Node, inputs: Sequence[Shape], length: int | None) -> bool
     every = node.layer.checkpoint_every if isinstance(node.layer, RNN) else None
     if every is None:
         return False
-    steps = inputs[0][1] or 0
+    steps = exchanged(inputs[0], node.layer.time_major)[1] or 0
     return (math.isqrt(max(steps - 1, 0)) + 1 if isinstance(every, str) else every) < steps
 
 

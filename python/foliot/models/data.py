@@ -11,6 +11,7 @@ from foliot import _arrays, _core, _nest
 from foliot._arrays import Array
 from foliot._checks import describe, value_error
 from foliot._graph import Shape, SymbolicTensor
+from foliot._orders import exchanged, turned
 from foliot.losses import CategoricalCrossentropy, Loss
 
 
@@ -74,14 +75,18 @@ def split(
     return [(argument, value)]
 
 
-def is_whole(item: Any, rows: int, output: Shape) -> bool:
+def is_whole(item: Any, rows: int, output: Shape, time_major: bool = False) -> bool:
     """Whether the only item of a list holds the targets of all rows, and is not itself the only row.
 
     Args:
         item: An array.
         rows: How many rows the inputs have.
-        output: The shape of the output that the targets belong to.
+        output: The shape of the output that the targets belong to, samples first.
+        time_major: Whether they have time before samples.
     """
+    if time_major:
+        shape = np.shape(item)
+        return shape[:2] == (output[1], rows) or (1, shape[0]) != (output[1], rows)
     if len(item) != rows:
         return False
     shape = np.shape(item)
@@ -156,16 +161,31 @@ def check_input_shape(argument: str, shape: Shape, tensor: SymbolicTensor, dtype
         )
 
 
-def check_same_length(arrays: Sequence[tuple[str, Array]]) -> None:
-    """Refuses arrays of different or no length along the batch axis."""
+def check_axes(arrays: Sequence[tuple[str, Array]]) -> None:
+    """Refuses arrays without a batch axis."""
     for argument, array in arrays:
         if array.ndim == 0:
             raise value_error(argument, "an array with the rows in its first axis", array.item())
-    first_name, first = arrays[0]
-    for argument, array in arrays[1:]:
-        if len(array) != len(first):
+
+
+def check_same_length(arrays: Sequence[tuple[str, Array]], time_major: Sequence[bool] = ()) -> None:
+    """Refuses arrays of different or no length along the batch axis.
+
+    Args:
+        arrays: The arrays with their names.
+        time_major: Which of them have time before samples; none by default.
+    """
+    check_axes(arrays)
+    rows: list[tuple[str, int]] = []
+    for (argument, array), is_major in zip(arrays, time_major or [False] * len(arrays), strict=True):
+        if is_major and array.ndim < 2:
+            raise ValueError(f"`{argument}`: expected an array (time, batch, ...); received shape {array.shape}")
+        rows.append((argument, array.shape[is_major]))
+    first_name, first = rows[0]
+    for argument, count in rows[1:]:
+        if count != first:
             raise ValueError(
-                f"`{argument}`: expected as many rows as `{first_name}` has, {len(first)}; received {len(array)} rows"
+                f"`{argument}`: expected as many rows as `{first_name}` has, {first}; received {count} rows"
             )
 
 
@@ -186,10 +206,11 @@ def check_not_empty(arrays: Sequence[tuple[str, Array]]) -> None:
             raise ValueError(f"`{argument}`: expected at least one row; received an empty array of shape {array.shape}")
 
 
-def convert_target(argument: str, array: Array, output: Shape, loss: Loss) -> Array:
+def convert_target(argument: str, array: Array, output: Shape, loss: Loss, time_major: bool = False) -> Array:
     """Targets in the form that the loss compares with an output of shape `output` (the real batch size first).
 
-    `(N,)` stands for `(N, 1)` and the other way round; class indices lose a last axis of size 1.
+    Both have samples first; `time_major` says that users see time first. `(N,)` stands for `(N, 1)` and the other way
+    round; class indices lose a last axis of size 1.
     """
     if loss.labels:
         if array.ndim != 2:
@@ -207,7 +228,8 @@ def convert_target(argument: str, array: Array, output: Shape, loss: Loss) -> Ar
             hint = "; for class indices use loss='sparse_categorical_crossentropy' or foliot.utils.to_categorical(y)"
         elif loss.sparse and array.shape == output:
             hint = "; for one-hot rows use loss='categorical_crossentropy'"
-        raise ValueError(f"`{argument}`: expected shape {wanted} for {loss.name}; received shape {array.shape}{hint}")
+        seen, received = (exchanged(shape, time_major) for shape in (wanted, array.shape))
+        raise ValueError(f"`{argument}`: expected shape {seen} for {loss.name}; received shape {received}{hint}")
     return _arrays.convert(argument, array, "int32" if loss.sparse else "float32")
 
 
@@ -217,15 +239,17 @@ def as_given(targets: Array) -> Array:
     return targets if wanted is None else targets.astype(wanted)
 
 
-def convert_sample_weight(argument: str, value: Any, target: Array) -> Array:
-    """One weight per row, or per row and time step."""
+def convert_sample_weight(argument: str, value: Any, target: Array, time_major: bool = False) -> Array:
+    """One weight per row, or per row and time step; with `time_major` per time step and row."""
     array = _arrays.numeric(argument, value)
+    array = turned(array, time_major and array.ndim > 1)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 0 or array.shape != target.shape[: array.ndim]:
+        received = exchanged(array.shape, time_major and array.ndim > 1)
         raise ValueError(
             f"`{argument}`: expected one weight per row, shape {target.shape[:1]}, or one per time step; "
-            f"received shape {array.shape}"
+            f"received shape {received}"
         )
     return _arrays.convert(argument, array, "float32")
 

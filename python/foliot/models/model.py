@@ -185,6 +185,8 @@ class Model(Trainer):
                 self.built = False
                 raise
             self._set_graph(inputs, outputs)
+            if not keeps_batch:
+                self._free_batch(shapes)
 
     def unbuild(self) -> None:
         super().unbuild()

@@ -4,15 +4,17 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from foliot import _arrays, _copies, _core, _devices, _nest
 from foliot._arrays import Array
 from foliot._checks import value_error
-from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble, refresh_shapes
+from foliot._graph import Assembly, Graph, Node, Shape, SymbolicTensor, assemble, find_time_major, refresh_shapes
+from foliot._orders import exchanged, turned
 from foliot.layers.base import BUILDING, Layer, drops, has_symbolic
+from foliot.layers.input import InputLayer
 from foliot.layers.preprocessing.strings import holds_texts, to_texts
 from foliot.layers.preprocessing.text_layer import TextLayer
 from foliot.layers.rnn import RNN
@@ -150,6 +152,7 @@ class Network(Layer):
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         """Takes the nests in which the model takes inputs and gives outputs."""
+        find_time_major(_nest.flatten(inputs), _nest.flatten(outputs))  # refuses what does not go together
         self._input_form, self._output_form = inputs, outputs
         self.inputs, self.outputs = _nest.flatten(inputs), _nest.flatten(outputs)
         self._forget_graph()
@@ -242,6 +245,26 @@ class Network(Layer):
     def takes_text(self) -> bool:
         return any(tensor.holds_text for tensor in self.inputs)
 
+    @property
+    def time_major_outputs(self) -> list[bool]:
+        """Which outputs have time before samples."""
+        if not any(tensor.node.sees_time_major for tensor in self.outputs):
+            return [False] * len(self.outputs)
+        return self._part().assembly.time_major
+
+    def _free_batch(self, shapes: Sequence[Shape]) -> None:
+        """Lets the batch axis of inputs that arrays of the given shapes have decided be any, where time comes first."""
+        time_major = find_time_major(self.inputs, self.outputs)
+        if not any(time_major):
+            return
+        for tensor, shape, is_major in zip(self.inputs, shapes, time_major, strict=True):
+            if is_major:
+                cast(InputLayer, tensor.node.layer).set_shape((shape[0], None, *shape[2:]))
+        refresh_shapes(self.graph.nodes)
+        for layer in self.stateful_layers():
+            self.unbuild()
+            layer.static_batch((None, None, None))  # which says what it expects
+
     def _build_for(
         self, form: Any, shapes: Sequence[Shape], keeps_batch: bool = False, hold_texts: Sequence[bool] = ()
     ) -> None:
@@ -308,7 +331,7 @@ class Network(Layer):
         if mask is not None:
             raise value_error("mask", "None for a model, whose masks come from Embedding(mask_zero=True)", mask)
         if not has_symbolic(inputs):
-            return self._pack(self._run(inputs, training=drops(training)))
+            return self._pack_arrays(self._run(inputs, training=drops(training)))
         form = self._input_form if self.inputs else self._form_for(inputs)
         given = datasets.split("inputs", inputs, form, self.input_names, lambda _: True)
         if form is None or not _nest.is_nest(_nest.simplify(form)):
@@ -321,6 +344,10 @@ class Network(Layer):
     def _pack(self, results: Sequence[Any]) -> Any:
         """Outputs in the form that the model gives; the only item of a list stands for itself."""
         return _nest.simplify(_nest.pack(self._output_form, results))
+
+    def _pack_arrays(self, results: Sequence[Array]) -> Any:
+        """What the program gave, with the axes and in the form that the model gives."""
+        return self._pack([turned(*item) for item in zip(results, self.time_major_outputs, strict=True)])
 
     # Arrays
 
@@ -335,7 +362,7 @@ class Network(Layer):
         return self._part(None, data.masked).program.forward(data.inputs, masks, rows, training, step)
 
     def entrance_shapes(self, shapes: Sequence[Shape], time: int | None) -> list[Shape]:
-        """The shapes of the native program's inputs for inputs of the given shapes.
+        """The shapes of the native program's inputs, samples first, for inputs of the given shapes.
 
         Args:
             shapes: The inputs' shapes.
@@ -346,6 +373,7 @@ class Network(Layer):
             shape = shapes[entrance.position]
             if entrance.layer is not None:
                 (shape,) = entrance.layer.infer([shape])
+            shape = exchanged(shape, entrance.time_major)
             found.append(tuple(time if size is None else size for size in shape))
         return found
 
@@ -425,8 +453,10 @@ class Network(Layer):
                 array, end = (_arrays.numeric(name, value), None) if rows is None else sequences.pad(name, rows)
             named.append((name, array))
             ends.append(end)
-        datasets.check_same_length(named)
-        if not built:
+        if built:
+            datasets.check_same_length(named, self._time_major_inputs())
+        else:
+            datasets.check_axes(named)
             try:
                 self._build_for(form, [array.shape for _, array in named], hold_texts=hold)
             except ValueError as error:
@@ -441,6 +471,7 @@ class Network(Layer):
                     texts.read(name, value, self.text_reader(position))  # which says what it expects
                 elif held and not tensor.holds_text:
                     texts.refuse(name, value, tensor)
+            datasets.check_same_length(named, self._time_major_inputs())
         assembly = self._part().assembly
         # A text is one thing, without an axis of features.
         dtypes: list[_arrays.DType] = ["int32"] * len(named)
@@ -451,10 +482,16 @@ class Network(Layer):
             (name, datasets.adjust_rank(array, tensor.shape))
             for (name, array), tensor in zip(named, self.inputs, strict=True)
         ]
-        if len(named) > 1:
+        time_major = self._time_major_inputs()
+        for (name, array), tensor, dtype, is_major in zip(named, self.inputs, dtypes, time_major, strict=True):
             # A layer's own complaint would not say which of the inputs it is about.
-            for (name, array), tensor, dtype in zip(named, self.inputs, dtypes, strict=True):
+            if len(named) > 1 or is_major:
                 datasets.check_input_shape(name, array.shape, tensor, dtype)
+        for position, ((name, _), is_major) in enumerate(zip(named, time_major, strict=True)):
+            if is_major:
+                sequences.check_equal_lengths(name, ends[position])
+                ends[position] = None
+        named = [(name, turned(array, is_major)) for (name, array), is_major in zip(named, time_major, strict=True)]
         for (name, array), end, tensor in zip(named, ends, self.inputs, strict=True):
             if end is not None and array.ndim != len(tensor.shape):
                 raise ValueError(
@@ -473,6 +510,13 @@ class Network(Layer):
             named, masks = sequences.mask_padding(named, ends, padding, always_masked)
         return self._entering(assembly, [value for _, value in given], named, masks)
 
+    def _time_major_inputs(self) -> list[bool]:
+        """Which inputs have time before samples."""
+        found = [False] * len(self.inputs)
+        for entrance in self._part().assembly.entrances:
+            found[entrance.position] = entrance.time_major
+        return found
+
     def _known_input(self, argument: str, x: Any) -> "Inputs | None":
         """What `_input_arrays` gives for an array that needs no more than a look at its values; None for others."""
         if not self.inputs or not _is_plain(x):
@@ -481,7 +525,9 @@ class Network(Layer):
         outputs = assembly.accepted.get(x.shape)
         if outputs is None:
             return None
-        return Inputs([(argument, _arrays.convert(argument, x, assembly.entrances[0].dtype))], [], [], outputs)
+        entrance = assembly.entrances[0]
+        array = turned(x, entrance.time_major)
+        return Inputs([(argument, _arrays.convert(argument, array, entrance.dtype))], [], [], outputs)
 
     def _entering(
         self,
@@ -495,7 +541,7 @@ class Network(Layer):
         Args:
             assembly: The program, which says what it takes.
             given: What the user passed.
-            named: The same as arrays.
+            named: The same as arrays, samples first.
             masks: Their masks, none at all where no input has one.
         """
         arrays: list[tuple[str, Array]] = []
@@ -512,7 +558,8 @@ class Network(Layer):
         if all(end is None for end in ends) or any(None in tensor.shape[1:] for tensor in self.outputs):
             ends = []
         outputs = assembly.infer([array.shape for _, array in arrays])
-        if len(given) == len(arrays) == 1 and _is_plain(given[0]) and arrays[0][1].shape == given[0].shape:
+        whole = exchanged(arrays[0][1].shape, assembly.entrances[0].time_major)
+        if len(given) == len(arrays) == 1 and _is_plain(given[0]) and whole == given[0].shape:
             if len(assembly.accepted) >= _ACCEPTED_SHAPES:
                 assembly.accepted.clear()
             assembly.accepted[given[0].shape] = outputs
@@ -533,7 +580,7 @@ class Inputs:
     #: See `Data`.
     masks: list[Array | None]
     ends: list[Array | None]
-    #: The shapes of the model's outputs.
+    #: The shapes of the program's outputs, samples first.
     outputs: list[Shape]
 
 

@@ -62,6 +62,17 @@ def steps(lengths: Array, time: int) -> Array:
     return np.asarray(np.arange(time) < lengths[:, None])
 
 
+def check_equal_lengths(name: str, ends: Array | None) -> None:
+    """Refuses rows of different lengths for a time-major input: each would be a sample, and a row is a time step."""
+    if ends is not None and len(set(ends.tolist())) > 1:
+        raise value_error(
+            name,
+            "an array (time, batch, ...), for layers with time_major=True read it: pad_sequences makes rows equally "
+            "long, and lengths=... says where they end",
+            "a ragged list",
+        )
+
+
 def check_lengths(argument: str, value: Any, name: str, shape: tuple[int, ...]) -> Array:
     """The lengths of the rows of an input, one whole number from 0 to the number of time steps for each."""
     array = _arrays.numeric(argument, value)

@@ -209,6 +209,8 @@ class Sequential(Model):
             # With the size of the batch, so that the message shows the shape that the user knows.
             self._layers[0].check_input(shapes[0])
         self.build(shapes[0] if keeps_batch else (None, *shapes[0][1:]))
+        if not keeps_batch:
+            self._free_batch(shapes)
 
     def check_input(self, shape: Shape) -> None:
         if self._layers:

@@ -9,6 +9,7 @@ from foliot import _arrays, _core, _nest
 from foliot._arrays import Array
 from foliot._checks import check_integer, type_error, value_error
 from foliot._graph import assemble
+from foliot._orders import exchanged, turned
 from foliot.models import data as datasets
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Stream:
                 "texts: begin a model behind its text layer"
             )
         assembly = assemble(model.inputs, model.outputs)
+        self._entrances, self._time_major = assembly.entrances, assembly.time_major
         parameters = [weight.parameter for weight in assembly.weights]
         axes = [[axis for axis in tensor.shape[2:] if axis is not None] for tensor in model.inputs]
         for tensor, known in zip(model.inputs, axes, strict=True):
@@ -124,13 +126,19 @@ class Stream:
 
         Args:
             x: `(batch, time, features)`, or token ids `(batch, time)`; for several inputs a list, or a dict by name.
+                Time comes first where layers with `time_major=True` read it.
 
         Returns:
-            The outputs of all steps `(batch, time, ...)`, where the model returns sequences; else the output for the
-            sequences so far.
+            The outputs of all steps `(batch, time, ...)`, or `(time, batch, ...)` of time-major layers, where the model
+            returns sequences; else the output for the sequences so far.
         """
-        shapes = [(shape[0], None, *shape[1:]) for shape in self._input_shapes]
-        return self._pack(self._native.run(self._convert(x, shapes)))
+        shapes: list[tuple[int | None, ...]] = [
+            exchanged((shape[0], None, *shape[1:]), entrance.time_major)
+            for shape, entrance in zip(self._input_shapes, self._entrances, strict=True)
+        ]
+        arrays = self._convert(x, shapes, turns=True)
+        outputs = self._native.run(arrays)
+        return self._pack([turned(*item) for item in zip(outputs, self._time_major, strict=True)])
 
     def reset(self) -> None:
         """Lets new sequences begin: sets all states to zero."""
@@ -163,19 +171,19 @@ class Stream:
         for state, array in converted:
             state.assign(array)
 
-    def _convert(self, x: Any, shapes: Sequence[tuple[int | None, ...]]) -> list[Array]:
-        """The arrays in the model's order, checked and converted."""
+    def _convert(self, x: Any, shapes: Sequence[tuple[int | None, ...]], *, turns: bool = False) -> list[Array]:
+        """The arrays in the model's order, checked and converted; with `turns` those with time first turned round."""
         rank = len(shapes[0])
         named = datasets.split("x", x, self._input_form, self._input_names, lambda item: np.ndim(item) >= rank)
         arrays = []
-        for (name, value), shape, dtype in zip(named, shapes, self._dtypes, strict=True):
+        for (name, value), shape, entrance in zip(named, shapes, self._entrances, strict=True):
             array = datasets.adjust_rank(_arrays.numeric(name, value), shape)
             fits = len(array.shape) == len(shape) and all(
                 known in (None, size) for known, size in zip(shape, array.shape, strict=True)
             )
             if not fits:
                 raise ValueError(f"`{name}`: expected shape {shape}; received shape {array.shape}")
-            arrays.append(_arrays.convert(name, array, "int32" if dtype.kind == "i" else "float32"))
+            arrays.append(_arrays.convert(name, turned(array, turns and entrance.time_major), entrance.dtype))
         return arrays
 
     def _pack(self, outputs: Sequence[Any]) -> Any:

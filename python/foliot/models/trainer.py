@@ -12,6 +12,7 @@ import numpy as np
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
 from foliot._graph import Shape
+from foliot._orders import turned
 from foliot.callbacks import BackupAndRestore, Callback, CallbackList, History
 from foliot.callbacks.progress import ProgressLine, resolve_verbose
 from foliot.models import sequences
@@ -77,7 +78,8 @@ class Trainer(CompiledNetwork):
         Args:
             x: The inputs: an array, a list, a pandas or polars column or frame; for several inputs a list of such, or a
                 dict by the inputs' names. The rows of a list may have different lengths: token ids, or arrays of shape
-                (time, features). So may those of targets for each time step. Or a source of batches `(x, y)` or
+                (time, features). So may those of targets for each time step. What layers with `time_major=True` read
+                and give are arrays (time, batch, ...), see `foliot.layers.RNN`. Or a source of batches `(x, y)` or
                 `(x, y, sample_weight)`: a generator, a `foliot.utils.PyDataset`, PyTorch's `DataLoader`, a
                 `tf.data.Dataset` or any other iterable; `batch_size` is its own then.
             y: The targets, as many rows as `x`; for several outputs a list, or a dict by the outputs' names. None for a
@@ -459,7 +461,8 @@ class Trainer(CompiledNetwork):
             for step, (data, rows) in enumerate(feed.epoch()):
                 hooks.on_predict_batch_begin(step)
                 outputs = self._forward(data, rows)
-                hooks.on_predict_batch_end(step, {"outputs": outputs})
+                seen = [turned(*item) for item in zip(outputs, self.time_major_outputs, strict=True)]
+                hooks.on_predict_batch_end(step, {"outputs": seen})
                 parts.append(outputs)
             hooks.on_predict_end()
         if not parts:
@@ -468,7 +471,7 @@ class Trainer(CompiledNetwork):
             joined = parts[0]
         else:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        return self._pack(joined)
+        return self._pack_arrays(joined)
 
     def _inputs_of(self, name: str, parts: Parts) -> Data:
         """The inputs of a source's batch; what it holds beside them is left alone."""
@@ -546,7 +549,7 @@ class Trainer(CompiledNetwork):
             (8, 1)
         """
         data, _ = self._input_data("x", x, lengths)
-        return self._pack(self._forward(data, None))
+        return self._pack_arrays(self._forward(data, None))
 
 
 def _find(callbacks: Any, kind: type[_Found]) -> _Found | None:
