@@ -7,6 +7,7 @@ same bits. Tensors are `layers/<position>/<number>/<name>` for weights, `optimiz
 
 import json
 import os
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,18 +149,17 @@ def _model_of(
 
     if set(description) - {"inputs"} != _DESCRIPTION_KEYS:
         raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
-    # A class of the user's makes its weights in the order in which its `call` meets them, which is not the file's.
-    stored = _StoredWeights(tensors) if in_order else None
-    token = weight_source.set(stored.next if stored else None)
+    stored = _StoredWeights(tensors, in_order)
+    token = weight_source.set(stored.next)
     try:
         model = layer_from_config(description["model"])
+        if not isinstance(model, Model):
+            raise type_error("model", "a model", model)
+        if not model.inputs and "inputs" in description:
+            build_for_inputs(model, description["inputs"])
     finally:
         weight_source.reset(token)
-    if not isinstance(model, Model):
-        raise type_error("model", "a model", model)
-    if not model.inputs and "inputs" in description:
-        build_for_inputs(model, description["inputs"])
-    if stored:
+    if in_order:
         stored.check_all_used()
     else:
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, "file")
@@ -213,30 +213,43 @@ def _in_order(seeds: Any, model: "Model") -> dict[str, int]:
 
 
 class _StoredWeights:
-    """The weights of a file in their order.
+    """The weights of a file, each of which is taken once.
 
     Taking them instead of initial values means that no size that a description claims is allocated before a tensor of
     that size has been read.
+
+    Args:
+        tensors: The file's tensors.
+        in_order: Whether they are taken in their order. A class of the user's makes its weights in the order in which
+            its `call` meets them, so that for the time being any tensor of the same name and shape has to serve.
     """
 
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    def __init__(self, tensors: Mapping[str, Array], in_order: bool) -> None:
         self._tensors = {name: array for name, array in tensors.items() if name.startswith("layers/")}
-        self._names = sorted(self._tensors, key=lambda name: [int(part) for part in name.split("/")[1:3]])
-        self._taken = 0
+        self._in_order = in_order
+        self._left: dict[Any, deque[str]] = {}
+        for stored in sorted(self._tensors, key=lambda name: [int(part) for part in name.split("/")[1:3]]):
+            key = self._key(stored.split("/")[-1], self._tensors[stored].shape)
+            self._left.setdefault(key, deque()).append(stored)
+
+    def _key(self, name: str, shape: tuple[int, ...]) -> Any:
+        """What tensors that may stand for each other have in common."""
+        return None if self._in_order else (name, shape)
 
     def next(self, name: str, shape: tuple[int, ...]) -> Array:
-        if self._taken == len(self._names):
-            raise ValueError(f"expected a tensor for the weight {name}; received no more")
-        stored = self._names[self._taken]
+        left = self._left.get(self._key(name, shape))
+        if not left:
+            raise ValueError(f"expected a tensor for the weight {name} of shape {shape}; received no more")
+        stored = left.popleft()
         array = self._tensors[stored]
         if not stored.endswith(f"/{name}") or array.shape != shape:
             raise ValueError(f"expected a tensor {name} of shape {shape}; received {stored} of shape {array.shape}")
-        self._taken += 1
         return array
 
     def check_all_used(self) -> None:
-        if self._taken != len(self._names):
-            raise ValueError(f"expected {self._taken} tensors; received {len(self._names)}")
+        left = [stored for names in self._left.values() for stored in names]
+        if left:
+            raise ValueError(f"expected no tensors but those of the weights; received {left}")
 
 
 def compile_config(model: "Model") -> dict[str, Any] | None:
