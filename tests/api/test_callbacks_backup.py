@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foliot import optimizers
+from foliot import metrics, optimizers
 from foliot.callbacks import (
     BackupAndRestore,
     Callback,
@@ -176,6 +176,42 @@ def make_with_metrics() -> Sequential:
         weighted_metrics=["mape"],
     )
     return network
+
+
+class OwnError(metrics.Metric):
+    def __init__(self, name: str = "own_error", **kwargs) -> None:
+        super().__init__(name=name, **kwargs)
+        self.total = self.add_weight(name="total")
+        self.rows = self.add_weight(name="rows", dtype="int64")
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        self.total.assign_add(np.abs(y_true.reshape(-1, 1) - y_pred).sum())
+        self.rows.assign_add(len(y_pred))
+
+    def result(self):
+        return self.total / self.rows
+
+
+class OwnSchedule(optimizers.schedules.LearningRateSchedule):
+    """One that nothing can write down."""
+
+    def __init__(self, secret: float) -> None:
+        self._rate = secret
+
+    def __call__(self, step):
+        return self._rate / (1 + step)
+
+
+def make_of_own_parts() -> Sequential:
+    set_random_seed(5)
+    network = Sequential([Embedding(12, 4), GRU(5, dropout=0.2), Dense(1)])
+    network.compile(optimizers.Adam(OwnSchedule(0.1)), "mse", metrics=[OwnError(), "mae"])
+    return network
+
+
+@pytest.mark.parametrize(("after", "save_freq"), [(6, 1), (7, 3), (9, "epoch")])
+def test_metrics_and_schedules_of_ones_own(tokens, tmp_path, after, save_freq) -> None:
+    resumed(make_of_own_parts, lambda: tokens, tmp_path, after=after, save_freq=save_freq, **OPTIONS)
 
 
 @pytest.mark.parametrize(

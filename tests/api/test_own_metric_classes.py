@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from foliot import Input, metrics
+from foliot.callbacks import Callback
 from foliot.layers import Dense
 from foliot.models import Sequential, clone_model, load_model
 
@@ -40,6 +41,23 @@ class MeanDistance(metrics.Metric):
 class Doubled(metrics.MeanAbsoluteError):
     def result(self) -> Any:
         return 2 * super().result()
+
+
+class Both(Doubled):
+    """Gathers what its base does, and in variables of several shapes and types."""
+
+    def __init__(self, name: str = "both", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.counts = self.add_weight((2, 3), dtype="int64", name="counts")
+        self.largest = self.add_weight(dtype="float64", name="largest")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        super().update_state(y_true, y_pred, sample_weight)
+        self.counts.assign_add(np.arange(6).reshape(2, 3) + 2**60)
+        self.largest.assign(np.maximum(self.largest, np.abs(y_pred).max() / 3))
+
+    def result(self) -> Any:
+        return super().result() + float(self.largest) + float((self.counts.numpy() % 1000).sum())
 
 
 def _model(**options: Any) -> Sequential:
@@ -92,6 +110,21 @@ def test_variables() -> None:
     assert (ones.numpy().tolist(), ones[0], ones.dtype, float(np.sum(ones))) == ([-2, -2], -2, np.int32, -4)
     metrics.Metric.reset_state(metric)
     assert ones.value.tolist() == [0, 0]
+
+
+def test_an_evaluation_within_an_epoch_leaves_what_it_has_gathered() -> None:
+    class Evaluate(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.evaluate(X[:3], Y[:3], batch_size=2, verbose=0)
+
+    for make in (MeanDistance, Doubled, Both):
+        histories = []
+        for callbacks in ([], [Evaluate()]):
+            model = _model(metrics=[make(), "mae"])
+            model.set_weights([np.full((3, 1), 0.5), np.zeros(1)])
+            fitted = model.fit(X, Y, epochs=2, batch_size=3, shuffle=False, callbacks=callbacks, verbose=0)
+            histories.append(fitted.history)
+        assert histories[0] == histories[1]
 
 
 class Tally(MeanDistance):

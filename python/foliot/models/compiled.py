@@ -64,6 +64,8 @@ class CompiledNetwork(Network):
                 part.set_training(resolved)
             known, compilation = self._when_compiled, self._compilation
             del self._compiled_parts[key]
+            # An object of a user's class gathers for every part.
+            kept = part.gathered_in_python() if self._measuring else None
             self._measuring.append(part)
         part.reset_metrics()
         try:
@@ -71,6 +73,8 @@ class CompiledNetwork(Network):
         finally:
             with BUILDING:
                 self._measuring.remove(part)
+                if kept is not None:
+                    part.set_gathered_in_python(kept)
                 # Unless layers were added or frozen in between.
                 if self._when_compiled is known and self._compilation is compilation:
                     self._compiled_parts[key], self._resolved = part, resolved

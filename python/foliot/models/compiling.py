@@ -9,6 +9,7 @@ from foliot import losses, metrics
 from foliot._checks import check_number, value_error
 from foliot._graph import Shape
 from foliot._serialization import Configurable
+from foliot.metrics.own_classes import InPython, own_object
 
 # Names whose meaning depends on shapes, so that `compile` cannot look them up yet.
 _LOSSES_BY_SHAPE = ("ce", "crossentropy")
@@ -19,7 +20,7 @@ _METRICS_BY_SHAPE = ("acc", "accuracy", *_LOSSES_BY_SHAPE)
 class OwnMetric:
     """A metric of a user's function, and what it is told."""
 
-    metric: metrics.MeanMetricWrapper
+    metric: InPython
     #: The position among the outputs that have a loss.
     output: int
     weighted: bool
@@ -133,7 +134,7 @@ class Compilation:
                     metrics.resolve(identifier, output, target, loss, argument)
                     for identifier in _leaves(entries[position])
                 ]
-                native = [metric for metric in found if not isinstance(metric, metrics.MeanMetricWrapper)]
+                native = [metric for metric in found if not isinstance(metric, InPython)]
                 specs[argument].append([metric.to_spec() for metric in native])
                 prefix = "" if len(outputs) == 1 else f"{outputs[position]}_"
                 for metric in found:
@@ -142,7 +143,7 @@ class Compilation:
                         label = f"{prefix}weighted_{metric.name}"
                     label = _unused(label, directions)
                     directions[label] = metric.direction
-                    if isinstance(metric, metrics.MeanMetricWrapper):
+                    if isinstance(metric, InPython):
                         own[label] = OwnMetric(metric, judged.index(position), argument == "weighted_metrics")
 
         weights = self.loss_weights
@@ -231,7 +232,7 @@ def _plain_metric(value: Any) -> Any:
 
 def _with_own(value: Any) -> Any:
     """A nest of metrics with the functions and objects of the user's that it names."""
-    own = metrics.own_classes.own_object(value)
+    own = own_object(value)
     if own is not None:
         return own
     if isinstance(value, Mapping):

@@ -72,14 +72,22 @@ class Compiled:
 
     def gathered(self) -> list[list[float]]:
         """What losses and metrics have gathered since `reset_metrics`."""
-        return self.program.gathered() + [own.metric.gathered() for own in self._own]
+        return self.program.gathered() + self.gathered_in_python()
 
     def set_gathered(self, gathered: list[list[float]]) -> None:
         """Goes on from what `gathered` gave."""
         own = len(gathered) - len(self._own)
         self.program.set_gathered(gathered[:own])
-        for metric, state in zip(self._own, gathered[own:], strict=True):
-            metric.metric.set_gathered(state)
+        self.set_gathered_in_python(gathered[own:])
+
+    def gathered_in_python(self) -> list[list[float]]:
+        """What of that the user's metrics have gathered."""
+        return [own.metric.gathered() for own in self._own]
+
+    def set_gathered_in_python(self, gathered: list[list[float]]) -> None:
+        """Goes on from what `gathered_in_python` gave."""
+        for own, state in zip(self._own, gathered, strict=True):
+            own.metric.set_gathered(state)
 
     def train(
         self, optimizer: _core.Optimizer, data: Data, rows: Array | None, tbptt: int | None = None
@@ -130,7 +138,7 @@ class Compiled:
 
 
 def _asked(own: OwnMetric) -> tuple[Any, ...]:
-    return own.metric.fn, own.metric.name, own.output, own.weighted
+    return own.metric.source, own.metric.name, own.output, own.weighted
 
 
 class Network(Layer):
