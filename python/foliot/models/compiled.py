@@ -198,6 +198,12 @@ class CompiledNetwork(Network):
         resolved = self._compilation.resolve(self.output_names, predicted, [(1,)] * len(predicted))
         return resolved.names
 
+    @property
+    def measures(self) -> list[str]:
+        """What losses and metrics gather with, as plain data; nothing before there are data."""
+        resolved = self._resolved
+        return [] if resolved is None else [resolved.training, *(own.metric.name for own in resolved.own)]
+
     def metric_direction(self, name: str) -> str | None:
         """`'min'` or `'max'` for a loss or metric of the compiled model, None if there is none of that name."""
         return None if self._resolved is None else self._resolved.directions.get(name)

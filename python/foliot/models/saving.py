@@ -34,33 +34,27 @@ def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool
     write_model(model, filepath, overwrite)
 
 
-def write_model(
-    model: "Model",
-    filepath: str | os.PathLike[str],
-    overwrite: bool,
-    more: Mapping[str, str] | None = None,
-    arrays: Mapping[str, Array] | None = None,
-) -> None:
-    """See `Model.save`; `more` is further metadata, and `arrays` further tensors."""
+def write_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Model.save`."""
     from foliot.models.configs import is_own, serialize_layer, write_inputs
 
     path = _checked_path(filepath, overwrite)
+    tensors, state = _state(model)
+    description = {"model": serialize_layer(model), "compile": compile_config(model), **state}
+    if not is_own(type(model)):
+        # Nothing else says what a graph was made for that a class of the user's makes of data.
+        description["inputs"] = write_inputs(model)
+    _write(path, tensors, {"model": json.dumps(description)})
+
+
+def _state(model: "Model") -> tuple[dict[str, Array], dict[str, Any]]:
+    """What training has made of a model: the tensors, and what else there is as plain data."""
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
     if state is not None:
         for slot, values in state.pop("slots").items():
             tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(values)}
-    description = {
-        "model": serialize_layer(model),
-        "compile": compile_config(model),
-        "optimizer": state,
-        "seeds": model.seeds(),
-        "shuffles": model.shuffles,
-    }
-    if not is_own(type(model)):
-        # Nothing else says what a graph was made for that a class of the user's makes of data.
-        description["inputs"] = write_inputs(model)
-    _write(path, tensors | dict(arrays or {}), {"model": json.dumps(description), **(more or {})})
+    return tensors, {"optimizer": state, "seeds": model.seeds(), "shuffles": model.shuffles}
 
 
 def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
@@ -176,28 +170,34 @@ def _model_of(
 
 
 def save_training(model: "Model", path: Path, epoch: int) -> None:
-    """Writes the model and what its `fit` has come to, with the epoch that is to begin or has begun."""
-    training, arrays = model.training_run.state()
-    write_model(model, path, overwrite=True, more={"epoch": str(epoch), "training": training}, arrays=arrays)
+    """Writes what `fit` has come to and made of the model, with the epoch that is to begin or has begun."""
+    tensors, state = _state(model)
+    run, arrays = model.training_run.state()
+    optimizer = model.optimizer
+    # A schedule of the user's is compiled in, and may have no configuration.
+    has_rate = optimizer is not None and not optimizer.schedule_runs_in_python
+    state["learning_rate"] = optimizer.get_config()["learning_rate"] if optimizer is not None and has_rate else None
+    _write(str(path), tensors | arrays, {"training": json.dumps({"epoch": epoch, "run": run, **state})})
 
 
 def restore_training(model: "Model", path: Path) -> None:
-    """Gives a model of the same layers, and its `fit`, all that `save_training` wrote.
+    """Gives a model of the same layers, and its `fit`, all that `save_training` wrote; `fit` has still to go on.
 
     Raises:
-        ValueError: The file is damaged or of another model.
+        ValueError: The file is damaged or of another model or training.
     """
     tensors, metadata = _read(str(path))
     try:
-        description, epoch = json.loads(metadata["model"]), int(metadata["epoch"])
-        compiled, state, seeds = description["compile"], description["optimizer"], description["seeds"]
+        found = json.loads(metadata["training"])
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, str(path))
         # In one process the layers of a second model have other automatic names.
-        model.restore_randomness(_in_order(seeds, model), description["shuffles"])
-        if model.optimizer is not None and state is not None:
-            model.restore_optimizer(state, _slots(tensors))
-            model.optimizer.learning_rate = compiled["optimizer"]["config"]["learning_rate"]
-        model.training_run.resume(epoch, metadata["training"], tensors)
+        model.restore_randomness(_in_order(found["seeds"], model), found["shuffles"])
+        if model.optimizer is not None:
+            if found["optimizer"] is not None:
+                model.restore_optimizer(found["optimizer"], _slots(tensors))
+            if found["learning_rate"] is not None and not model.optimizer.schedule_runs_in_python:
+                model.optimizer.learning_rate = found["learning_rate"]
+        model.training_run.resume(found["epoch"], found["run"], tensors)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected a backup of {model.name!r} as it is compiled; received another file "
