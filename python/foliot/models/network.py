@@ -520,7 +520,9 @@ class Network(Layer):
         if all(end is None for end in ends) or any(None in tensor.shape[1:] for tensor in self.outputs):
             ends = []
         outputs = assembly.infer([array.shape for _, array in arrays])
-        if len(given) == len(arrays) == 1 and _is_plain(given[0]) and arrays[0][1].shape == given[0].shape:
+        # An array for a list or dict of inputs is refused, whatever came before.
+        is_one = len(given) == len(arrays) == 1 and not _nest.is_nest(_nest.simplify(self._input_form))
+        if is_one and _is_plain(given[0]) and arrays[0][1].shape == given[0].shape:
             if len(assembly.accepted) >= _ACCEPTED_SHAPES:
                 assembly.accepted.clear()
             assembly.accepted[given[0].shape] = outputs
