@@ -173,11 +173,12 @@ def save_training(model: "Model", path: Path, epoch: int) -> None:
     """Writes what `fit` has come to and made of the model, with the epoch that is to begin or has begun."""
     tensors, state = _state(model)
     run, arrays = model.training_run.state()
-    optimizer = model.optimizer
+    optimizer, rate = model.optimizer, None
     # A schedule of the user's is compiled in, and may have no configuration.
-    has_rate = optimizer is not None and not optimizer.schedule_runs_in_python
-    state["learning_rate"] = optimizer.get_config()["learning_rate"] if optimizer is not None and has_rate else None
-    _write(str(path), tensors | arrays, {"training": json.dumps({"epoch": epoch, "run": run, **state})})
+    if optimizer is not None and not optimizer.schedule_runs_in_python:
+        rate = optimizer.get_config()["learning_rate"]
+    training = {"epoch": epoch, "run": run, "learning_rate": rate, **state}
+    _write(str(path), tensors | arrays, {"training": json.dumps(training)})
 
 
 def restore_training(model: "Model", path: Path) -> None:
