@@ -99,8 +99,17 @@ class Configurable:
 
         Returns:
             A dict that `from_config` takes and `json.dumps` can write.
+
+        Raises:
+            ValueError: A class of the user's keeps an argument under no attribute of its name.
         """
-        return {name: getattr(self, name) for name in self.argument_names()}
+        try:
+            return {name: getattr(self, name) for name in self.argument_names()}
+        except AttributeError as error:
+            raise ValueError(
+                f"{type(self).__name__}: expected a get_config that returns the constructor's arguments, or an "
+                f"attribute for each of them; received neither ({error})"
+            ) from error
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -129,7 +138,10 @@ class Configurable:
 
     def __repr__(self) -> str:
         defaults = {parameter.name: parameter.default for parameter in _parameters(type(self).__init__)}
-        config = self.get_config()
+        try:
+            config = self.get_config()
+        except ValueError:
+            return f"<{type(self).__name__}>"
         changed = [f"{name}={shorten(value)}" for name, value in config.items() if value != defaults.get(name)]
         return f"{type(self).__name__}({', '.join(changed)})"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foliot import optimizers
+from foliot import metrics, optimizers
 from foliot.callbacks import (
     BackupAndRestore,
     Callback,
@@ -15,7 +15,7 @@ from foliot.callbacks import (
     SwapEMAWeights,
 )
 from foliot.layers import GRU, BatchNormalization, Dense, Dropout, Embedding
-from foliot.models import Sequential
+from foliot.models import Model, Sequential
 from foliot.utils import PyDataset, set_random_seed
 
 
@@ -178,6 +178,42 @@ def make_with_metrics() -> Sequential:
     return network
 
 
+class OwnError(metrics.Metric):
+    def __init__(self, name: str = "own_error", **kwargs) -> None:
+        super().__init__(name=name, **kwargs)
+        self.total = self.add_weight(name="total")
+        self.rows = self.add_weight(name="rows", dtype="int64")
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        self.total.assign_add(np.abs(y_true.reshape(-1, 1) - y_pred).sum())
+        self.rows.assign_add(len(y_pred))
+
+    def result(self):
+        return self.total / self.rows
+
+
+class OwnSchedule(optimizers.schedules.LearningRateSchedule):
+    """One that nothing can write down."""
+
+    def __init__(self, secret: float) -> None:
+        self._rate = secret
+
+    def __call__(self, step):
+        return self._rate / (1 + step)
+
+
+def make_of_own_parts() -> Sequential:
+    set_random_seed(5)
+    network = Sequential([Embedding(12, 4), GRU(5, dropout=0.2), Dense(1)])
+    network.compile(optimizers.Adam(OwnSchedule(0.1)), "mse", metrics=[OwnError(), "mae"])
+    return network
+
+
+@pytest.mark.parametrize(("after", "save_freq"), [(6, 1), (7, 3), (9, "epoch")])
+def test_metrics_and_schedules_of_ones_own(tokens, tmp_path, after, save_freq) -> None:
+    resumed(make_of_own_parts, lambda: tokens, tmp_path, after=after, save_freq=save_freq, **OPTIONS)
+
+
 @pytest.mark.parametrize(
     ("after", "save_freq", "options"),
     [
@@ -302,7 +338,8 @@ def test_training_that_was_told_to_stop_stays_stopped(tokens, tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make().fit(*tokens, callbacks=[BackupAndRestore(tmp_path), Crash(), stop()], **OPTIONS)
     again, counted = make(), Count()
-    history = again.fit(*tokens, callbacks=[stop(), BackupAndRestore(tmp_path), counted], **OPTIONS)
+    with pytest.warns(UserWarning, match="stays stopped"):
+        history = again.fit(*tokens, callbacks=[stop(), BackupAndRestore(tmp_path), counted], **OPTIONS)
     assert counted.epochs == []
     assert history.history == expected.history
     assert all(map(np.array_equal, again.get_weights(), whole.get_weights()))
@@ -330,17 +367,61 @@ def test_the_state_of_a_callback_of_ones_own(tokens, tmp_path) -> None:
     backup = BackupAndRestore(tmp_path, save_freq=3)
     with pytest.raises(KeyboardInterrupt):
         make().fit(*tokens, callbacks=[backup, first, After(7)], **OPTIONS)
-    assert make().fit(*tokens, callbacks=[backup, *second], **OPTIONS)
+    history = make().fit(*tokens, callbacks=[backup, *second], **OPTIONS)
+    assert (history.epoch, len(whole.seen)) == ([0, 1, 2, 3, 4], 20)
     assert second[0].seen == whole.seen
     assert len(second[1].seen) == len(whole.seen) - 6
     assert all(map(np.array_equal, second[0].weights, whole.weights))
 
+
+@pytest.mark.parametrize(
+    "odd",
+    [object(), np.array([2**40 + 1]), [np.zeros(2)], {"deep": {3: 1.0}}, np.float32, 1j, np.datetime64("2000-01-01")],
+)
+def test_what_cannot_be_kept_of_a_callback(tokens, tmp_path, odd) -> None:
     class Odd(Callback):
         def get_state(self):
-            return {"odd": object()}
+            return {"odd": odd}
 
-    with pytest.raises(TypeError, match="get_state"):
+    with pytest.raises(TypeError, match=r"`get_state of Odd/1`: expected numbers, texts, None, float32 arrays"):
         make().fit(*tokens, callbacks=[BackupAndRestore(tmp_path), Odd()], **OPTIONS)
+
+
+def test_an_error_in_a_callback_is_not_the_backups(tokens, tmp_path) -> None:
+    class Wrong(Callback):
+        def get_state(self):
+            return {"kept": 1}
+
+        def set_state(self, state) -> None:
+            calls.append(state)
+            raise ValueError("mine")
+
+    calls: list[dict[str, int]] = []
+    backup = BackupAndRestore(tmp_path, double_checkpoint=True)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[backup, Wrong(), Interrupt(3)], **OPTIONS)
+    with pytest.raises(ValueError, match=r"^mine$"):
+        make().fit(*tokens, callbacks=[backup, Wrong()], **OPTIONS)
+    assert calls == [{"kept": 1}]
+
+
+def test_a_source_is_asked_for_what_was_done_once(tokens, tmp_path) -> None:
+    class Source:
+        given = 0
+
+        def __iter__(self):
+            for index in range(4):
+                self.given += 1
+                yield Rows(*tokens)[index]
+
+    backup = BackupAndRestore(tmp_path, save_freq=1, double_checkpoint=True)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(Source(), callbacks=[backup, After(7)], epochs=3, verbose=0)
+    other, source = make(), Source()
+    other.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="expected a backup of"):
+        other.fit(source, callbacks=[backup], epochs=3, verbose=0)
+    assert source.given <= 3  # the first batch, by which the model is built, and what is read ahead
 
 
 def test_other_data_than_were_interrupted(tokens, tmp_path) -> None:
@@ -348,10 +429,81 @@ def test_other_data_than_were_interrupted(tokens, tmp_path) -> None:
     backup = BackupAndRestore(tmp_path, save_freq=3)
     with pytest.raises(KeyboardInterrupt):
         make().fit(x, y, callbacks=[backup, After(7)], **OPTIONS)
-    with pytest.raises(ValueError, match="as many rows as when training was interrupted"):
+    with pytest.raises(ValueError, match=r"`x`: expected the rows that the interrupted training had, 22"):
         make().fit(x[:-1], y[:-1], callbacks=[backup], **OPTIONS)
+    # As many steps, and the same rows.
+    lengths = {"lengths": [1 + row % 6 for row in range(22)], "bucket_by_length": True}
+    for options in ({"batch_size": 5}, {"shuffle": False}, {"steps_per_epoch": 3}, lengths):
+        argument = list(options)[-1]
+        with pytest.raises(ValueError, match=rf"`{argument}`: expected the {argument.replace('_', ' ')[:5]}"):
+            make().fit(x, y, callbacks=[backup], **OPTIONS | options)
+    with pytest.raises(ValueError, match=r"latest.*`x`: expected data of the kind"):
+        make().fit(Rows(x, y), callbacks=[backup], epochs=5, verbose=0)
+    other = make()
+    other.compile(optimizers.Adam(0.01), "mse", metrics=["mape"])
+    with pytest.raises(ValueError, match=r"latest.*`metrics`: expected the losses and metrics with which"):
+        other.fit(x, y, callbacks=[backup], **OPTIONS)
     with pytest.raises(RuntimeError, match="no fit runs"):
         make().training_run  # noqa: B018
+
+
+def test_between_epochs_much_may_change(tokens, tmp_path) -> None:
+    backup = BackupAndRestore(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*tokens, callbacks=[backup, Interrupt(3)], **OPTIONS)
+    other, counted = make(), Count()
+    other.compile(optimizers.Adam(0.01), "mse", metrics=["mape"])
+    with pytest.raises(KeyboardInterrupt):
+        other.fit(*tokens, callbacks=[backup, counted, Interrupt(4)], **OPTIONS | {"batch_size": 7, "shuffle": False})
+    make().fit(Rows(*tokens), callbacks=[backup, counted], epochs=5, verbose=0)
+    assert counted.epochs == [3, 4]
+
+
+def test_a_training_that_was_stopped_says_that_it_stays_stopped(tokens, tmp_path) -> None:
+    def fit(epochs: int) -> int:
+        counted, stop = Count(), EarlyStopping("loss", min_delta=10.0, patience=1)
+        backup = BackupAndRestore(tmp_path, delete_checkpoint=False)
+        make().fit(*tokens, callbacks=[backup, counted, stop], **OPTIONS | {"epochs": epochs})
+        return len(counted.epochs)
+
+    assert fit(5) == 2
+    for epochs in (3, 20):
+        with pytest.warns(UserWarning, match=r"told to stop, and stays stopped; delete the backup"):
+            assert fit(epochs) == 0
+    assert fit(2) == 0
+
+
+def test_a_fit_within_a_fit(tokens, tmp_path) -> None:
+    class Inner(Callback):
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            if epoch == 1:
+                self.model.fit(*tokens, verbose=0)
+
+    network, counted = make(), Count()
+    network.fit(*tokens, callbacks=[Inner(), BackupAndRestore(tmp_path), counted], **OPTIONS)
+    assert counted.epochs == [0, 1, 2, 3, 4]
+
+
+class Plain(Model):
+    """A model that cannot say what it was made with."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.embed, self.read, self.end = Embedding(12, 4), GRU(units, dropout=0.2), Dense(1)
+
+    def call(self, inputs):
+        return self.end(self.read(self.embed(inputs)))
+
+
+def make_plain() -> Model:
+    set_random_seed(5)
+    network = Plain(3)
+    network.compile("adam", "mse")
+    return network
+
+
+def test_models_without_a_configuration(tokens, tmp_path) -> None:
+    resumed(make_plain, lambda: tokens, tmp_path, after=7, save_freq=3, **OPTIONS)
 
 
 def test_the_folder_is_only_emptied_of_backups(tokens, tmp_path) -> None:

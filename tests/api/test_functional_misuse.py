@@ -132,3 +132,20 @@ def test_symbolic_tensors_are_no_numbers() -> None:
             act()
     assert tensor.ndim == 3
     assert (tensor == tensor, tensor == Input((3,)), tensor is None, tensor == None) == (True, False, False, False)  # noqa: E711, PLR0124
+
+
+def test_the_same_is_refused_after_arrays_of_the_shape_were_taken() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    plain = Model(FIRST, Dense(2)(FIRST))
+    expected = plain.predict(x, verbose=0)
+    for same in (x, x.astype(np.float32), [x], {"first": x}, x.tolist()):
+        np.testing.assert_array_equal(plain.predict(same, verbose=0), expected)
+    for wrong in (np.full((4, 3), 1e39), np.full((4, 3), "a"), np.zeros((4, 2)), {"second": x}):
+        with pytest.raises((ValueError, TypeError), match=r"`x`|built for 3 features"):
+            plain.predict(wrong, verbose=0)
+
+    named = Model({"a": FIRST}, Dense(2)(FIRST))
+    for _ in range(2):
+        with pytest.raises(TypeError, match="`x`: expected a list of 1 array, for a"):
+            named.predict(x, verbose=0)
+        assert named.predict({"a": x}, verbose=0).shape == (4, 2)

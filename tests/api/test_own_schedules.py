@@ -109,8 +109,11 @@ def test_what_does_not_work_says_so(tmp_path: Path) -> None:
             _model(SGD(Odd(value))).fit(X, Y, verbose=0)
     steps = Sequential([Input((None, 3)), GRU(1, return_sequences=True)])
     steps.compile(SGD(Halving()), "mse")
+    called: list[Any] = []
+    begun = LambdaCallback(on_train_begin=called.append)
     with pytest.raises(ValueError, match="`tbptt`: expected None beside a learning rate schedule of yours"):
-        steps.fit(X, X[..., :1], tbptt=2, verbose=0)
+        steps.fit(X, X[..., :1], tbptt=2, verbose=0, callbacks=[begun])
+    assert not called
     optimizer = _model(SGD(ExponentialDecay(0.1, 1, 0.5))).optimizer
     _ = optimizer.native
     with pytest.raises(TypeError, match="Make the optimizer with yours"):

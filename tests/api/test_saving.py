@@ -250,3 +250,29 @@ def test_truncated_and_foreign_files(model, tokens, tmp_path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError):  # noqa: PT011 - the texts are the core's and tested there
             load_model(path)
+
+
+@pytest.mark.parametrize("custom_objects", [None, {"mine": np.abs}])
+def test_a_file_without_tensors_makes_no_weights(tmp_path, custom_objects) -> None:
+    path = tmp_path / "m"
+    Sequential([Input((3,)), Dense(1)]).save(path)
+
+    def claim(description, tensors, metadata) -> None:
+        tensors.clear()
+        description["model"]["config"]["layers"] = [{"class_name": "Dense", "config": {"units": 8000}}]
+        description["inputs"] = ["numbers", None, 8000]
+
+    _rewrite(path, claim)
+    with pytest.raises(ValueError, match=r"expected a tensor for the weight kernel of shape \(8000, 8000\)"):
+        load_model(path, custom_objects)
+
+
+def test_a_file_makes_no_states_of_the_size_that_it_claims(tmp_path) -> None:
+    path = tmp_path / "m"
+    Sequential([Input(batch_shape=(2, 3, 1)), LSTM(4, stateful=True)]).save(path)
+
+    def claim(description, tensors, metadata) -> None:
+        description["model"]["config"]["layers"][0]["config"]["batch_shape"] = [10**14, 3, 1]
+
+    _rewrite(path, claim)
+    assert load_model(path).input_shape == (10**14, 3, 1)

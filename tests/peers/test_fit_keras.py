@@ -66,6 +66,20 @@ def test_own_metrics() -> None:
         assert_alike(mine, theirs)
 
 
+def test_a_metric_derived_from_mean() -> None:
+    results = []
+    for library in (foliot, keras):
+
+        class Bias(library.metrics.Mean):  # type: ignore[misc]  # of either library
+            def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+                super().update_state(y_pred - y_true, sample_weight)
+
+        model = made(library, metrics=[Bias(name="bias"), "mae"], weighted_metrics=[Bias(name="weighted")])
+        options = {"validation_split": 0.3, "epochs": 3, "batch_size": 3, "shuffle": False, "verbose": 0}
+        results.append(model.fit(X, Y[:, None], sample_weight=WEIGHTS, **options).history)
+    assert_alike(*results)
+
+
 @pytest.mark.parametrize("on_epoch", [False, True])
 def test_averages_in_the_weights_place(on_epoch: bool) -> None:
     results = []

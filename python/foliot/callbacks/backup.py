@@ -1,6 +1,7 @@
 """Training that goes on after an interruption."""
 
 import os
+import warnings
 from pathlib import Path
 
 from foliot._checks import check_flag, check_integer, check_path
@@ -33,7 +34,12 @@ class BackupAndRestore(Callback):
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range; when training begins: the backup is of another model or damaged.
+        ValueError: An argument is out of its range; when training begins: the backup is of another model, of other
+            data within an epoch, or damaged.
+
+    Warns:
+        UserWarning: When training begins: the backup is of a training that was told to stop before its last epoch, as
+            by `EarlyStopping`; it stays stopped.
 
     Example:
         >>> from foliot.callbacks import BackupAndRestore
@@ -81,7 +87,16 @@ class BackupAndRestore(Callback):
                 if path == self._previous:
                     # The next backup would put the damaged one in place of this one.
                     self._path.unlink(missing_ok=True)
+                self.model.training_run.go_on()
+                self._warn_if_stopped()
                 return
+
+    def _warn_if_stopped(self) -> None:
+        if self.model.stop_training and self.model.training_run.first_epoch < self.params.get("epochs", 0):
+            warnings.warn(
+                f"{self._path}: the training was told to stop, and stays stopped; delete the backup to begin anew",
+                stacklevel=2,
+            )
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch

@@ -162,6 +162,8 @@ class RNN(Layer):
         self.cell = check_cell("cell", StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
         self._set_options(given)
         self._states: list[_core.Parameter] | None = None
+        # The size of the batches that states are carried for.
+        self._rows: int | None = None
         # The shape of the input that the states, if there will be any, belong to.
         self._states_for: Shape | None = None
         # One layer for each cell of a stack; these are the nodes that run.
@@ -228,19 +230,34 @@ class RNN(Layer):
         batch, _, *features = exchanged(input_shape, self.time_major)
         self.cell.build((batch, *features))
         self._states_for = input_shape
-        self._begun_states()
+        if self.stateful:
+            self._carry_for(input_shape)
+
+    def _carry_for(self, shape: Shape) -> int:
+        """The rows of which states are carried: those of the first batch that the layer was stateful for."""
+        rows = self.static_batch(shape)
+        if self._rows not in (None, rows):
+            raise ValueError(
+                f"`stateful`: expected batches of {self._rows} rows, for which {self.label} carries states; received "
+                f"{rows} rows"
+            )
+        self._rows = rows
+        return rows
 
     def _begun_states(self) -> list[_core.Parameter] | None:
-        """The states, made when they are first asked for: a layer may become stateful when it is built already."""
+        """The states, made when they are first asked for.
+
+        A layer may become stateful when it is built already, and a file may claim any number of rows.
+        """
         if self.stateful and self._states is None and self._states_for is not None:
-            batch = self.static_batch(self._states_for)
-            zeros = [np.zeros((batch, size), dtype=np.float32) for size in self.state_size]
+            rows = self._rows or self._carry_for(self._states_for)
+            zeros = [np.zeros((rows, size), dtype=np.float32) for size in self.state_size]
             self._states = [_core.Parameter("rnn_state", zero) for zero in zeros]
         return self._states
 
     def unbuild(self) -> None:
         super().unbuild()
-        self._states, self._states_for = None, None
+        self._states, self._states_for, self._rows = None, None, None
         for layer in self._inner:
             layer.unbuild()
 
@@ -312,12 +329,9 @@ class RNN(Layer):
         if self.built and self._states is None:
             self._states_for = inputs[0].shape
         if self.stateful:
-            batch = self.static_batch(inputs[0].shape)
-            if self.states is not None and self.states[0].shape[0] != batch:
-                raise ValueError(
-                    f"`stateful`: expected batches of {self.states[0].shape[0]} rows, for which {self.label} carries "
-                    f"states; received {batch} rows"
-                )
+            self.static_batch(inputs[0].shape)
+            if self.built:
+                self._carry_for(inputs[0].shape)
         outputs = super().connect(inputs, training)
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)

@@ -308,7 +308,7 @@ def resolve(
     target_shape: Sequence[int | None],
     loss: losses.Loss | None = None,
     argument: str | None = None,
-) -> Metric:
+) -> Metric | GatheredMetric:
     """The metric that an entry of `compile(metrics=...)` stands for, once the shapes of outputs and targets are known.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ class Metric(Configurable):
     """What all metrics have in common.
 
     A class of yours defines `update_state` and `result`, which run in Python on the NumPy arrays of each batch, and
-    keeps what it gathers in variables of `add_weight`.
+    keeps what it gathers in variables of `add_weight`: these outlive an `evaluate` within an epoch, and a backup.
 
     Args:
         dtype: None or "float32", in which foliot computes.
@@ -158,6 +159,19 @@ class Metric(Configurable):
 
         values = _core.metric_result(json.dumps(self.to_spec()), self._state)
         return values[0] if len(values) == 1 else np.asarray(values, dtype=np.float32)
+
+    def gathered(self) -> list[float]:
+        """The numbers in which everything lies that was gathered."""
+        held = [number for variable in self.variables for number in variable.numpy().ravel().tolist()]
+        return [*held, *self._state]
+
+    def set_gathered(self, state: Sequence[float]) -> None:
+        """Goes on from what `gathered` gave."""
+        held = 0
+        for variable in self.variables:
+            first, held = held, held + math.prod(variable.shape)
+            variable.assign(np.reshape(state[first:held], variable.shape))
+        self._state = list(state[held:])
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Gathers a batch and returns the result so far."""

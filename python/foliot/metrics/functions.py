@@ -112,13 +112,10 @@ class MeanMetricWrapper(Metric):
         total, count = self._state
         return total / count if count else 0.0
 
-    def gathered(self) -> list[float]:
-        """The weighted sum and the sum of the weights so far."""
-        return list(self._state)
-
-    def set_gathered(self, state: list[float]) -> None:
-        """Goes on from what `gathered` gave."""
-        self._state = list(state)
+    @property
+    def source(self) -> Callable[..., Any]:
+        """What the user gave to `compile`, or made the metric with."""
+        return self.fn
 
     def fresh(self) -> MeanMetricWrapper:
         """The same metric, with nothing gathered."""

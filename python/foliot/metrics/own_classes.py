@@ -15,7 +15,7 @@ from foliot.metrics.base import Metric
 from foliot.metrics.functions import MeanMetricWrapper
 
 
-class GatheredMetric(MeanMetricWrapper):
+class GatheredMetric:
     """An object of a user's class as `compile` takes it: as in Keras the object itself gathers.
 
     It is told of sample weights among `weighted_metrics` only, and sees the outputs at masked steps, too.
@@ -24,26 +24,45 @@ class GatheredMetric(MeanMetricWrapper):
         metric: The object.
     """
 
+    # Nothing says whether more of it is better.
+    direction = None
+
     def __init__(self, metric: Metric) -> None:
-        self.fn, self.name, self.dtype = metric, metric.name, metric.dtype
+        self.metric, self.name = metric, metric.name
+
+    @property
+    def source(self) -> Metric:
+        """What the user gave to `compile`."""
+        return self.metric
 
     def reset_state(self) -> None:
-        self.fn.reset_state()  # type: ignore[attr-defined]  # a metric
+        self.metric.reset_state()
 
     def add(self, y_true: Array, y_pred: Array, mask: Array | None = None, sample_weight: Array | None = None) -> None:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self.fn.update_state(y_true, y_pred, **weights)  # type: ignore[attr-defined]
+        self.metric.update_state(y_true, y_pred, **weights)
 
     def result(self) -> float:
-        returned: Any = self.fn.result()  # type: ignore[attr-defined]
+        returned: Any = self.metric.result()
         value = np.asarray(returned)
         if value.size != 1 or value.dtype.kind not in "biuf":
-            expected = f"a number from `result` of {type(self.fn).__name__}"
+            expected = f"a number from `result` of {type(self.metric).__name__}"
             raise TypeError(f"`metrics`: expected {expected}; received {describe(returned)}")
         return float(value.reshape(()))
 
+    def gathered(self) -> list[float]:
+        # The user's class may have attributes of this name.
+        return Metric.gathered(self.metric)
+
+    def set_gathered(self, state: list[float]) -> None:
+        Metric.set_gathered(self.metric, state)
+
     def fresh(self) -> GatheredMetric:
         return self
+
+
+#: What gathers in Python what a step leaves.
+InPython = MeanMetricWrapper | GatheredMetric
 
 
 def own_object(identifier: object) -> Metric | None:

@@ -73,6 +73,8 @@ class MetricVariable(NDArrayOperatorsMixin):
         return np.array(self._value, dtype=dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(item, MetricVariable) for item in kwargs.get("out", ())):
+            raise TypeError(f"the variable {self.name!r}: expected assign, assign_add or assign_sub to change it")
         plain = [np.asarray(item) if isinstance(item, MetricVariable) else item for item in inputs]
         return getattr(ufunc, method)(*plain, **kwargs)
 

@@ -22,6 +22,8 @@ Parts = tuple[Any, Any, Any]
 # Batches that are fetched while the model trains, where the source does not say how many.
 _AHEAD = 2
 _END = object()
+# The arguments of `fit` that decide what goes by another name in a feed's state.
+_ARGUMENTS = {"rows": "x", "steps": "steps_per_epoch"}
 
 
 class Feed(ABC):
@@ -39,6 +41,22 @@ class Feed(ABC):
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """Where the next batch lies, as plain data."""
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Refuses a state within a pass over other data, or over other batches of them.
+
+        Raises:
+            ValueError: It is such.
+        """
+        if not state["taken"]:
+            return
+        own = self.state()
+        if set(state) != set(own):
+            raise value_error("x", "data of the kind that the interrupted training had", sorted(own))
+        for name, value in own.items():
+            if name not in ("order", "taken") and state[name] != value:
+                expected = f"the {name.replace('_', ' ')} that the interrupted training had, {state[name]}"
+                raise value_error(_ARGUMENTS.get(name, name), expected, value)
 
     @abstractmethod
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -73,12 +91,9 @@ class ArrayFeed(Feed):
         return (self._data.batch(rows) for rows in (self._batches.epoch(done) if self._data.rows else ()))
 
     def state(self) -> dict[str, Any]:
-        return {"rows": self._data.rows, "steps": self.steps, **self._batches.state()}
+        return {"rows": self._data.rows, **self._batches.state(), "steps": self.steps}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        for name, own in (("rows", self._data.rows), ("steps", self.steps)):
-            if state["taken"] and state[name] != own:
-                raise value_error("x", f"as many {name} as when training was interrupted, {state[name]}", own)
         self._batches.set_state(state)
 
     def restart(self) -> None:
@@ -153,7 +168,8 @@ class StreamFeed(Feed):
         return False
 
     def state(self) -> dict[str, Any]:
-        return {"order": self._order, "taken": self._taken}
+        shuffle = self._is_dataset and self._seed_and_pass is not None
+        return {"shuffle": shuffle, "order": self._order, "taken": self._taken}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         taken, order = state["taken"], state["order"]

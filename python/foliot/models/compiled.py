@@ -65,6 +65,8 @@ class CompiledNetwork(Network):
                 part.set_training(resolved)
             known, compilation = self._when_compiled, self._compilation
             del self._compiled_parts[key]
+            # An object of a user's class gathers for every part.
+            kept = part.gathered_in_python() if self._measuring else None
             self._measuring.append(part)
         part.reset_metrics()
         try:
@@ -72,6 +74,8 @@ class CompiledNetwork(Network):
         finally:
             with BUILDING:
                 self._measuring.remove(part)
+                if kept is not None:
+                    part.set_gathered_in_python(kept)
                 # Unless layers were added or frozen in between.
                 if self._when_compiled is known and self._compilation is compilation:
                     self._compiled_parts[key], self._resolved = part, resolved
@@ -194,6 +198,12 @@ class CompiledNetwork(Network):
         predicted = [shapes[position] for position in self._compilation.judged(self.output_names)]
         resolved = self._compilation.resolve(self.output_names, predicted, [(1,)] * len(predicted))
         return resolved.names
+
+    @property
+    def measures(self) -> list[str]:
+        """What losses and metrics gather with, as plain data; nothing before there are data."""
+        resolved = self._resolved
+        return [] if resolved is None else [resolved.training, *(own.metric.name for own in resolved.own)]
 
     def metric_direction(self, name: str) -> str | None:
         """`'min'` or `'max'` for a loss or metric of the compiled model, None if there is none of that name."""

@@ -1,5 +1,6 @@
 """What `compile` was given, and its native form once the shapes of outputs and targets are known."""
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from typing import Any
 
 from foliot import losses, metrics
 from foliot._checks import check_number, value_error
+from foliot._custom import definer
 from foliot._graph import Shape
 from foliot._serialization import Configurable
+from foliot.metrics.own_classes import InPython, own_object
 
 # Names whose meaning depends on shapes, so that `compile` cannot look them up yet.
 _LOSSES_BY_SHAPE = ("ce", "crossentropy")
@@ -19,7 +22,7 @@ _METRICS_BY_SHAPE = ("acc", "accuracy", *_LOSSES_BY_SHAPE)
 class OwnMetric:
     """A metric of a user's function, and what it is told."""
 
-    metric: metrics.MeanMetricWrapper
+    metric: InPython
     #: The position among the outputs that have a loss.
     output: int
     weighted: bool
@@ -56,28 +59,30 @@ class Compilation:
         for identifier in _leaves(loss):
             if not _is_by_shape(identifier, _LOSSES_BY_SHAPE):
                 losses.get(identifier, "loss")
-        for argument, given in (("metrics", metrics_), ("weighted_metrics", weighted_metrics)):
+        for argument, given in (("metrics", self.metrics), ("weighted_metrics", self.weighted_metrics)):
             for identifier in _leaves(given):
-                if not _is_by_shape(identifier, _METRICS_BY_SHAPE) and isinstance(
-                    metrics.get(identifier, argument), (metrics.Mean, metrics.Sum)
-                ):
+                if _is_by_shape(identifier, _METRICS_BY_SHAPE):
+                    continue
+                metric = metrics.get(identifier, argument)
+                # A class of the user's may make values of targets and predictions.
+                if isinstance(metric, (metrics.Mean, metrics.Sum)) and definer(type(metric), "update_state") is None:
                     expected = "metrics of targets and predictions, not Mean or Sum, which take values"
                     raise value_error(argument, expected, identifier)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `compile`, as they were passed."""
-        return {
-            "loss": self.loss,
-            "loss_weights": self.loss_weights,
-            "metrics": self.metrics,
-            "weighted_metrics": self.weighted_metrics,
-        }
+        """The arguments of `compile` for another model, which gets metric objects of its own."""
+        return self._arguments(lambda loss: loss, _apart)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile`, as plain data."""
+        return self._arguments(_plain_loss, _plain_metric)
+
+    def _arguments(self, for_loss: Callable[[Any], Any], for_metric: Callable[[Any], Any]) -> dict[str, Any]:
         return {
-            name: _plain(value, _plain_metric if name.endswith("metrics") else _plain_loss)
-            for name, value in self.arguments().items()
+            "loss": _mapped(self.loss, for_loss),
+            "loss_weights": self.loss_weights,
+            "metrics": _mapped(self.metrics, for_metric),
+            "weighted_metrics": _mapped(self.weighted_metrics, for_metric),
         }
 
     def judged(self, outputs: Sequence[str]) -> list[int]:
@@ -133,7 +138,7 @@ class Compilation:
                     metrics.resolve(identifier, output, target, loss, argument)
                     for identifier in _leaves(entries[position])
                 ]
-                native = [metric for metric in found if not isinstance(metric, metrics.MeanMetricWrapper)]
+                native = [metric for metric in found if not isinstance(metric, InPython)]
                 specs[argument].append([metric.to_spec() for metric in native])
                 prefix = "" if len(outputs) == 1 else f"{outputs[position]}_"
                 for metric in found:
@@ -142,7 +147,7 @@ class Compilation:
                         label = f"{prefix}weighted_{metric.name}"
                     label = _unused(label, directions)
                     directions[label] = metric.direction
-                    if isinstance(metric, metrics.MeanMetricWrapper):
+                    if isinstance(metric, InPython):
                         own[label] = OwnMetric(metric, judged.index(position), argument == "weighted_metrics")
 
         weights = self.loss_weights
@@ -209,13 +214,18 @@ def _is_by_shape(identifier: Any, names: Sequence[str]) -> bool:
     return isinstance(identifier, str) and identifier.lower() in names
 
 
-def _plain(value: Any, describe: Callable[[Any], Any]) -> Any:
-    """A nest whose objects, classes and functions are described as plain data."""
+def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """A nest with what a function makes of its objects, classes and functions."""
     if isinstance(value, Mapping):
-        return {key: _plain(item, describe) for key, item in value.items()}
+        return {key: _mapped(item, function) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, describe) for item in value]
-    return describe(value) if callable(value) or isinstance(value, Configurable) else value
+        return [_mapped(item, function) for item in value]
+    return function(value) if callable(value) or isinstance(value, Configurable) else value
+
+
+def _apart(metric: Any) -> Any:
+    """Objects of the user's classes gather themselves, others in a native program."""
+    return metric if own_object(metric) is None else copy.deepcopy(metric)
 
 
 def _plain_loss(value: Any) -> Any:
@@ -231,7 +241,7 @@ def _plain_metric(value: Any) -> Any:
 
 def _with_own(value: Any) -> Any:
     """A nest of metrics with the functions and objects of the user's that it names."""
-    own = metrics.own_classes.own_object(value)
+    own = own_object(value)
     if own is not None:
         return own
     if isinstance(value, Mapping):

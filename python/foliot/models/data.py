@@ -314,8 +314,14 @@ class Batches:
         self._open, self._taken = iter(()), 0
 
     def state(self) -> dict[str, Any]:
-        """Where in a pass the next batch lies, for `set_state`."""
-        return {"order": self._order, "taken": self._taken}
+        """Where in a pass the next batch lies, for `set_state`, and what passes are like."""
+        return {
+            "batch_size": self._batch_size,
+            "shuffle": self._seed_and_pass is not None,
+            "bucket_by_length": self._lengths is not None,
+            "order": self._order,
+            "taken": self._taken,
+        }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state` was asked for."""

@@ -74,14 +74,22 @@ class Compiled:
 
     def gathered(self) -> list[list[float]]:
         """What losses and metrics have gathered since `reset_metrics`."""
-        return self.program.gathered() + [own.metric.gathered() for own in self._own]
+        return self.program.gathered() + self.gathered_in_python()
 
     def set_gathered(self, gathered: list[list[float]]) -> None:
         """Goes on from what `gathered` gave."""
         own = len(gathered) - len(self._own)
         self.program.set_gathered(gathered[:own])
-        for metric, state in zip(self._own, gathered[own:], strict=True):
-            metric.metric.set_gathered(state)
+        self.set_gathered_in_python(gathered[own:])
+
+    def gathered_in_python(self) -> list[list[float]]:
+        """What of that the user's metrics have gathered."""
+        return [own.metric.gathered() for own in self._own]
+
+    def set_gathered_in_python(self, gathered: list[list[float]]) -> None:
+        """Goes on from what `gathered_in_python` gave."""
+        for own, state in zip(self._own, gathered, strict=True):
+            own.metric.set_gathered(state)
 
     def train(
         self, optimizer: _core.Optimizer, data: Data, rows: Array | None, tbptt: int | None = None
@@ -132,7 +140,7 @@ class Compiled:
 
 
 def _asked(own: OwnMetric) -> tuple[Any, ...]:
-    return own.metric.fn, own.metric.name, own.output, own.weighted
+    return own.metric.source, own.metric.name, own.output, own.weighted
 
 
 class Network(Layer):
@@ -558,8 +566,10 @@ class Network(Layer):
         if all(end is None for end in ends) or any(None in tensor.shape[1:] for tensor in self.outputs):
             ends = []
         outputs = assembly.infer([array.shape for _, array in arrays])
-        whole = exchanged(arrays[0][1].shape, assembly.entrances[0].time_major)
-        if len(given) == len(arrays) == 1 and _is_plain(given[0]) and whole == given[0].shape:
+        # An array for a list or dict of inputs is refused, whatever came before.
+        is_one = len(given) == len(arrays) == 1 and not _nest.is_nest(_nest.simplify(self._input_form))
+        whole = exchanged(arrays[0][1].shape, assembly.entrances[0].time_major) if is_one else None
+        if is_one and _is_plain(given[0]) and whole == given[0].shape:
             if len(assembly.accepted) >= _ACCEPTED_SHAPES:
                 assembly.accepted.clear()
             assembly.accepted[given[0].shape] = outputs

@@ -7,6 +7,7 @@ same bits. Tensors are `layers/<position>/<number>/<name>` for weights, `optimiz
 
 import json
 import os
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,33 +55,27 @@ def save_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool
     write_model(model, filepath, overwrite)
 
 
-def write_model(
-    model: "Model",
-    filepath: str | os.PathLike[str],
-    overwrite: bool,
-    more: Mapping[str, str] | None = None,
-    arrays: Mapping[str, Array] | None = None,
-) -> None:
-    """See `Model.save`; `more` is further metadata, and `arrays` further tensors."""
+def write_model(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Model.save`."""
     from foliot.models.configs import is_own, serialize_layer, write_inputs
 
     path = _checked_path(filepath, overwrite)
+    tensors, state = _state(model)
+    description = {"model": serialize_layer(model), "compile": compile_config(model), **state}
+    if not is_own(type(model)):
+        # Nothing else says what a graph was made for that a class of the user's makes of data.
+        description["inputs"] = write_inputs(model)
+    _write(path, tensors, {"model": json.dumps(description)})
+
+
+def _state(model: "Model") -> tuple[dict[str, Array], dict[str, Any]]:
+    """What training has made of a model: the tensors, and what else there is as plain data."""
     tensors = _weight_tensors(model)
     state = model.optimizer_state()
     if state is not None:
         for slot, values in state.pop("slots").items():
             tensors |= {f"optimizer/{slot}/{position}": array for position, array in enumerate(values)}
-    description = {
-        "model": serialize_layer(model),
-        "compile": compile_config(model),
-        "optimizer": state,
-        "seeds": model.seeds(),
-        "shuffles": model.shuffles,
-    }
-    if not is_own(type(model)):
-        # Nothing else says what a graph was made for that a class of the user's makes of data.
-        description["inputs"] = write_inputs(model)
-    _write(path, tensors | dict(arrays or {}), {"model": json.dumps(description), **(more or {})})
+    return tensors, {"optimizer": state, "seeds": model.seeds(), "shuffles": model.shuffles}
 
 
 def save_weights(model: "Model", filepath: str | os.PathLike[str], overwrite: bool) -> None:
@@ -169,18 +164,17 @@ def _model_of(
 
     if set(description) - {"inputs"} != _DESCRIPTION_KEYS:
         raise value_error("description", f"the keys {', '.join(sorted(_DESCRIPTION_KEYS))}", sorted(description))
-    # A class of the user's makes its weights in the order in which its `call` meets them, which is not the file's.
-    stored = _StoredWeights(tensors) if in_order else None
-    token = weight_source.set(stored.next if stored else None)
+    stored = _StoredWeights(tensors, in_order)
+    token = weight_source.set(stored.next)
     try:
         model = layer_from_config(description["model"])
+        if not isinstance(model, Model):
+            raise type_error("model", "a model", model)
+        if not model.inputs and "inputs" in description:
+            build_for_inputs(model, description["inputs"])
     finally:
         weight_source.reset(token)
-    if not isinstance(model, Model):
-        raise type_error("model", "a model", model)
-    if not model.inputs and "inputs" in description:
-        build_for_inputs(model, description["inputs"])
-    if stored:
+    if in_order:
         stored.check_all_used()
     else:
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, "file")
@@ -197,28 +191,35 @@ def _model_of(
 
 
 def save_training(model: "Model", path: Path, epoch: int) -> None:
-    """Writes the model and what its `fit` has come to, with the epoch that is to begin or has begun."""
-    training, arrays = model.training_run.state()
-    write_model(model, path, overwrite=True, more={"epoch": str(epoch), "training": training}, arrays=arrays)
+    """Writes what `fit` has come to and made of the model, with the epoch that is to begin or has begun."""
+    tensors, state = _state(model)
+    run, arrays = model.training_run.state()
+    optimizer, rate = model.optimizer, None
+    # A schedule of the user's is compiled in, and may have no configuration.
+    if optimizer is not None and not optimizer.schedule_runs_in_python:
+        rate = optimizer.get_config()["learning_rate"]
+    training = {"epoch": epoch, "run": run, "learning_rate": rate, **state}
+    _write(str(path), tensors | arrays, {"training": json.dumps(training)})
 
 
 def restore_training(model: "Model", path: Path) -> None:
-    """Gives a model of the same layers, and its `fit`, all that `save_training` wrote.
+    """Gives a model of the same layers, and its `fit`, all that `save_training` wrote; `fit` has still to go on.
 
     Raises:
-        ValueError: The file is damaged or of another model.
+        ValueError: The file is damaged or of another model or training.
     """
     tensors, metadata = _read(str(path))
     try:
-        description, epoch = json.loads(metadata["model"]), int(metadata["epoch"])
-        compiled, state, seeds = description["compile"], description["optimizer"], description["seeds"]
+        found = json.loads(metadata["training"])
         _assign(model, {name: array for name, array in tensors.items() if name.startswith("layers/")}, str(path))
         # In one process the layers of a second model have other automatic names.
-        model.restore_randomness(_in_order(seeds, model), description["shuffles"])
-        if model.optimizer is not None and state is not None:
-            model.restore_optimizer(state, _slots(tensors))
-            model.optimizer.learning_rate = compiled["optimizer"]["config"]["learning_rate"]
-        model.training_run.resume(epoch, metadata["training"], tensors)
+        model.restore_randomness(_in_order(found["seeds"], model), found["shuffles"])
+        if model.optimizer is not None:
+            if found["optimizer"] is not None:
+                model.restore_optimizer(found["optimizer"], _slots(tensors))
+            if found["learning_rate"] is not None and not model.optimizer.schedule_runs_in_python:
+                model.optimizer.learning_rate = found["learning_rate"]
+        model.training_run.resume(found["epoch"], found["run"], tensors)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected a backup of {model.name!r} as it is compiled; received another file "
@@ -234,30 +235,43 @@ def _in_order(seeds: Any, model: "Model") -> dict[str, int]:
 
 
 class _StoredWeights:
-    """The weights of a file in their order.
+    """The weights of a file, each of which is taken once.
 
     Taking them instead of initial values means that no size that a description claims is allocated before a tensor of
     that size has been read.
+
+    Args:
+        tensors: The file's tensors.
+        in_order: Whether they are taken in their order. A class of the user's makes its weights in the order in which
+            its `call` meets them, so that for the time being any tensor of the same name and shape has to serve.
     """
 
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    def __init__(self, tensors: Mapping[str, Array], in_order: bool) -> None:
         self._tensors = {name: array for name, array in tensors.items() if name.startswith("layers/")}
-        self._names = sorted(self._tensors, key=lambda name: [int(part) for part in name.split("/")[1:3]])
-        self._taken = 0
+        self._in_order = in_order
+        self._left: dict[Any, deque[str]] = {}
+        for stored in sorted(self._tensors, key=lambda name: [int(part) for part in name.split("/")[1:3]]):
+            key = self._key(stored.split("/")[-1], self._tensors[stored].shape)
+            self._left.setdefault(key, deque()).append(stored)
+
+    def _key(self, name: str, shape: tuple[int, ...]) -> Any:
+        """What tensors that may stand for each other have in common."""
+        return None if self._in_order else (name, shape)
 
     def next(self, name: str, shape: tuple[int, ...]) -> Array:
-        if self._taken == len(self._names):
-            raise ValueError(f"expected a tensor for the weight {name}; received no more")
-        stored = self._names[self._taken]
+        left = self._left.get(self._key(name, shape))
+        if not left:
+            raise ValueError(f"expected a tensor for the weight {name} of shape {shape}; received no more")
+        stored = left.popleft()
         array = self._tensors[stored]
         if not stored.endswith(f"/{name}") or array.shape != shape:
             raise ValueError(f"expected a tensor {name} of shape {shape}; received {stored} of shape {array.shape}")
-        self._taken += 1
         return array
 
     def check_all_used(self) -> None:
-        if self._taken != len(self._names):
-            raise ValueError(f"expected {self._taken} tensors; received {len(self._names)}")
+        left = [stored for names in self._left.values() for stored in names]
+        if left:
+            raise ValueError(f"expected no tensors but those of the weights; received {left}")
 
 
 def compile_config(model: "Model") -> dict[str, Any] | None:

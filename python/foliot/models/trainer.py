@@ -163,7 +163,11 @@ class Trainer(CompiledNetwork):
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         steps = None if steps_per_epoch is None else check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         shuffle = check_flag("shuffle", shuffle)
-        tbptt = None if tbptt is None else check_integer("tbptt", tbptt, minimum=1)
+        if tbptt is not None:
+            tbptt = check_integer("tbptt", tbptt, minimum=1)
+            if self._compiled()[1].schedule_runs_in_python:
+                expected = "None beside a learning rate schedule of yours, which is asked per batch"
+                raise value_error("tbptt", expected, tbptt)
         is_validation_due = _check_validation_freq(validation_freq)
         shown = resolve_verbose(verbose)
 
@@ -261,11 +265,12 @@ class Trainer(CompiledNetwork):
 
     @contextmanager
     def _running(self, run: Run) -> Iterator[Run]:
-        self._training_run = run
+        # A callback may call `fit`.
+        before, self._training_run = self._training_run, run
         try:
             yield run
         finally:
-            self._training_run = None
+            self._training_run = before
 
     @property
     def training_run(self) -> Run:
@@ -276,8 +281,6 @@ class Trainer(CompiledNetwork):
 
     def _train_epoch(self, run: Run, feed: Feed, hooks: CallbackList, tbptt: int | None) -> dict[str, float]:
         optimizer = self._prepared_optimizer()
-        if tbptt is not None and self._compiled()[1].schedule_runs_in_python:
-            raise value_error("tbptt", "None beside a learning rate schedule of yours, which is asked per batch", tbptt)
         with self._means(feed.masked) as part:
             run.enter(part)
             # A backup may have been made after training had been told to stop.

@@ -85,16 +85,6 @@ class LearningRateSchedule(Value):
             raise value_error("learning_rate", expected, returned)
         return float(rate.reshape(()))
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments as plain data; see `Configurable.get_config`."""
-        try:
-            return super().get_config()
-        except AttributeError as error:
-            raise ValueError(
-                f"{type(self).__name__}: expected a get_config that returns the constructor's arguments, or an "
-                f"attribute for each of them; received neither ({error})"
-            ) from error
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>" if self.is_own else super().__repr__()
 
