@@ -207,6 +207,10 @@ impl<'a> Batch<'a> {
         self.rows
     }
 
+    pub(crate) fn features(&self) -> usize {
+        self.features
+    }
+
     pub(crate) fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |weights| f64::from(weights[row]))
     }
