@@ -172,3 +172,26 @@ def test_a_model_has_no_values_for_means_and_sums(argument: str, chosen: object)
     model = Sequential([Input((3,)), Dense(2)])
     with pytest.raises(ValueError, match=rf"^`{argument}`: expected .*, not Mean or Sum"):
         model.compile(loss="mse", **{argument: ["mae", chosen]})
+
+
+def test_a_focal_loss_weighs_classes_in_a_model_and_its_file(tmp_path: Path) -> None:
+    alpha = [0.25, 2.0, 0.5]
+    model = tagger(3, "softmax")
+    loss = losses.CategoricalFocalCrossentropy(alpha=alpha)
+    model.compile("sgd", loss, metrics=[metrics.categorical_focal_crossentropy])
+    y = np.eye(3, dtype=np.float32)[RANDOM.integers(0, 3, size=(20, 6))]
+    weights = RANDOM.uniform(0.5, 2, size=(20, 6)).astype(np.float32)
+    logs = model.evaluate(X, y, batch_size=20, sample_weight=weights, verbose=0, return_dict=True)
+    valid = X != 0
+    predicted = model.predict(X, verbose=0)[valid]
+    assert logs["loss"] == pytest.approx(loss(y[valid], predicted, weights[valid]), rel=1e-5)
+    assert logs["categorical_focal_crossentropy"] == pytest.approx(
+        losses.categorical_focal_crossentropy(y[valid], predicted).mean(), rel=1e-5
+    )
+    model.save(tmp_path / "model.foliot")
+    loaded = load_model(tmp_path / "model.foliot")
+    assert model.fit(X, y, verbose=0).history == loaded.fit(X, y, verbose=0).history
+    wrong = tagger(2, "softmax")
+    wrong.compile("sgd", loss)
+    with pytest.raises(ValueError, match=r"`alpha`: expected one weight, or one for each of the 2 classes.*3 weights"):
+        wrong.fit(X, y[..., :2], verbose=0)

@@ -1,5 +1,6 @@
 """Losses: names, values from the definitions, reductions, shapes and refusals."""
 
+import json
 import math
 from typing import Any
 
@@ -213,3 +214,39 @@ def test_any_layout_and_dtype() -> None:
         np.testing.assert_allclose(
             losses.MeanSquaredError().call(TARGETS.astype(int), convert(LOGITS)), expected, rtol=1e-6
         )
+
+
+def test_focal_weights_of_classes() -> None:
+    alpha = [0.1, 0.5, 2.0]
+    chosen = PROBABILITIES[np.arange(6), CLASSES]
+    expected = np.array(alpha)[CLASSES] * (1 - chosen) ** 2 * -np.log(chosen)
+    for given_alpha in (alpha, tuple(alpha), np.array(alpha)):
+        loss = losses.CategoricalFocalCrossentropy(alpha=given_alpha)
+        assert loss.get_config()["alpha"] == alpha
+        assert losses.deserialize(json.loads(json.dumps(losses.serialize(loss)))) == loss
+        np.testing.assert_allclose(loss.call(ONE_HOT, PROBABILITIES), expected, rtol=1e-5)
+        found = losses.categorical_focal_crossentropy(ONE_HOT, PROBABILITIES, alpha=given_alpha)
+        np.testing.assert_array_equal(found, loss.call(ONE_HOT, PROBABILITIES))
+    np.testing.assert_array_equal(
+        losses.CategoricalFocalCrossentropy([0.3]).call(ONE_HOT, PROBABILITIES),
+        losses.CategoricalFocalCrossentropy(0.3).call(ONE_HOT, PROBABILITIES),
+    )
+    # Also where no row is there to be judged.
+    for rows in (6, 0):
+        with pytest.raises(ValueError, match=r"`alpha`: expected one weight, or one for each of the 3 classes.*2"):
+            losses.CategoricalFocalCrossentropy([0.1, 0.2])(ONE_HOT[:rows], PROBABILITIES[:rows])
+
+
+@pytest.mark.parametrize(
+    ("alpha", "error", "message"),
+    [
+        ([], ValueError, r"^`alpha`: expected a number, or one for each class"),
+        ("0.5", TypeError, r"^`alpha`"),
+        ([0.5, "1"], TypeError, r"^`alpha\[1\]`"),
+        ([0.5, math.inf], ValueError, r"^`alpha\[1\]`"),
+        ([[0.5]], TypeError, r"^`alpha\[0\]`"),
+    ],
+)
+def test_bad_focal_weights(alpha: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        losses.CategoricalFocalCrossentropy(alpha=alpha)

@@ -23,6 +23,7 @@ from parity.graphs import (
     categorical_crossentropy,
     dense,
     embedding,
+    focal,
     recurrent,
     sparse_categorical_crossentropy,
     state_sizes,
@@ -174,6 +175,7 @@ LOSSES: list[Spec] = [
     *(categorical_crossentropy(logits, smoothing) for logits in (False, True) for smoothing in (0.0, 0.2)),
     *(sparse_categorical_crossentropy(logits) for logits in (False, True)),
     *MORE_LOSSES,
+    *(focal("categorical", alpha=[0.3, 0.1, 2.0, 0.7, 1.1], from_logits=logits) for logits in (False, True)),
 ]
 
 

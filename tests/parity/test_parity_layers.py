@@ -23,6 +23,7 @@ from .graphs import (
     categorical_crossentropy,
     dense,
     embedding,
+    focal,
     recurrent,
     sparse_categorical_crossentropy,
     training,
@@ -259,6 +260,14 @@ def test_losses(loss: Spec, reduction: str, features: int) -> None:
         problem = loss_problem(loss, features, 8, time, masked, weighted)
         problem.training["losses"][0]["reduction"] = reduction
         compare(problem)
+
+
+@pytest.mark.parametrize("options", [{}, {"from_logits": True, "label_smoothing": 0.2, "gamma": 1.5}])
+@pytest.mark.parametrize("features", [1, 2, 8])
+def test_focal_loss_with_a_weight_for_each_class(options: Spec, features: int) -> None:
+    alpha = np.random.default_rng(4).uniform(0.1, 2, features).tolist()
+    for time, masked, weighted in ((None, False, True), (5, True, False), (5, True, True)):
+        compare(loss_problem(focal("categorical", alpha=alpha, **options), features, 8, time, masked, weighted))
 
 
 def test_a_batch_that_is_masked_altogether_has_no_loss() -> None:

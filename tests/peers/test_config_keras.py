@@ -199,6 +199,14 @@ LOSSES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("BinaryFocalCrossentropy", {"from_logits": True}, BITS, X / 4),
     ("CategoricalFocalCrossentropy", {"alpha": 0.5, "gamma": 3.0}, ONE_HOT, PROBABILITIES),
     ("CategoricalFocalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, ONE_HOT, X),
+    ("CategoricalFocalCrossentropy", {"alpha": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]}, ONE_HOT, PROBABILITIES),
+    (
+        "CategoricalFocalCrossentropy",
+        {"alpha": [0.7, 0.1, 0.6, 0.2, 0.5, 0.3, 0.4], "from_logits": True, "label_smoothing": 0.3},
+        ONE_HOT,
+        X,
+    ),
+    ("CategoricalFocalCrossentropy", {"alpha": [0.7]}, ONE_HOT, PROBABILITIES),
     ("Dice", {}, BITS, PROBABILITIES),
     ("Dice", {"axis": (-1,)}, BITS, PROBABILITIES),
     ("Tversky", {"alpha": 0.3, "beta": 0.9}, BITS, PROBABILITIES),
@@ -253,12 +261,14 @@ METRICS: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     *[(name, {argument: 0.4, "num_thresholds": 1}, BITS, SPREAD) for name, argument in BEST],
     *[
         ("AUC", {"curve": curve, "summation_method": method, "num_thresholds": count}, BITS, SPREAD)
-        for curve in ("ROC", "PR")
+        for curve in ("ROC", "PR", "PRGAIN")
         for method in ("interpolation", "minoring", "majoring")
         for count in (200, 7)
     ],
     ("AUC", {"thresholds": [0.6, 0.2, 0.5]}, BITS, SPREAD),
     ("AUC", {"from_logits": True}, BITS, X),
+    ("AUC", {"label_weights": np.arange(1.0, 8.0)}, BITS, SPREAD),
+    ("AUC", {"label_weights": [3.0, 0.0, 1.0, 2.0, 0.5, 1.0, 1.0], "thresholds": [0.6, 0.2, 0.5]}, BITS, SPREAD),
     *[("F1Score", {"average": average}, ONE_HOT, X) for average in (None, "micro", "macro", "weighted")],
     ("FBetaScore", {"average": "macro", "beta": 2.0, "threshold": 0.4}, BITS, SPREAD),
     ("Accuracy", {}, LABELS, X.argmax(1)),

@@ -82,3 +82,32 @@ def test_standing_alone(lengths: list[int], weighted: bool, seed: int) -> None:
                 metric.update_state(y, p, w)
     for mine, theirs in pairs:
         assert mine.result() == pytest.approx(float(theirs.result()), rel=2e-5)
+
+
+@given(
+    st.sampled_from(["ROC", "PR", "PRGAIN"]),
+    st.sampled_from(["interpolation", "minoring", "majoring"]),
+    st.sampled_from([{"num_thresholds": 9}, {"thresholds": [0.7, 0.2, 0.3]}]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 4),
+    st.integers(0, 2**16),
+)
+@settings(max_examples=6, deadline=None)
+def test_areas_of_labels(
+    curve: str, summation: str, thresholds: Any, from_logits: bool, weighted: bool, labels: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    label_weights = random.uniform(0, 2, labels).round(2).tolist() if weighted else None
+    options = {"curve": curve, "summation_method": summation, "from_logits": from_logits, **thresholds}
+    options |= {"multi_label": True, "num_labels": labels, "label_weights": label_weights}
+    pair = [library.metrics.AUC(**options) for library in (foliot, keras)]
+    for rows in (6, 3):
+        y = random.integers(0, 2, (rows, labels)).astype(np.float32)
+        p = random.normal(size=y.shape) if from_logits else random.uniform(0, 1, y.shape)
+        # Keras takes the weights of rows in this shape only.
+        w = random.uniform(0.5, 2, (rows, 1)).astype(np.float32) if weighted else None
+        for metric in pair:
+            metric.update_state(y, p.astype(np.float32), w)
+    mine, theirs = pair
+    assert mine.result() == pytest.approx(float(theirs.result()), rel=1e-4, abs=1e-5)

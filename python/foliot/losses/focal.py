@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foliot._checks import check_flag, check_last_axis, check_number
+from foliot._checks import check_flag, check_last_axis, check_number, value_error
 from foliot.losses.base import Loss
+
+
+def _check_class_weights(argument: str, value: object) -> float | list[float]:
+    """A weight, or a list of one for each class; an array of any of the two becomes it."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        return check_number(argument, value)
+    if not value:
+        raise value_error(argument, "a number, or one for each class", value)
+    return [check_number(f"{argument}[{index}]", weight) for index, weight in enumerate(value)]
 
 
 class BinaryFocalCrossentropy(Loss):
@@ -70,8 +82,10 @@ class BinaryFocalCrossentropy(Loss):
 class CategoricalFocalCrossentropy(Loss):
     """Categorical cross-entropy whose terms count `alpha * (1 - y_pred)**gamma` times.
 
+    After Lin et al. (2018), "Focal Loss for Dense Object Detection", https://arxiv.org/abs/1708.02002.
+
     Args:
-        alpha: The weight of all classes.
+        alpha: The weight of all classes, or a list or array with one for each.
         gamma: At least 0: how much less a sample counts that is predicted well.
         from_logits: Whether predictions are values before the activation, rather than probabilities.
         label_smoothing: From 0 to 1: how far targets are moved towards equal chances.
@@ -82,19 +96,21 @@ class CategoricalFocalCrossentropy(Loss):
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of its range; once called, `alpha` is a list for another number of classes.
 
     Example:
 
     >>> round(CategoricalFocalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
     0.0433
+    >>> round(CategoricalFocalCrossentropy(alpha=[0.25, 0.5])([[0.0, 1.0]], [[0.5, 0.5]]), 4)
+    0.0866
     """
 
     _kind = "categorical_focal_crossentropy"
 
     def __init__(
         self,
-        alpha: float = 0.25,
+        alpha: float | Sequence[float] | NDArray[Any] = 0.25,
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
@@ -104,7 +120,7 @@ class CategoricalFocalCrossentropy(Loss):
         dtype: str | None = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.alpha = check_number("alpha", alpha)
+        self.alpha = _check_class_weights("alpha", alpha)
         self.gamma = check_number("gamma", gamma, minimum=0)
         self.from_logits = check_flag("from_logits", from_logits)
         self.label_smoothing = check_number("label_smoothing", label_smoothing, minimum=0, maximum=1)
@@ -149,7 +165,7 @@ def binary_focal_crossentropy(
 def categorical_focal_crossentropy(
     y_true: ArrayLike,
     y_pred: ArrayLike,
-    alpha: float = 0.25,
+    alpha: float | Sequence[float] | NDArray[Any] = 0.25,
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from foliot._checks import check_choice, check_flag, check_integer, check_number, check_off, type_error, value_error
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from foliot._checks import check_choice, check_flag, check_integer, check_number, type_error, value_error
 from foliot.metrics.base import Metric
 
+_CURVES = ("ROC", "PR", "PRGAIN")
 _SUMMATIONS = ("interpolation", "minoring", "majoring")
 # Keras's threshold where the largest predictions mean yes whatever they are.
 _NO_THRESHOLD = -1e10
@@ -23,6 +27,19 @@ def _check_thresholds(value: object) -> float | list[float] | None:
     if not value:
         raise value_error("thresholds", "at least one number", value)
     return [check_number("thresholds", threshold, minimum=0, maximum=1) for threshold in value]
+
+
+def _check_label_weights(value: object, count: int | None) -> list[float] | None:
+    if value is None:
+        return None
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        raise type_error("label_weights", "a list of numbers, one for each label", value)
+    if not value or count not in (None, len(value)):
+        expected = "at least one number" if count is None else f"{count} numbers, as many as num_labels"
+        raise value_error("label_weights", expected, value)
+    return [check_number(f"label_weights[{index}]", weight) for index, weight in enumerate(value)]
 
 
 def _as_list(value: float | list[float]) -> list[float]:
@@ -449,28 +466,35 @@ class RecallAtPrecision(_Counts):
 class AUC(_Counts):
     """The area under the ROC curve (recall over the share of false positives) or the PR curve (precision over recall).
 
-    The curve is drawn through points at fixed thresholds. Unlike Keras's metric it honours masks.
+    The curve is drawn through points at fixed thresholds; between two of them precision is interpolated after Davis and
+    Goadrich (2006), https://www.biostat.wisc.edu/~page/rocpr.pdf. The PR gain curve is that of Flach and Kull (2015),
+    "Precision-Recall-Gain Curves". Unlike Keras's metric it honours masks, and with `multi_label` takes sequences, too:
+    every step that counts is a sample.
 
     Args:
         num_thresholds: The number of thresholds, at least 2.
-        curve: "ROC" or "PR".
+        curve: "ROC", "PR" or "PRGAIN".
         summation_method: "interpolation", "minoring" or "majoring": which height counts between two thresholds.
         name: The name under which the metric is reported.
         dtype: None or "float32".
         thresholds: The thresholds between 0 and 1, in place of `num_thresholds`.
-        multi_label: False: all features count together.
-        num_labels: None, which belongs to `multi_label`.
-        label_weights: None, which belongs to `multi_label`.
+        multi_label: Whether each feature of the predictions, `(..., labels)`, is a label with a curve of its own: the
+            result is the mean of their areas. If not, all features count together.
+        num_labels: How many labels there have to be, for `multi_label` only; None for any number.
+        label_weights: A weight for each label: in the mean of their areas, or without `multi_label` in the counts.
         from_logits: Whether predictions are values before the sigmoid, rather than probabilities.
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of its range; once called, the predictions have another number of labels.
 
     Example:
 
     >>> round(AUC()([[0], [0], [1], [1]], [[0.0], [0.5], [0.3], [0.9]]), 4)
     0.75
+    >>> y_true, y_pred = [[0, 1], [0, 0], [1, 0], [1, 1]], [[0.0, 0.9], [0.5, 0.1], [0.3, 0.2], [0.9, 0.8]]
+    >>> [round(AUC(multi_label=True, label_weights=weights)(y_true, y_pred), 4) for weights in (None, [3, 1])]
+    [0.875, 0.8125]
     """
 
     _kind = "confusion"
@@ -485,25 +509,33 @@ class AUC(_Counts):
         dtype: str | None = None,
         thresholds: Sequence[float] | None = None,
         multi_label: bool = False,
-        num_labels: None = None,
-        label_weights: None = None,
+        num_labels: int | None = None,
+        label_weights: Sequence[float] | NDArray[Any] | None = None,
         from_logits: bool = False,
     ) -> None:
         super().__init__(dtype, name)
         self.num_thresholds = check_integer("num_thresholds", num_thresholds, minimum=2)
-        self.curve = check_choice("curve", curve.upper() if isinstance(curve, str) else curve, ("ROC", "PR"))
+        self.curve = check_choice("curve", curve.upper() if isinstance(curve, str) else curve, _CURVES)
         self.summation_method = check_choice("summation_method", summation_method, _SUMMATIONS)
         self.thresholds = _check_thresholds(thresholds)
-        check_off("multi_label", multi_label, False)
-        check_off("num_labels", num_labels, None)
-        check_off("label_weights", label_weights, None)
-        self.multi_label = multi_label
-        self.num_labels = num_labels
-        self.label_weights = label_weights
+        self.multi_label = check_flag("multi_label", multi_label)
+        self.num_labels = None if num_labels is None else check_integer("num_labels", num_labels, minimum=1)
+        if num_labels is not None and not multi_label:
+            raise value_error("num_labels", "None, because it is needed with multi_label=True only", num_labels)
+        self.label_weights = _check_label_weights(label_weights, self.num_labels)
+        self.elementwise = not multi_label and self.label_weights is None
         self.from_logits = check_flag("from_logits", from_logits)
 
     def _arguments(self) -> dict[str, Any]:
         inner = _spread(self.num_thresholds)[1:-1] if self.thresholds is None else sorted(_as_list(self.thresholds))
         goal = {"goal": "area", "curve": self.curve, "summation": self.summation_method}
         # Keras's ends, so that predictions of exactly 0 and 1 lie between them.
-        return {"goal": goal, "thresholds": [-1e-7, *inner, 1 + 1e-7], "from_logits": self.from_logits}
+        arguments: dict[str, Any] = {"goal": goal, "thresholds": [-1e-7, *inner, 1 + 1e-7]}
+        names = ("from_logits", "multi_label", "num_labels", "label_weights")
+        return arguments | {name: getattr(self, name) for name in names}
+
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Gathers a batch: see `Metric.update_state`."""
+        if not self.elementwise and np.ndim(y_pred) < 2:
+            raise ValueError(f"`y_pred`: expected shape (..., labels) of labels; received shape {np.shape(y_pred)}")
+        super().update_state(y_true, y_pred, sample_weight)

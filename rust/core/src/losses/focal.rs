@@ -1,7 +1,56 @@
 //! Cross-entropies that count what is predicted well less.
 
+use serde::{Deserialize, Serialize};
+
 use super::crossentropy::binary_from_probability;
 use super::{Gradient, clip};
+use crate::{Error, Result, check};
+
+/// One weight for all classes, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeights {
+    /// Of all classes.
+    Same(f64),
+    /// Of each class.
+    Each(Vec<f64>),
+}
+
+impl ClassWeights {
+    fn as_slice(&self) -> &[f64] {
+        match self {
+            Self::Same(weight) => std::slice::from_ref(weight),
+            Self::Each(weights) => weights,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.as_slice().is_empty() {
+            return Err(Error::value("alpha", "at least one weight", "none"));
+        }
+        self.as_slice().iter().try_for_each(|&weight| check::finite("alpha", weight))
+    }
+
+    /// Refuses weights of another number of classes; one weight is that of all.
+    pub(super) fn check(&self, classes: usize) -> Result<()> {
+        match self.as_slice().len() {
+            1 => Ok(()),
+            count if count == classes => Ok(()),
+            count => {
+                let expected = format!("one weight, or one for each of the {classes} classes");
+                Err(Error::value("alpha", expected, format!("{count} weights")))
+            }
+        }
+    }
+
+    /// The weight of a class.
+    pub(super) fn of(&self, class: usize) -> f64 {
+        match self.as_slice() {
+            &[weight] => weight,
+            weights => weights[class],
+        }
+    }
+}
 
 /// A term and its derivative by the prediction.
 pub(super) fn binary(gamma: f64, from_logits: bool, y: f64, p: f64) -> (f64, f64) {
@@ -20,10 +69,9 @@ pub(super) fn binary(gamma: f64, from_logits: bool, y: f64, p: f64) -> (f64, f64
     (factor * entropy, slope * (of_factor * entropy + factor * of_entropy))
 }
 
-/// With `q` the probabilities and `g` the gradient by them, that by logits is `q (g - sum g q)` and that by numbers in
-/// proportion to the probabilities `(g - sum g q) / sum p`.
+/// `y` is a target times the weight of its class. With `q` the probabilities and `g` the gradient by them, that by logits is
+/// `q (g - sum g q)` and that by numbers in proportion to the probabilities `(g - sum g q) / sum p`.
 pub(super) fn categorical(
-    alpha: f64,
     gamma: f64,
     from_logits: bool,
     y: impl Fn(usize) -> f64,
@@ -34,7 +82,7 @@ pub(super) fn categorical(
     let raw = |p: f32| if from_logits { (f64::from(p) - f64::from(max)).exp() } else { f64::from(p) };
     let total: f64 = p.iter().map(|&p| raw(p)).sum();
     let term = |j: usize, q: f64| {
-        let weight = alpha * y(j);
+        let weight = y(j);
         if weight == 0.0 {
             return (0.0, 0.0);
         }

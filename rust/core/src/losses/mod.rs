@@ -21,7 +21,7 @@
 //!                                  sum y (ln(sum exp p) - p)                          of logits
 //! binary_focal_crossentropy        mean (1 - y p - (1 - y)(1 - p))^gamma binary_crossentropy, times y alpha + (1 - y)(1 - alpha)
 //!                                  with class balancing
-//! categorical_focal_crossentropy   -sum alpha (1 - c)^gamma y ln c, c of p / sum p
+//! categorical_focal_crossentropy   -sum alpha (1 - c)^gamma y ln c, c of p / sum p; alpha may differ from class to class
 //! categorical_generalized_cross_entropy  (1 - p^q) / q, p that of the target's class
 //! ```
 //!
@@ -43,6 +43,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result, check};
 use circle::Circle;
 use crossentropy::{binary_from_logit, binary_from_probability, categorical, generalized};
+pub use focal::ClassWeights;
 pub use whole::{Unit, Units};
 
 /// The bounds of Keras's clip, `epsilon()` and `1 - epsilon()`, as the f32 numbers that they are there: the upper one is
@@ -120,8 +121,8 @@ pub enum Loss {
     },
     /// Categorical cross-entropy that counts what is predicted well less.
     CategoricalFocalCrossentropy {
-        /// The weight of all classes.
-        alpha: f64,
+        /// The weights of the classes.
+        alpha: ClassWeights,
         /// How much less.
         gamma: f64,
         /// Predictions are logits, not probabilities.
@@ -204,6 +205,10 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub(crate) fn features(&self) -> usize {
+        self.features
     }
 
     pub(crate) fn weight(&self, row: usize) -> f64 {
@@ -301,9 +306,13 @@ impl Loss {
             | Self::CategoricalCrossentropy { label_smoothing, .. } => {
                 check::fraction("label_smoothing", *label_smoothing)
             }
-            Self::BinaryFocalCrossentropy { alpha, gamma, label_smoothing, .. }
-            | Self::CategoricalFocalCrossentropy { alpha, gamma, label_smoothing, .. } => {
+            Self::BinaryFocalCrossentropy { alpha, gamma, label_smoothing, .. } => {
                 check::finite("alpha", *alpha)?;
+                check::non_negative("gamma", *gamma)?;
+                check::fraction("label_smoothing", *label_smoothing)
+            }
+            Self::CategoricalFocalCrossentropy { alpha, gamma, label_smoothing, .. } => {
+                alpha.validate()?;
                 check::non_negative("gamma", *gamma)?;
                 check::fraction("label_smoothing", *label_smoothing)
             }
@@ -338,6 +347,14 @@ impl Loss {
             Targets::Dense(values) => values.iter().take(rows).map(|&y| f64::from(y) == class as f64).collect(),
             Targets::Sparse(values) => values.iter().take(rows).map(|&y| i64::from(y) == class).collect(),
         })
+    }
+
+    /// Refuses what was told of another number of classes.
+    fn check_classes(&self, features: usize) -> Result<()> {
+        match self {
+            Self::CategoricalFocalCrossentropy { alpha, .. } => alpha.check(features),
+            _ => Ok(()),
+        }
     }
 
     fn circle(&self) -> Option<Circle> {
@@ -375,6 +392,7 @@ impl Loss {
         weights: Option<&[f32]>,
     ) -> Result<()> {
         check_sizes(self.wants_sparse(), targets, predictions, [rows, features], weights)?;
+        self.check_classes(features)?;
         let Self::SparseCategoricalCrossentropy { ignore_class, .. } = *self else { return Ok(()) };
         let counts = |row: &usize| {
             weights.is_none_or(|weights| weights[*row] != 0.0)
@@ -404,6 +422,7 @@ impl Loss {
         mut grad: Option<&mut [f32]>,
     ) -> Result<f64> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, weights)?;
+        self.check_classes(features)?;
         if let Some(grad) = &grad {
             assert_eq!(grad.len(), predictions.len());
         }
@@ -442,6 +461,7 @@ impl Loss {
     /// Those of [`Self::evaluate`].
     pub fn rows(&self, targets: Targets, predictions: &[f32], rows: usize, features: usize) -> Result<Vec<f32>> {
         let batch = Batch::new(self.wants_sparse(), targets, predictions, rows, features, None)?;
+        self.check_classes(features)?;
         let signs = self.wants_signs(&batch);
         (0..rows).map(|row| Ok(self.row(&batch, row, signs, None)? as f32)).collect()
     }
@@ -523,7 +543,8 @@ impl Loss {
             Self::CategoricalFocalCrossentropy { alpha, gamma, from_logits, label_smoothing: s } => {
                 let y = batch.target(row, &mut single);
                 let share = s / y.len() as f64;
-                focal::categorical(*alpha, *gamma, *from_logits, |j| f64::from(y[j]) * (1.0 - s) + share, p, grad)
+                let weighted = |j: usize| alpha.of(j) * (f64::from(y[j]) * (1.0 - s) + share);
+                focal::categorical(*gamma, *from_logits, weighted, p, grad)
             }
             Self::Dice { .. } | Self::Tversky { .. } => {
                 self.overlap_of_row(batch.target(row, &mut single), p, grad).unwrap_or_default()

@@ -4,12 +4,14 @@
 //! precision    tp / (tp + fp)
 //! recall       tp / (tp + fn)              also called sensitivity
 //! specificity  tn / (tn + fp)
+//! precision gain  1 - p/n fp / tp          with p and n the numbers of those that are and of those that are not
+//! recall gain     1 - p/n fn / tp          (Flach and Kull, 2015)
 //! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::losses::Batch;
-use crate::{Error, Result};
+use crate::{Error, Result, check};
 
 /// What is counted, and what becomes of it. Gathered are true positives, false positives, true negatives and false
 /// negatives, each for every threshold.
@@ -27,6 +29,15 @@ pub struct Confusion {
     /// Predictions are logits, not probabilities.
     #[serde(default)]
     pub from_logits: bool,
+    /// Each feature has counts of its own, and the area is the mean of theirs.
+    #[serde(default)]
+    pub multi_label: bool,
+    /// How many features there have to be.
+    #[serde(default)]
+    pub num_labels: Option<usize>,
+    /// The weights of the features: in the mean of their areas, else in the counts.
+    #[serde(default)]
+    pub label_weights: Option<Vec<f64>>,
 }
 
 /// What becomes of the counts.
@@ -85,6 +96,9 @@ pub enum Curve {
     /// Precision over recall.
     #[serde(rename = "PR")]
     Pr,
+    /// Precision gain over recall gain.
+    #[serde(rename = "PRGAIN")]
+    PrGain,
 }
 
 /// The height of a curve between two thresholds.
@@ -100,11 +114,11 @@ pub enum Summation {
 }
 
 /// The sums over all batches.
-struct Counts<'a> {
-    tp: &'a [f64],
-    fp: &'a [f64],
-    tn: &'a [f64],
-    fn_: &'a [f64],
+struct Counts {
+    tp: Vec<f64>,
+    fp: Vec<f64>,
+    tn: Vec<f64>,
+    fn_: Vec<f64>,
 }
 
 /// `a / b`, and 0 where there is nothing to share.
@@ -117,16 +131,37 @@ impl Confusion {
         if self.thresholds.is_empty() || self.thresholds.iter().any(|threshold| threshold.is_nan()) {
             return Err(Error::value("thresholds", "at least one number", format!("{:?}", self.thresholds)));
         }
+        if self.multi_label && !matches!(self.goal, Goal::Area { .. }) {
+            return Err(Error::value("multi_label", "false where no area is wanted", "true"));
+        }
+        for &weight in self.label_weights.iter().flatten() {
+            check::finite("label_weights", weight)?;
+        }
         Ok(())
     }
 
-    pub(super) fn update(&self, batch: &Batch) -> Vec<f64> {
+    /// Refuses another number of labels than was told.
+    fn check_labels(&self, features: usize) -> Result<()> {
+        let wanted = [("num_labels", self.num_labels), ("label_weights", self.label_weights.as_ref().map(Vec::len))];
+        for (name, count) in wanted {
+            if let Some(count) = count.filter(|&count| count != features) {
+                let what = if name == "num_labels" { "that number" } else { "a weight for each" };
+                return Err(Error::value(name, format!("{what} of {features} labels"), count.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// For each kind of count and each threshold the counts of the labels, or one for all features.
+    pub(super) fn update(&self, batch: &Batch) -> Result<Vec<f64>> {
+        self.check_labels(batch.features())?;
         let count = self.thresholds.len();
+        let labels = if self.multi_label { batch.features() } else { 1 };
         // Each prediction is filed once, below the first threshold that it does not exceed.
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| self.thresholds[a].total_cmp(&self.thresholds[b]));
         let rising: Vec<f32> = order.iter().map(|&index| self.thresholds[index] as f32).collect();
-        let mut filed = [vec![0.0; count + 1], vec![0.0; count + 1]];
+        let mut filed = [vec![0.0; labels * (count + 1)], vec![0.0; labels * (count + 1)]];
         let mut single = [0.0];
         let mut kept = Vec::new();
         for row in 0..batch.rows() {
@@ -148,44 +183,67 @@ impl Confusion {
                 let out = self.top_k.is_some() && !kept.contains(&feature);
                 let p = if self.from_logits { 1.0 / (1.0 + (-p).exp()) } else { p };
                 let exceeded = if out { 0 } else { rising.partition_point(|&threshold| p > threshold) };
-                filed[usize::from(y != 0.0)][exceeded] += weight;
+                let (label, share) = match &self.label_weights {
+                    _ if self.multi_label => (feature, 1.0),
+                    Some(weights) => (0, weights[feature]),
+                    None => (0, 1.0),
+                };
+                filed[usize::from(y != 0.0)][label * (count + 1) + exceeded] += weight * share;
             }
         }
-        let mut state = vec![0.0; 4 * count];
-        for (place, &index) in order.iter().enumerate() {
+        let mut state = vec![0.0; 4 * count * labels];
+        for label in 0..labels {
             let [negatives, positives] = &filed;
-            let (below, above) = (0..place + 1, place + 1..count + 1);
-            let sum = |of: &[f64]| of.iter().sum::<f64>();
-            state[index] = sum(&positives[above.clone()]);
-            state[count + index] = sum(&negatives[above]);
-            state[2 * count + index] = sum(&negatives[below.clone()]);
-            state[3 * count + index] = sum(&positives[below]);
+            let (negatives, positives) =
+                (&negatives[label * (count + 1)..][..=count], &positives[label * (count + 1)..][..=count]);
+            for (place, &index) in order.iter().enumerate() {
+                let (below, above) = (0..place + 1, place + 1..count + 1);
+                let sum = |of: &[f64]| of.iter().sum::<f64>();
+                let mut put = |kind: usize, value| state[(kind * count + index) * labels + label] = value;
+                put(0, sum(&positives[above.clone()]));
+                put(1, sum(&negatives[above]));
+                put(2, sum(&negatives[below.clone()]));
+                put(3, sum(&positives[below]));
+            }
         }
-        state
+        Ok(state)
     }
 
     pub(super) fn result(&self, state: &[f64]) -> Vec<f64> {
         let count = self.thresholds.len();
+        let labels = (state.len() / (4 * count)).max(1);
         let nothing = vec![0.0; 4 * count];
-        let state = if state.len() == nothing.len() { state } else { &nothing };
-        let part = |index: usize| &state[index * count..][..count];
-        let counts = Counts { tp: part(0), fp: part(1), tn: part(2), fn_: part(3) };
+        let state = if state.len() == 4 * count * labels { state } else { &nothing };
+        let part = |kind: usize, label: usize| {
+            state[kind * count * labels..][..count * labels].iter().skip(label).step_by(labels).copied().collect()
+        };
+        let counts = |label| Counts { tp: part(0, label), fp: part(1, label), tn: part(2, label), fn_: part(3, label) };
+        let all = || counts(0);
         match self.goal {
-            Goal::TruePositives {} => counts.tp.to_vec(),
-            Goal::FalsePositives {} => counts.fp.to_vec(),
-            Goal::TrueNegatives {} => counts.tn.to_vec(),
-            Goal::FalseNegatives {} => counts.fn_.to_vec(),
-            Goal::Share { share } => (0..count).map(|index| counts.share(share, index)).collect(),
+            Goal::TruePositives {} => all().tp,
+            Goal::FalsePositives {} => all().fp,
+            Goal::TrueNegatives {} => all().tn,
+            Goal::FalseNegatives {} => all().fn_,
+            Goal::Share { share } => {
+                let counts = all();
+                (0..count).map(|index| counts.share(share, index)).collect()
+            }
             Goal::Best { share, given, least } => {
+                let counts = all();
                 let enough = (0..count).filter(|&index| counts.share(given, index) >= least);
                 vec![enough.map(|index| counts.share(share, index)).fold(0.0, f64::max)]
             }
-            Goal::Area { curve, summation } => vec![counts.area(curve, summation)],
+            Goal::Area { curve, summation } => {
+                let weights = self.label_weights.as_deref().filter(|weights| weights.len() == labels);
+                let weight = |label: usize| weights.map_or(1.0, |weights| weights[label]);
+                let sum: f64 = (0..labels).map(|label| weight(label) * counts(label).area(curve, summation)).sum();
+                vec![ratio(sum, (0..labels).map(weight).sum())]
+            }
         }
     }
 }
 
-impl Counts<'_> {
+impl Counts {
     fn share(&self, share: Share, index: usize) -> f64 {
         match share {
             Share::Precision => ratio(self.tp[index], self.tp[index] + self.fp[index]),
@@ -202,6 +260,7 @@ impl Counts<'_> {
         let point = |index: usize| match curve {
             Curve::Roc => (ratio(self.fp[index], self.fp[index] + self.tn[index]), self.share(Share::Recall, index)),
             Curve::Pr => (self.share(Share::Recall, index), self.share(Share::Precision, index)),
+            Curve::PrGain => self.gains(index),
         };
         let piece = |index: usize| {
             let ((x, y), (next_x, next_y)) = (point(index), point(index + 1));
@@ -213,6 +272,16 @@ impl Counts<'_> {
             (x - next_x) * height
         };
         steps.map(piece).sum()
+    }
+
+    /// Recall gain, which is not below 0, and precision gain; 0 and 1 where there are no true positives.
+    fn gains(&self, index: usize) -> (f64, f64) {
+        let tp = self.tp[index];
+        if tp == 0.0 {
+            return (0.0, 1.0);
+        }
+        let scale = ratio(tp + self.fn_[index], self.tn[index] + self.fp[index]);
+        ((1.0 - scale * (self.fn_[index] / tp)).max(0.0), 1.0 - scale * (self.fp[index] / tp))
     }
 
     /// The area below precision over recall between two thresholds, with both counts of positives on a line.

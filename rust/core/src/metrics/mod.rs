@@ -141,7 +141,7 @@ impl Metric {
             Self::Negative { loss } => -evaluate(loss)?,
             Self::PearsonCorrelation {} => scores::correlate(&batch, scores::pearson),
             Self::ConcordanceCorrelation {} => scores::correlate(&batch, scores::concordance),
-            Self::Confusion(confusion) => return Ok(confusion.update(&batch)),
+            Self::Confusion(confusion) => return confusion.update(&batch),
             Self::FBetaScore { threshold, .. } => return Ok(scores::update_f_beta(*threshold, &batch)),
             Self::R2Score { .. } => return Ok(scores::update_r2(&batch)),
         };
