@@ -112,7 +112,7 @@ def test_work_that_threads_share() -> None:
 
 @pytest.mark.parametrize("masking", [None, 0.0])
 def test_memory_without_a_copy_of_the_input(masking: float | None) -> None:
-    """What is packed is kept for the backward pass; neither the input nor what Masking makes of it, nor their gradients, are."""
+    """What is packed is kept for the backward pass; the input, what Masking makes of it and their gradients are not."""
     sizes = []
     for lent in (True, False):
         model = make("SimpleRNN", masking, False, lent)
