@@ -397,3 +397,18 @@ def test_layers_that_are_as_they_were_made_are_not_made_again(monkeypatch):
     layer = Bidirectional(GRU(2))
     monkeypatch.setattr(Bidirectional, "from_config", None)
     assert layer(SEQUENCES).shape == (4, 4)
+
+
+def test_a_cell_of_ones_own_may_have_its_own_signature_and_look_for_a_seed_before_it_has_one() -> None:
+    class Own(LSTMCell):
+        def __init__(self) -> None:
+            had_seed = hasattr(self, "seed")
+            super().__init__(3, seed=4)
+            self.had_seed = had_seed
+
+    assert not Own().had_seed
+    x, answers = np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 4, 3), []
+    for make in (Own, lambda: LSTMCell(3, seed=4)):
+        set_random_seed(1)
+        answers.append(RNN(make())(x))
+    np.testing.assert_array_equal(*answers)

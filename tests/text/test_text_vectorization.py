@@ -295,6 +295,7 @@ def test_lone_surrogates_are_named(run, named):
         (lambda: StringLookup(vocabulary=[b"\xff"], invert=True)([1]), "^`vocabulary`: expected text in UTF-8"),
         (lambda: TextVectorization(encoding="nope"), "^`encoding`: expected the name of an encoding"),
         (lambda: StringLookup(encoding="nope"), "^`encoding`: expected the name of an encoding"),
+        (lambda: TextVectorization(encoding="hex"), "^`encoding`: expected the name of an encoding"),
     ],
 )
 def test_texts_of_another_encoding_are_named(run, message):

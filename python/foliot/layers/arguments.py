@@ -24,7 +24,12 @@ class Seed:
     """
 
     def __get__(self, layer: Any, owner: type) -> Any:
-        return self if layer is None else vars(layer)["seed"]
+        if layer is None:
+            return self
+        try:
+            return vars(layer)["seed"]
+        except KeyError:  # a user's class may look before `super().__init__()`
+            raise AttributeError("seed") from None
 
     def __set__(self, layer: Any, value: int | None) -> None:
         if value is None and vars(layer).get("seed", value) is None and hasattr(layer, "_seed"):

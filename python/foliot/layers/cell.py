@@ -8,6 +8,7 @@ import numpy as np
 from foliot import _nest, activations, initializers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_integer, check_number, value_error
+from foliot._custom import is_ours
 from foliot._graph import Shape
 from foliot.activations.identifiers import get_keeping_shape
 from foliot.layers.arguments import Seed
@@ -103,7 +104,9 @@ class Cell(Layer):
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         set_weight_options(self, arguments)
-        own = {name: arguments.pop(name) for name in type(self).signature_names()}
+        # A user's class may have a signature of its own.
+        ours: Any = next(cls for cls in type(self).__mro__ if is_ours(cls))
+        own = {name: arguments.pop(name) for name in ours.signature_names()}
         super().__init__(**without_implementation(arguments))
         if self.activity_regularizer is not None:
             raise value_error(

@@ -1,6 +1,5 @@
 """Users' texts as arrays of `str` or `bytes`, the latter being what TensorFlow, and so Keras, treats."""
 
-import codecs
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,7 @@ def to_bytes(argument: str, value: Any, encoding: str) -> Array:
     result = np.empty(texts.shape, dtype=object)
     for place in np.ndindex(texts.shape):
         text: Any = texts[place]
-        result[place] = encode(_placed(argument, place), text, encoding) if isinstance(text, str) else bytes(text)
+        result[place] = encode(argument, text, encoding, place) if isinstance(text, str) else bytes(text)
     return result
 
 
@@ -81,12 +80,12 @@ def to_strings(argument: str, texts: Array, encoding: str) -> Array:
         ValueError: Bytes that are no text in that encoding.
     """
     places = np.ndindex(texts.shape)
-    found = [decode(_placed(argument, place), text, encoding) for place, text in zip(places, texts.flat, strict=True)]
+    found = [decode(argument, text, encoding, place) for place, text in zip(places, texts.flat, strict=True)]
     return np.array(found).reshape(texts.shape)
 
 
-def encode(argument: str, text: str, encoding: str) -> bytes:
-    """`text.encode(encoding)`.
+def encode(argument: str, text: str, encoding: str, place: tuple[int, ...] = ()) -> bytes:
+    """`text.encode(encoding)`; `place` says where in the argument the text stands.
 
     Raises:
         ValueError: The encoding does not have a character, as UTF-8 has no lone surrogates.
@@ -97,13 +96,13 @@ def encode(argument: str, text: str, encoding: str) -> bytes:
         character = text[error.start]
         what = "lone surrogate" if "\ud800" <= character <= "\udfff" else "character"
         raise ValueError(
-            f"`{argument}`: expected text that can be encoded as {encoding.upper()}; received the {what} {character!r} "
-            f"at index {error.start}"
+            f"`{_placed(argument, place)}`: expected text that can be encoded as {encoding.upper()}; received the "
+            f"{what} {character!r} at index {error.start}"
         ) from None
 
 
-def decode(argument: str, text: bytes, encoding: str) -> str:
-    """`text.decode(encoding)`.
+def decode(argument: str, text: bytes, encoding: str, place: tuple[int, ...] = ()) -> str:
+    """`text.decode(encoding)`; `place` says where in the argument the bytes stand.
 
     Raises:
         ValueError: The bytes are no text in that encoding.
@@ -112,13 +111,13 @@ def decode(argument: str, text: bytes, encoding: str) -> str:
         return text.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"`{argument}`: expected text in {encoding.upper()}; received the byte {text[error.start]:#04x} at index "
-            f"{error.start}"
+            f"`{_placed(argument, place)}`: expected text in {encoding.upper()}; received the byte "
+            f"{text[error.start]:#04x} at index {error.start}"
         ) from None
 
 
 def check_encoding(encoding: Any) -> str:
-    """The name of an encoding that Python knows.
+    """The name of an encoding of texts that Python knows.
 
     Raises:
         TypeError: It is no string.
@@ -126,7 +125,8 @@ def check_encoding(encoding: Any) -> str:
     """
     name = check_text("encoding", encoding)
     try:
-        codecs.lookup(name)
+        # Which refuses codecs of bytes, such as hex, too.
+        "".encode(name)
     except LookupError:
         raise value_error("encoding", "the name of an encoding, such as 'utf-8'", name) from None
     return name

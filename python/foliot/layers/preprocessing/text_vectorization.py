@@ -131,7 +131,7 @@ class TextVectorization(Adapting, TextLayer):
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
         terms = super().get_vocabulary(include_special_tokens)
-        return [decode(f"vocabulary[{place}]", term, self.encoding) for place, term in enumerate(terms)]
+        return [decode("vocabulary", term, self.encoding, (place,)) for place, term in enumerate(terms)]
 
     def _terms(self, vocabulary: Any) -> list[bytes]:
         found: list[bytes] = to_bytes("vocabulary", list(vocabulary), self.encoding).tolist()
@@ -159,7 +159,7 @@ class TextVectorization(Adapting, TextLayer):
             elif self.split == "whitespace":
                 rows = [text.split() for text in texts]
             else:
-                decoded = (decode(f"inputs[{place}]", text, self.encoding) for place, text in enumerate(texts))
+                decoded = (decode("inputs", text, self.encoding, (place,)) for place, text in enumerate(texts))
                 rows = [[letter.encode(self.encoding) for letter in text] for text in decoded]
         if self._lengths is None:
             return rows
