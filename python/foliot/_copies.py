@@ -7,7 +7,7 @@ nodes: followed from tensor to tensor it would nest as deep as the model has lay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from foliot import _core
@@ -47,6 +47,7 @@ class FlatGraph:
     nodes: list[FlatNode]
     inputs: list[tuple[int, int]]
     outputs: list[tuple[int, int]]
+    leading: int | None = None
 
 
 def flatten(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> FlatGraph:
@@ -59,7 +60,9 @@ def flatten(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor])
 
     def flat(node: Node) -> FlatNode:
         reads = [] if node in begun else [places[tensor] for tensor in node.inputs]
-        body = None if node.body is None else flatten(node.body.inputs, node.body.outputs)
+        body = None
+        if node.body is not None:
+            body = replace(flatten(node.body.inputs, node.body.outputs), leading=node.body.leading)
         shapes = [tensor.shape for tensor in node.outputs]
         return FlatNode(node.layer, reads, shapes, node.training, body, node.options)
 
@@ -78,7 +81,7 @@ def restore(graph: FlatGraph) -> tuple[list[SymbolicTensor], list[SymbolicTensor
             # It has one node for life.
             nodes.append(flat.layer.output.node)
             continue
-        body = None if flat.body is None else Graph(*restore(flat.body))
+        body = None if flat.body is None else Graph(*restore(flat.body), flat.body.leading)
         reads = [nodes[position].outputs[index] for position, index in flat.reads]
         nodes.append(Node(flat.layer, reads, flat.shapes, flat.training, body, flat.options))
         flat.layer.record(nodes[-1])

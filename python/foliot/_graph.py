@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from foliot import _core
 from foliot._arrays import DType
+from foliot._masks import SymbolicMask, masks_between
 from foliot._orders import Orders, exchanged
 
 if TYPE_CHECKING:
@@ -170,18 +171,17 @@ class SymbolicTensor:
 
     def mask(self) -> SymbolicMask | None:
         """The mask that comes with the tensor, None if there is none."""
-        tensor = self
-        while tensor.index == 0 and tensor.node.layer.passes_mask and tensor.node.body is None:
-            tensor = tensor.node.inputs[0]
-        made = tensor.node.layer.compute_mask(tensor.node.inputs[0]) if tensor.node.layer.makes_mask else None
-        return made if isinstance(made, SymbolicMask) else None
-
-
-@dataclass(frozen=True)
-class SymbolicMask:
-    """The mask of token ids: False where the id is 0. It comes along with what layers make of the ids."""
-
-    tokens: SymbolicTensor
+        entrances: list[SymbolicTensor] = []
+        met: set[Node] = set()
+        pending = [self.node]
+        while pending:
+            node = pending.pop()
+            if node in met:
+                continue
+            met.add(node)
+            pending += [tensor.node for tensor in node.inputs]
+            entrances += () if node.inputs else node.outputs
+        return masks_between(nodes_between(entrances, [self]), {}).get(self)
 
 
 _REFUSED = {
@@ -223,11 +223,19 @@ for _what, _names in _REFUSED.items():
 class Graph:
     """What comes in, what goes out, and the nodes between: in Keras's order, which is that of `model.layers`.
 
+    Args:
+        inputs: What comes in.
+        outputs: What goes out.
+        leading: In the graph of a `call`, how many of the inputs are its first argument; None for all.
+
     Raises:
         ValueError: The outputs depend on an input that is not among the inputs.
     """
 
-    def __init__(self, inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> None:
+    def __init__(
+        self, inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], leading: int | None = None
+    ) -> None:
+        self.leading = leading
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.nodes = nodes_between(inputs, outputs)
@@ -410,12 +418,22 @@ def refresh_shapes(nodes: Sequence[Node]) -> None:
             refresh_shapes(node.body.nodes)
 
 
+@dataclass(frozen=True)
+class Application:
+    """A node and what it reads and gives in a graph in which copies of nodes have taken its place."""
+
+    node: Node
+    inputs: Sequence[SymbolicTensor]
+    outputs: Sequence[SymbolicTensor]
+
+
 def copy_between(
     nodes: Sequence[Node],
     known: dict[SymbolicTensor, SymbolicTensor],
     training: bool | None = None,
     *,
     open_bodies: bool = True,
+    applied: list[Application] | None = None,
 ) -> list[Node]:
     """Copies of the nodes that read what `known` maps their inputs to; it learns where their outputs went.
 
@@ -424,6 +442,7 @@ def copy_between(
         known: From the tensors that the nodes read to those that the copies read.
         training: What all copies have for `training`; None takes it from each node.
         open_bodies: Put copies of its nodes in the place of a node with a graph of its own.
+        applied: Takes in where the copies are that came in the place of a node.
     """
     copies: list[Node] = []
     for node in nodes:
@@ -438,22 +457,25 @@ def copy_between(
             results: Sequence[SymbolicTensor] = copy.outputs
         else:
             inner = dict(zip(node.body.inputs, read, strict=True))
-            copies += copy_between(node.body.nodes, inner, mode)
+            copies += copy_between(node.body.nodes, inner, mode, applied=applied)
             results = [inner[tensor] for tensor in node.body.outputs]
+            if applied is not None:
+                applied.append(Application(node, read, results))
         known.update(zip(node.outputs, results, strict=True))
     return copies
 
 
 def _opened(
     inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]
-) -> tuple[list[Node], list[SymbolicTensor]]:
-    """The nodes between tensors, those with graphs of their own replaced by what is in these, and where they end."""
+) -> tuple[list[Node], list[SymbolicTensor], list[Application]]:
+    """The nodes between tensors, those with graphs of their own opened; where they end; what was opened."""
     nodes = [node for node in nodes_between(inputs, outputs) if node.inputs]
+    applied: list[Application] = []
     if not any(node.body is not None for node in nodes):
-        return nodes, list(outputs)
+        return nodes, list(outputs), applied
     known = {tensor: tensor for tensor in inputs}
-    nodes = copy_between(nodes, known)
-    return nodes, [known[tensor] for tensor in outputs]
+    nodes = copy_between(nodes, known, applied=applied)
+    return nodes, [known[tensor] for tensor in outputs], applied
 
 
 def find_time_major(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> list[bool]:
@@ -464,7 +486,7 @@ def find_time_major(inputs: Sequence[SymbolicTensor], outputs: Sequence[Symbolic
     """
     if not any(tensor.node.sees_time_major for tensor in outputs):
         return [False] * len(inputs)
-    nodes, _ = _opened(inputs, outputs)
+    nodes, _, _ = _opened(inputs, outputs)
     orders = Orders(nodes)
     return [orders.is_time_major(tensor) for tensor in inputs]
 
@@ -482,20 +504,33 @@ def assemble(
         outputs: Tensors that depend on nothing else.
         masked: For which inputs of the native program a mask will be passed.
         entrances: What these inputs take; None takes it from the layers that read them.
+
+    Raises:
+        TypeError: A class of the user's says something else of a mask than what becomes of it.
     """
-    nodes, ends = _opened(inputs, outputs)
+    from foliot.layers import overrides  # which come after this module
+
+    nodes, ends, applied = _opened(inputs, outputs)
     for layer in dict.fromkeys(_met(nodes_between(inputs, outputs))):
         layer.check_options()
     # A part of a model takes the arrays of the whole.
     orders = Orders(nodes, {inputs[entrance.position]: entrance.time_major for entrance in entrances or ()})
     begins = _begins(inputs, nodes)
-    nodes = [node for node in nodes if not node.layer.takes_text]
     if entrances is None:
         entrances = [
             Entrance(*key, _input_dtype(tensors, nodes), orders.is_time_major(inputs[key[0]]))
             for key, tensors in begins.items()
         ]
     masked = masked or [False] * len(entrances)
+    flags = {
+        begin: SymbolicMask("given", begin)
+        for entrance, with_mask in zip(entrances, masked, strict=True)
+        if with_mask
+        for begin in begins.get((entrance.position, entrance.layer), ())
+    }
+    applied += [Application(node, node.inputs, node.outputs) for node in nodes]
+    overrides.check_masks(applied, masks_between(nodes, flags))
+    nodes = [node for node in nodes if not node.layer.takes_text]
     fixed = any(node.layer.needs_fixed_shape for node in nodes)
     entries: list[dict[str, Any]] = []
     places: dict[SymbolicTensor, list[int]] = {}

@@ -6,7 +6,7 @@ import pytest
 import foliot
 from api.functional_models import RANDOM, TOKENS, XS, YS, A, assert_same, begin_alike, nested
 from foliot import Input, Model
-from foliot.layers import GRU, LSTM, Dense, Dropout, Embedding
+from foliot.layers import GRU, LSTM, Add, Dense, Dropout, Embedding
 from foliot.models import Sequential
 
 
@@ -103,6 +103,7 @@ def test_masks_may_be_passed_where_they_come_anyway() -> None:
     np.testing.assert_array_equal(told, untold)
     expected = reader(Model(tokens, x).predict(TOKENS, verbose=0), initial_state=np.ones((13, 3)), mask=TOKENS != 0)
     np.testing.assert_allclose(told, expected, rtol=1e-5)
+    assert reader(Add()([x, embedding(tokens)]), mask=mask).shape == (None, None, 3)
     other = embedding.compute_mask(Input((None,)))
     for wrong, passed in ((x, other), (Input((None, 4)), mask), (GRU(3)(x), mask), (x, np.ones((13, 6)))):
         with pytest.raises((ValueError, TypeError), match=r"`mask`: expected None or, in a model|GRU expects"):

@@ -1,5 +1,6 @@
 """Methods that Keras would call in a class of the user's: honoured or refused by name, never ignored in silence."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -110,22 +111,145 @@ def _computed(self: Any, inputs: Any, mask: Any = None) -> Any:
     return inputs > 0
 
 
-def test_another_mask_is_refused() -> None:
-    for own in (_own([Conv1D(3, 2, padding="same")], _as_given), _own([Dense(3)], _computed)):
-        with pytest.raises(TypeError, match=r"`compute_mask` of Own.*Masks follow foliot's layers"):
-            Sequential([Input((5, 3)), Masking(), own, GRU(2)])
+@pytest.mark.parametrize("compute_mask", [_as_given, _computed])
+def test_another_mask_is_refused(compute_mask: Any) -> None:
+    model = Sequential([Input((5, 3)), Masking(), _own([Conv1D(3, 2, padding="same")], compute_mask), GRU(2)])
+    with pytest.raises(TypeError, match=r"`compute_mask` of Own.*masks follow foliot's layers"):
+        model.predict(X, verbose=0)
 
 
-@pytest.mark.parametrize(("base", "arguments"), [(Dense, (3,)), (GRU, (2,)), (Embedding, (3, 2))])
-def test_the_mask_of_a_layer_of_foliots_stays_as_it_is(base: Any, arguments: Any) -> None:
-    passes = base is Dense
-    same, other = (_as_given, _none) if passes else (_none, _as_given)
-    shape = (5,) if base is Embedding else (5, 3)
-    type("Own", (base,), {"compute_mask": same})(*arguments)(Input(shape))
-    said, given = ("the mask as it was given", "None") if passes else ("None", "the mask as it was given")
-    message = f"`compute_mask` of Own: expected what that of {base.__name__} answers, {said}; received {given}"
-    with pytest.raises(TypeError, match=message):
-        type("Own", (base,), {"compute_mask": other})(*arguments)(Input(shape))
+def test_a_mask_that_never_comes_is_none() -> None:
+    """As in Keras. Rows of different lengths bring one."""
+    model = Sequential([Input((None, 3)), _own([Conv1D(3, 2, padding="same")], _as_given), GRU(2)])
+    assert model.predict(X, verbose=0).shape == (4, 2)
+    with pytest.raises(TypeError, match="`compute_mask` of Own"):
+        model.predict([X[0], X[1, :3]], verbose=0)
+
+
+def test_what_cannot_be_told_of_a_mask_that_is_there_is_warned_of() -> None:
+    model = Sequential([Input((None, 3)), Masking(), _own([Dense(3)], _computed), GRU(2)])
+    with pytest.warns(UserWarning, match=r"`compute_mask` of Own.*it raised TypeError.*has the mask") as caught:
+        answer = model.predict(X, verbose=0)
+    assert {one.filename for one in caught} == {__file__}
+    np.testing.assert_allclose(model.predict(X[:, :3], verbose=0), answer, rtol=1e-5)
+
+
+def _of_base(self: Any, inputs: Any, mask: Any = None) -> Any:
+    return super(type(self), self).compute_mask(inputs, mask)
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments", "good", "bad"),
+    [
+        (Dense, {"units": 3}, [_as_given, _of_base], [_none, _computed]),
+        (GRU, {"units": 2}, [_none, _of_base], [_as_given]),
+        (GRU, {"units": 2, "return_sequences": True, "return_state": True}, [_of_base, _as_given], [_none]),
+        (Masking, {}, [_of_base], [_none, _as_given, _computed]),
+        (layers.RMSNormalization, {}, [_none, _of_base], [_as_given]),
+    ],
+)
+def test_the_mask_of_a_layer_of_foliots_stays_as_it_is(layer: Any, arguments: Any, good: Any, bad: Any) -> None:
+    def answer(compute_mask: Any) -> Any:
+        own = type("Own", (layer,), {"compute_mask": compute_mask})(**arguments)
+        entrance = Input((5, 3))
+        return Model(entrance, own(Masking()(entrance))).predict(X, verbose=0)
+
+    for compute_mask in good:
+        answer(compute_mask)
+    for compute_mask in bad:
+        with pytest.raises(TypeError, match="`compute_mask` of Own"):
+            answer(compute_mask)
+
+
+IDS = np.array([[3, 1, 2, 0, 0], [2, 2, 1, 1, 0]])
+
+
+class Embedded(Layer):
+    """The idiom of TensorFlow's tutorials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm = Embedding(5, 3, mask_zero=True), LayerNormalization()
+
+    def compute_mask(self, *args: Any, **kwargs: Any) -> Any:
+        return self.embed.compute_mask(*args, **kwargs)
+
+    def call(self, ids: Any, context: Any = None) -> Any:
+        embedded = self.norm(self.embed(ids))
+        return embedded if context is None else Add()([embedded, context])
+
+
+def test_a_mask_may_be_that_of_an_embedding_inside() -> None:
+    entrance, context = Input((None,)), Input((None, 3))
+    plain = Model(entrance, GRU(2)(Embedded()(entrance)))
+    np.testing.assert_allclose(plain.predict(IDS[:1, :3], verbose=0), plain.predict(IDS[:1], verbose=0), rtol=1e-5)
+    nested = Sequential([Input((None,)), Sequential([Embedded(), Dense(2)]), GRU(2)])
+    np.testing.assert_allclose(nested.predict(IDS[:1, :3], verbose=0), nested.predict(IDS[:1], verbose=0), rtol=1e-5)
+    # The sum of a tensor with and one without a mask has none.
+    with pytest.raises(TypeError, match="`compute_mask` of Embedded"):
+        Model([entrance, context], Embedded()(entrance, context)).predict([IDS, X[:2]], verbose=0)
+    masked = Model([entrance, context], GRU(2)(Embedded()(entrance, context=Masking()(context))))
+    with pytest.raises(TypeError, match="`compute_mask` of Embedded"):
+        masked.predict([IDS, X[:2]], verbose=0)  # where any of the two counts
+    twice = Model(entrance, Add()([Embedded()(entrance), Embedded()(entrance)]))
+    assert twice.predict(IDS, verbose=0).shape == (2, 5, 3)
+
+
+class Masked(Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.masking, self.dense = Masking(), Dense(2)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(self.masking(inputs))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.masking.compute_mask(inputs, mask)
+
+
+class Attending(Layer):
+    """Of two arguments Keras passes the first one to `compute_mask`; of a list the whole."""
+
+    def __init__(self, listed: bool) -> None:
+        super().__init__()
+        self.listed, self.attend, self.dense = listed, layers.Attention(), Dense(2)
+
+    def call(self, query: Any, value: Any = None) -> Any:
+        query, value = query if self.listed else (query, value)
+        return self.dense(self.attend([query, value]))
+
+    def compute_mask(self, query: Any, mask: Any = None) -> Any:
+        assert isinstance(mask, list) == isinstance(query, list) == self.listed
+        return mask[0] if self.listed else mask
+
+
+def test_a_mask_may_be_that_of_a_masking_inside_or_of_the_first_input() -> None:
+    masked = Sequential([Input((None, 3)), Masked(), GRU(2)])
+    np.testing.assert_allclose(masked.predict(X[:, :3], verbose=0), masked.predict(X, verbose=0), rtol=1e-5)
+    query, value = Input((5, 3)), Input((5, 3))
+    for listed in (False, True):
+        tensors = (Masking()(query), value)
+        model = Model([query, value], Attending(listed)(*([list(tensors)] if listed else tensors)))
+        for made in (model, copy.deepcopy(model)):
+            assert made.predict([X, X], verbose=0).shape == (4, 5, 2)
+
+
+@pytest.mark.parametrize("base", [Add, layers.Maximum, layers.Concatenate, layers.Dot])
+@pytest.mark.parametrize("masked", [(True, True), (False, True), (False, False)])
+def test_merges_hand_symbols_of_masks_on(base: Any, masked: Any) -> None:
+    own = type("Own", (base,), {"compute_mask": _of_base})(**({"axes": 2} if base is layers.Dot else {}))
+    entrances = [Input((5, 3)), Input((5, 3))]
+    tensors = [Masking()(one) if has_mask else one for one, has_mask in zip(entrances, masked, strict=True)]
+    Model(entrances, own(tensors)).predict([X, X], verbose=0)
+    other = type("Own", (base,), {"compute_mask": lambda self, inputs, mask: mask[0]})(**own.get_config())
+    same = masked == (False, False) or (base is layers.Dot and not masked[0])
+    same = same or (base in (Add, layers.Maximum) and masked == (False, True))
+    model = Model(entrances, other(tensors))
+    if same:
+        model.predict([X, X], verbose=0)
+    else:
+        with pytest.raises(TypeError, match="`compute_mask` of Own"):
+            model.predict([X, X], verbose=0)
 
 
 def test_a_mask_that_cannot_be_computed_is_refused_with_the_reason() -> None:
@@ -133,8 +257,9 @@ def test_a_mask_that_cannot_be_computed_is_refused_with_the_reason() -> None:
         def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
             return mask[:, 1:]
 
-    with pytest.raises(TypeError, match=r"answers, the mask as it was given; received TypeError: .*ZeroPadding1D\(0\)"):
-        Shorter(3)(Input((5, 3)))
+    model = Sequential([Input((5, 3)), Masking(), Shorter(3), GRU(2)])
+    with pytest.raises(TypeError, match=r"`compute_mask` of Shorter.*ZeroPadding1D\(0\).*it raised TypeError"):
+        model.predict(X, verbose=0)
 
 
 def test_the_advice_ends_a_mask() -> None:
@@ -152,7 +277,13 @@ def test_several_inputs_may_have_a_mask_of_none() -> None:
             assert len(inputs) == len(mask) == 2
             return None
 
-    assert Sum()([Input((5, 3)), Input((5, 3))]).shape == (None, 5, 3)
+    entrances = [Input((5, 3)), Input((5, 3))]
+    assert Model(entrances, Sum()(entrances)).predict([X, X], verbose=0).shape == (4, 5, 3)
+
+
+def test_a_long_chain_of_sums_takes_no_longer_than_it_is() -> None:
+    model = Sequential([Input((5, 3)), Masking(), _own([LayerNormalization() for _ in range(200)], _as_given), GRU(2)])
+    assert model.predict(X, verbose=0).shape == (4, 2)
 
 
 @pytest.mark.parametrize(

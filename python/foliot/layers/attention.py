@@ -8,7 +8,8 @@ import numpy as np
 from foliot import _arrays, initializers
 from foliot._arrays import Array
 from foliot._checks import check_choice, check_flag, check_number, value_error
-from foliot._graph import Node, Shape, SymbolicMask, SymbolicTensor, assemble
+from foliot._graph import Node, Shape, SymbolicTensor, assemble
+from foliot._masks import SymbolicMask
 from foliot.layers.arguments import Seed
 from foliot.layers.base import Layer, drops, has_symbolic, unrecorded
 

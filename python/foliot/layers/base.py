@@ -16,8 +16,9 @@ import numpy as np
 from foliot import _arrays, _copies, _core, _nest, activations, regularizers
 from foliot._arrays import Array
 from foliot._checks import check_flag, check_text, unknown_keys, value_error
-from foliot._custom import is_ours
-from foliot._graph import Assembly, Node, Shape, SymbolicMask, SymbolicTensor, assemble, check_texts
+from foliot._custom import definer, is_ours
+from foliot._graph import Assembly, Node, Shape, SymbolicTensor, assemble, check_texts
+from foliot._masks import SymbolicMask
 from foliot._orders import Order, turned
 from foliot._serialization import Configurable, serialize
 from foliot.layers import options, overrides
@@ -137,8 +138,6 @@ class Layer(Weighted):
     state_argument: ClassVar[str] = "initial_state"
     #: Whether the input's mask is also that of the (first) output.
     passes_mask: bool = False
-    #: Whether the layer makes a mask of its input, by `compute_mask`.
-    makes_mask: bool = False
     #: Whether its sequences are (time, batch, ...) and not (batch, time, ...): that of a recurrent layer may be so.
     time_major: bool = False
     #: Whether sequences may be (time, batch, ...) too, and come out as they came in.
@@ -415,7 +414,6 @@ class Layer(Weighted):
 
     def record(self, node: Node) -> tuple[SymbolicTensor, ...]:
         """Keeps a node as one of this layer's own, and returns its outputs."""
-        overrides.check_mask(self, node)
         if _recording.get():
             self._nodes.append(node)
         return node.outputs
@@ -479,7 +477,14 @@ class Layer(Weighted):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output, for an input with the given mask."""
-        return previous_mask if self.passes_mask else None
+        # As in Keras, where a class that is made of layers has this for its outputs without a mask.
+        return previous_mask if self.passes_mask or definer(type(self), "call") is not None else None
+
+    def symbolic_mask(
+        self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]
+    ) -> SymbolicMask | None:
+        """The mask of the first output in a model, from the inputs' masks: that of the native layer."""
+        return masks[0] if self.passes_mask else None
 
     def mode_in_model(self, training: Any) -> bool | None:
         """`training` as a node keeps it: None to follow the model, or False."""

@@ -9,7 +9,8 @@ import numpy as np
 from foliot import activations, regularizers
 from foliot._arrays import Array, convert, numeric
 from foliot._checks import check_number, value_error
-from foliot._graph import Shape
+from foliot._graph import Shape, SymbolicTensor
+from foliot._masks import SymbolicMask
 from foliot.activations.specs import layer_of
 from foliot.layers.arguments import Seed, check_shape
 from foliot.layers.base import Layer
@@ -207,10 +208,15 @@ class Masking(Layer):
         super().__init__(**kwargs)
         self.mask_value = check_number("mask_value", mask_value)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array:
-        """True where a time step has a value other than `mask_value`."""
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array | SymbolicMask:
+        """True where a time step has a value other than `mask_value`; for a symbolic tensor the same as a symbol."""
+        if isinstance(inputs, SymbolicTensor):
+            return self.symbolic_mask([inputs], [previous_mask])
         array = convert("inputs", numeric("inputs", inputs), "float32")
         return np.asarray((array != np.float32(self.mask_value)).any(axis=-1))
+
+    def symbolic_mask(self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]) -> SymbolicMask:
+        return SymbolicMask(("steps but", self.mask_value), inputs[0])
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "masking", "mask_value": self.mask_value}

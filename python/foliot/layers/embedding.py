@@ -1,10 +1,12 @@
 """The table of vectors that token ids look up."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from foliot._arrays import Array, numeric
 from foliot._checks import check_flag, check_integer
-from foliot._graph import Shape, SymbolicMask, SymbolicTensor
+from foliot._graph import Shape, SymbolicTensor
+from foliot._masks import SymbolicMask
 from foliot.layers.base import Layer
 from foliot.layers.weights import set_weight_options
 
@@ -32,7 +34,6 @@ class Embedding(Layer):
     """
 
     input_dtype = "int32"
-    makes_mask = True
     takes_any_order = True
     axes = "(batch, time) token ids"
 
@@ -65,9 +66,14 @@ class Embedding(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Array | SymbolicMask | None:
         """True where the id is not 0, or None without `mask_zero`; for a symbolic tensor the same as a symbol."""
-        if not self.mask_zero:
-            return None
-        return SymbolicMask(inputs) if isinstance(inputs, SymbolicTensor) else numeric("inputs", inputs) != 0
+        if isinstance(inputs, SymbolicTensor):
+            return self.symbolic_mask([inputs], [previous_mask])
+        return numeric("inputs", inputs) != 0 if self.mask_zero else None
+
+    def symbolic_mask(
+        self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]
+    ) -> SymbolicMask | None:
+        return SymbolicMask("ids but 0", inputs[0]) if self.mask_zero else masks[0]
 
     def to_spec(self) -> dict[str, Any]:
         return {

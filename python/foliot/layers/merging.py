@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foliot._checks import check_flag, check_integer, type_error, value_error
-from foliot._graph import Shape
+from foliot._graph import Shape, SymbolicTensor
+from foliot._masks import SymbolicMask
 from foliot._orders import Order
 from foliot.layers.base import Layer
 
@@ -81,6 +82,8 @@ class Merge(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the output, from a list of the inputs' masks: where any counts, if all have one."""
         masks = self._masks(inputs, mask)
+        if any(isinstance(item, SymbolicMask) for item in masks):
+            return self.symbolic_mask(inputs, masks)
         if any(item is None for item in masks):
             return None
         merged = masks[0]
@@ -96,7 +99,14 @@ class Merge(Layer):
                 raise value_error(argument, f"a list for {self.label}", value)
         if len(mask) != len(inputs):
             raise value_error("mask", f"a list as long as `inputs`, {len(inputs)}", len(mask))
-        return [None if item is None else np.asarray(item, bool) for item in mask]
+        return [item if item is None or isinstance(item, SymbolicMask) else np.asarray(item, bool) for item in mask]
+
+    def symbolic_mask(
+        self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]
+    ) -> SymbolicMask | None:
+        if None in masks:
+            return None
+        return masks[0] if len(set(masks)) == 1 else SymbolicMask("where any counts", frozenset(masks))
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "merge", "operation": self.operation}
@@ -281,6 +291,8 @@ class Concatenate(Merge):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the output, from a list of the inputs' masks; None if no input has one."""
         masks = self._masks(inputs, mask)
+        if any(isinstance(item, SymbolicMask) for item in masks):
+            return self.symbolic_mask(inputs, masks)
         if all(item is None for item in masks):
             return None
         # Keras's: a flag for each element, and a step counts if any of its elements does.
@@ -294,6 +306,13 @@ class Concatenate(Merge):
         if self.axis in (-1, len(shapes[0]) - 1):
             return super().orders(shapes, outputs)
         return [False] * len(shapes), [False] * outputs
+
+    def symbolic_mask(
+        self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]
+    ) -> SymbolicMask | None:
+        if all(mask is None for mask in masks):
+            return None
+        return SymbolicMask(("concatenated", self.axis), (tuple(inputs), tuple(masks)))
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "concatenate", "axis": self.axis}
@@ -357,6 +376,9 @@ class Dot(Merge):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """None: masks end here."""
+
+    def symbolic_mask(self, inputs: Sequence[SymbolicTensor], masks: Sequence[SymbolicMask | None]) -> None:
+        return None
 
     def to_spec(self) -> dict[str, Any]:
         return {"kind": "dot", "axes": self._pair(), "normalize": self.normalize}

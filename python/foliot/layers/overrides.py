@@ -1,14 +1,16 @@
 """Methods of Keras's classes that a class of the user's may define there, and that would never be called here."""
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from foliot import _nest
-from foliot._custom import definer, is_ours
+from foliot._custom import definer
+from foliot._masks import SymbolicMask
+from foliot._warnings import warn
 
 if TYPE_CHECKING:
-    from foliot._graph import Node, SymbolicTensor
-    from foliot.layers.base import Layer
+    from foliot._graph import Application, SymbolicTensor
 
 _STEP = "a training step runs in Rust and is differentiated there"
 _LOSS = "pass losses of foliot.losses and `loss_weights` to compile"
@@ -68,85 +70,46 @@ def _check(cls: Any, model: bool) -> None:
             )
 
 
-class _Given:
-    """Stands for the mask of an input."""
+def check_masks(applied: "Sequence[Application]", masks: "Mapping[SymbolicTensor, SymbolicMask]") -> None:
+    """Refuses a `compute_mask` of the user's that says something else than what becomes of masks.
 
+    They follow the layers that a class is made of. In Keras they do, too, and `compute_mask` has a say on outputs that
+    come without one; only while a functional model is made does it count for all.
 
-def check_mask(layer: "Layer", node: "Node") -> None:
-    """Refuses a `compute_mask` of the user's that says something else than what becomes of the mask.
-
-    Masks follow the layers that a class is made of, as in Keras, where `compute_mask` has a say on outputs only that
-    came without one.
+    Args:
+        applied: What layers read and give.
+        masks: What tensors have a mask.
 
     Raises:
         TypeError: It does.
     """
-    found = definer(type(layer), "compute_mask")
-    if found is None:
-        return
-    given = [_Given() for _ in node.inputs]
-    arguments = _nest.simplify(list(node.inputs)), _nest.simplify(list(given))
-    usual = _usual_mask(layer, arguments) if node.body is None else None
-    try:
-        answer: Any = layer.compute_mask(*arguments)
-    except Exception as error:
-        raise TypeError(_refusal(layer, found, node, usual, f"{type(error).__name__}: {error}")) from error
-    answers = _nest.flatten(answer)
-    if node.body is None:
-        agrees = answers == _nest.flatten(usual)
-    else:
-        ends = set(node.body.inputs[:1]) if len(given) == 1 else set()
-        agrees = all(
-            each is None or (each in given and _comes_from(ends, tensor))
-            for each, tensor in zip(
-                answers * len(node.outputs) if len(answers) == 1 else answers, node.body.outputs, strict=False
-            )
-        )
-    if not agrees:
-        raise TypeError(_refusal(layer, found, node, usual, _shown(answer)))
+    for application in applied:
+        node = application.node
+        found = definer(type(node.layer), "compute_mask")
+        if found is None:
+            continue
+        count = None if node.body is None else node.body.leading
+        inputs = list(application.inputs[:count])
+        given = [masks.get(tensor) for tensor in inputs]
+        usual = [masks.get(tensor) for tensor in application.outputs]
+        try:
+            answer: Any = node.layer.compute_mask(_nest.simplify(inputs), _nest.simplify(given))
+        except Exception as error:
+            what = f"{_expected(found)} (it raised {type(error).__name__}: {error})"
+            if node.body is None or None in usual:
+                raise TypeError(what) from error
+            warn(f"{what}. The output has the mask that comes from the layers of {node.layer.label}")
+            continue
+        answers = [*_nest.flatten(answer), *([None] * len(usual))]
+        for said, follows in zip(answers, usual, strict=False):
+            may_be_none = said is None and (node.body is not None or follows is None)
+            if not may_be_none and not (isinstance(said, SymbolicMask) and said == follows):
+                raise TypeError(_expected(found))
 
 
-def _usual_mask(layer: "Layer", arguments: Any) -> Any:
-    """What the layer of foliot's answers from which the user's is derived."""
-    own = next(base for base in type(layer).__mro__ if is_ours(base) and "compute_mask" in vars(base))
-    try:
-        return own.compute_mask(layer, *arguments)  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - it wants an array: nothing that the user's could have returned
-        return _Given()
-
-
-def _shown(mask: Any) -> str:
-    if isinstance(mask, _Given):
-        return "the mask as it was given"
-    return "None" if mask is None else type(mask).__name__
-
-
-def _refusal(layer: "Layer", found: type, node: "Node", usual: Any, received: str) -> str:
-    advice = "leave the method out, or pass `mask=` to the layers that are to have one"
-    if node.body is not None:
-        expected = "None, or the mask as it was given where all layers hand it on"
-    else:
-        ours = next(base for base in type(layer).__mro__ if is_ours(base)).__name__
-        expected = f"what that of {ours} answers, {_shown(usual)}"
-        if isinstance(usual, _Given):
-            advice = "leave the method out, and where a mask is to end put ZeroPadding1D(0) behind the layer"
+def _expected(found: type) -> str:
     return (
-        f"`compute_mask` of {found.__name__}: expected {expected}; received {received}. Masks follow foliot's layers "
-        f"and nothing is computed of them in Python: {advice}"
+        f"`compute_mask` of {found.__name__}: expected None, or the mask as it was given where all layers hand it on, "
+        "for masks follow foliot's layers and nothing is computed of them in Python; leave the method out, pass "
+        "`mask=` to the layers that are to have one, or end a mask with ZeroPadding1D(0) behind the layer"
     )
-
-
-def _comes_from(ends: "set[SymbolicTensor]", tensor: "SymbolicTensor") -> bool:
-    """Whether the mask of a tensor is that of one of `ends`."""
-    from foliot.layers.merging import Merge
-
-    if tensor in ends:
-        return True
-    node = tensor.node
-    if node.body is not None:
-        places = dict(zip(node.body.inputs, node.inputs, strict=True))
-        reached = {inner for inner, outer in places.items() if _comes_from(ends, outer)}
-        return _comes_from(reached, node.body.outputs[tensor.index])
-    if isinstance(node.layer, Merge):
-        return all(_comes_from(ends, read) for read in node.inputs)
-    return tensor.index == 0 and bool(node.layer.passes_mask and node.inputs) and _comes_from(ends, node.inputs[0])

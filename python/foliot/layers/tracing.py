@@ -101,7 +101,8 @@ def _trace(layer: Layer, arguments: Any, tensors: list[SymbolicTensor], training
     }
     replaced = _nest.transform(arguments, lambda leaf: inner[leaf] if isinstance(leaf, SymbolicTensor) else leaf)
     outputs = trace(layer, replaced, training)
-    return Graph(list(inner.values()), _nest.flatten(outputs)), outputs
+    leading = len({leaf for leaf in _nest.flatten(arguments[0][:1]) if isinstance(leaf, SymbolicTensor)})
+    return Graph(list(inner.values()), _nest.flatten(outputs), leading), outputs
 
 
 def _training_option(layer: Layer, training: bool | None) -> dict[str, Any]:
