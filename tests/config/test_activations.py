@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from foliot import activations
+from foliot import Input, activations, layers
 from foliot.activations import specs
 from foliot.activations.identifiers import FUNCTIONS
 
@@ -270,3 +270,8 @@ def test_bad_types_of_parameters(name: str, arguments: Any) -> None:
 def test_arrays_of_text_are_refused() -> None:
     with pytest.raises(TypeError, match=r"^`x`: expected an array of numbers"):
         activations.tanh(["a"])
+
+
+def test_glu_wants_features_and_does_not_halve_the_batch():
+    with pytest.raises(ValueError, match=r"an input of shape \(batch, \.\.\., features\)"):
+        layers.Activation("glu")(Input(()))

@@ -45,7 +45,13 @@ class Activation(Layer):
 
     def _output_shapes(self, input_shape: Shape) -> list[Shape]:
         *axes, features = input_shape
-        if self.activation_spec()["kind"] != "glu" or features is None:
+        if self.activation_spec()["kind"] != "glu":
+            return [input_shape]
+        if not axes:
+            raise ValueError(
+                f"{self.label}: glu wants an input of shape (batch, ..., features); received {input_shape}"
+            )
+        if features is None:
             return [input_shape]
         if features % 2:
             raise ValueError(f"{self.label}: glu halves the last axis, which has to be even; received {input_shape}")
