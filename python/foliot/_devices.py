@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import warnings
@@ -78,6 +79,8 @@ _setting = _Setting()
 def get_device() -> str:
     """What `set_device` was told last; `FOLIOT_DEVICE` at first, or `"auto"` where that is not set or empty.
 
+    The variable is read once, when the device is first asked for.
+
     Example:
         >>> import foliot
         >>> before = foliot.config.get_device()
@@ -86,7 +89,13 @@ def get_device() -> str:
         'cpu'
         >>> foliot.config.set_device(before)
     """
-    return _setting.name if _setting.name is not None else _simple(os.environ.get(_VARIABLE) or "auto")
+    return _setting.name if _setting.name is not None else _environment()
+
+
+@functools.cache
+def _environment() -> str:
+    """What `FOLIOT_DEVICE` said when this was first called: a process does not move because its environment changes."""
+    return _simple(os.environ.get(_VARIABLE) or "auto")
 
 
 def set_device(name: str) -> None:

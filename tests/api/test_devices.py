@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,13 +20,15 @@ def named(index: int, name: str, kind: str) -> Device:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
+def found(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Device]]:
     """A machine with three devices."""
     there = [named(0, "llvmpipe", "software"), named(1, "Iris Xe", "integrated"), named(2, "GeForce 4060", "discrete")]
     monkeypatch.setattr(_devices, "devices", lambda: there)
     monkeypatch.setattr(_devices._setting, "name", None)
     monkeypatch.delenv("FOLIOT_DEVICE", raising=False)
-    return there
+    _devices._environment.cache_clear()
+    yield there
+    _devices._environment.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,16 @@ def test_the_case_of_letters_says_nothing(
 def test_an_empty_variable_is_not_set(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOLIOT_DEVICE", "")
     assert foliot.config.get_device() == "auto"
+
+
+def test_the_variable_is_read_once(found: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLIOT_DEVICE", "cpu")
+    assert foliot.config.get_device() == "cpu"
+    monkeypatch.setenv("FOLIOT_DEVICE", "gpu")
+    assert foliot.config.get_device() == "cpu"
+    with foliot.device("gpu:1"):
+        assert foliot.config.get_device() == "gpu:1"
+    assert foliot.config.get_device() == "cpu"
 
 
 def test_a_layer_that_a_gpu_does_not_have_is_called_what_the_user_calls_it(
