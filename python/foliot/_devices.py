@@ -6,11 +6,10 @@ import contextlib
 import functools
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from foliot import _core
+from foliot import _core, _warnings
 from foliot._checks import type_error, value_error
 
 _VARIABLE = "FOLIOT_DEVICE"
@@ -244,10 +243,9 @@ def _automatic(weights: int) -> Device | None:
 
 def warn(device: Device, what: str) -> None:
     """Says that a model runs on the CPU, and why."""
-    warnings.warn(
+    _warnings.warn(
         f"the model runs on the CPU, for the GPU {device.name} does not have {what}; "
-        'foliot.config.set_device("cpu") silences this',
-        stacklevel=2,
+        'foliot.config.set_device("cpu") silences this'
     )
 
 

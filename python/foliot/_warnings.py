@@ -9,10 +9,10 @@ from typing import Any
 _FOLIOT = str(Path(__file__).parent) + os.sep
 
 
-def warn(message: str) -> None:
-    """A UserWarning of the line, outside of foliot, that called."""
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning of the line, outside of foliot, that called."""
     frame: Any = sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12
     level = 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLIOT):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)

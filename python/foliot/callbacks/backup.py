@@ -1,10 +1,10 @@
 """Training that goes on after an interruption."""
 
 import os
-import warnings
 from pathlib import Path
 
 from foliot._checks import check_flag, check_integer, check_path
+from foliot._warnings import warn
 from foliot.callbacks.base import Callback, Logs
 
 # One file with all that training depends on, written beside and renamed: it is never half of one epoch and half of
@@ -93,10 +93,7 @@ class BackupAndRestore(Callback):
 
     def _warn_if_stopped(self) -> None:
         if self.model.stop_training and self.model.training_run.first_epoch < self.params.get("epochs", 0):
-            warnings.warn(
-                f"{self._path}: the training was told to stop, and stays stopped; delete the backup to begin anew",
-                stacklevel=2,
-            )
+            warn(f"{self._path}: the training was told to stop, and stays stopped; delete the backup to begin anew")
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch

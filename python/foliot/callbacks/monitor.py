@@ -1,8 +1,7 @@
 """What callbacks share that watch a value."""
 
-import warnings
-
 from foliot._checks import check_choice, check_number, check_text, value_error
+from foliot._warnings import warn
 from foliot.callbacks.base import Callback, Logs
 
 
@@ -18,10 +17,7 @@ class MonitorCallback(Callback):
     def monitored(self, logs: Logs) -> float | None:
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(
-                f"{type(self).__name__} watches {self.monitor!r}, which is not among {', '.join(logs or ())}",
-                stacklevel=2,
-            )
+            warn(f"{type(self).__name__} watches {self.monitor!r}, which is not among {', '.join(logs or ())}")
         return value
 
     def is_better(self, value: float, than: float | None) -> bool:

@@ -1,11 +1,11 @@
 """Layers that bring values to a common size."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foliot._checks import check_flag, check_integer, check_number, check_off, value_error
 from foliot._graph import Shape
+from foliot._warnings import warn
 from foliot.initializers import Ones
 from foliot.layers.base import Layer
 from foliot.layers.weights import set_weight_options
@@ -99,11 +99,10 @@ class LayerNormalization(_Normalization):
         self.scale = check_flag("scale", scale)
         self.rms_scaling = check_flag("rms_scaling", rms_scaling)
         if rms_scaling:
-            warnings.warn(
+            warn(
                 "`rms_scaling=True` divides by the standard deviation, not by the root mean square, and is deprecated "
                 "in Keras: use RMSNormalization",
                 DeprecationWarning,
-                stacklevel=3,
             )
 
     def _has_gamma(self) -> bool:

@@ -8,13 +8,13 @@ Called on arrays, an object gives the reduced loss, a function the loss of each 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from foliot import _serialization
 from foliot._checks import missing
 from foliot._serialization import Registry
+from foliot._warnings import warn
 from foliot.losses.base import Loss
 from foliot.losses.circle import Circle, circle
 from foliot.losses.crossentropy import (
@@ -291,11 +291,10 @@ def resolve(
         identifier = f"{task_of(output_shape, target_shape)}_crossentropy"
     loss = get(identifier, argument)
     if isinstance(loss, (CategoricalCrossentropy, SparseCategoricalCrossentropy)) and output_shape[-1] == 1:
-        warnings.warn(
+        warn(
             f"{loss.name} over one class is always 0: give the output layer one unit for each class, "
             "or use binary_crossentropy with a sigmoid",
             SyntaxWarning,
-            stacklevel=2,
         )
     return loss
 

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from foliot import _core
 from foliot._arrays import Array
 from foliot._checks import check_integer, describe, value_error
+from foliot._warnings import warn
 from foliot.models.data import Batches, Data
 
 #: A batch: arrays, and the numbers of its rows in them, None for all.
@@ -362,9 +362,8 @@ def _call(source: Any, hook: str) -> None:
 
 
 def _warn_of_end() -> None:
-    warnings.warn(
+    warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at "
         "least `steps_per_epoch * epochs` batches. You may need to use the `.repeat()` function when building your "
         "dataset.",
-        stacklevel=2,
     )

@@ -1,16 +1,13 @@
 """Output layers and losses that do not go together: nothing is refused, for Keras trains on, but the user is told."""
 
-import sys
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from foliot import activations, losses
 from foliot._arrays import Array
 from foliot._graph import SymbolicTensor
+from foliot._warnings import warn
 from foliot.layers import Activation, ActivityRegularization, Conv1D, Dense, Dropout, Identity, Layer, ReLU, Softmax
 from foliot.losses import Loss
 from foliot.models.data import Data
@@ -30,7 +27,6 @@ _UNBOUNDED = frozenset(
 )
 # What leaves values as they are, in evaluation at least.
 _PLAIN = (Dropout, Identity, ActivityRegularization)
-_FOLIOT = str(Path(__file__).parents[1])
 
 
 def warn_of_mismatches(outputs: Sequence[SymbolicTensor], chosen: Sequence[Loss], data: Data) -> None:
@@ -46,7 +42,7 @@ def warn_of_mismatches(outputs: Sequence[SymbolicTensor], chosen: Sequence[Loss]
         text = None if found is None else _mismatch(*found, output.shape[-1], loss)
         text = text or _odd_labels(loss, target, weight)
         if text is not None:
-            warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
+            warn(text)
 
 
 def _last(tensor: SymbolicTensor) -> tuple[Layer, str] | None:
@@ -115,12 +111,3 @@ def _odd_labels(loss: Loss, target: Array, weight: Array | None) -> str | None:
     if values.size and values[0] >= 0 and not (values % 1).any():
         advice = "for classes by number use sparse_categorical_crossentropy with a unit for each class"
     return f"{loss.name} expects targets between 0 and 1; received {shown}: {advice}"
-
-
-def _level_of_caller() -> int:
-    """The `stacklevel` of a warning that the function calling this one gives, such that it names the user's line."""
-    frame: Any = sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12
-    level = 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLIOT):
-        frame, level = frame.f_back, level + 1
-    return level

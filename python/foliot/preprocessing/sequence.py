@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from foliot import _core
 from foliot._checks import check_integer, type_error, value_error
 from foliot._rows import check_unmasked
+from foliot._warnings import warn
 from foliot.preprocessing.skipgrams import make_sampling_table, skipgrams
 from foliot.preprocessing.timeseries import TimeseriesGenerator, timeseries_generator_from_json
 
@@ -264,12 +264,9 @@ def _loses_fractions(values: npt.NDArray[Any], kind: np.dtype[Any]) -> bool:
 
 
 def _warn_about_fractions(kind: np.dtype[Any]) -> None:
-    warnings.warn(
+    warn(
         f"pad_sequences: `sequences` holds fractions and `dtype` is {kind.name}, which cuts them off; "
         "pass dtype='float32' to keep them.",
-        UserWarning,
-        # pad_sequences and the helper that found it.
-        stacklevel=4,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import chain, groupby
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foliot import _core
+from foliot._warnings import warn
 from foliot.preprocessing import _words
 from foliot.preprocessing.sequence import _short
 
@@ -179,7 +179,7 @@ class Tokenizer:
         **kwargs: Any,
     ) -> None:
         if "nb_words" in kwargs:
-            warnings.warn("`nb_words` is the old name of Tokenizer's argument `num_words`.", stacklevel=2)
+            warn("`nb_words` is the old name of Tokenizer's argument `num_words`.")
             num_words = kwargs.pop("nb_words")
         if kwargs:
             raise TypeError(f"Tokenizer: unknown arguments {sorted(kwargs)}")
@@ -457,7 +457,7 @@ class Tokenizer:
             UserWarning: If there is an `analyzer`, which JSON cannot hold.
         """
         if self.analyzer is not None:
-            warnings.warn("`analyzer` is a function and is not saved: set it again after loading.", stacklevel=2)
+            warn("`analyzer` is a function and is not saved: set it again after loading.")
         return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
 
     def _splitter(self) -> _core.Splitter:
@@ -466,7 +466,7 @@ class Tokenizer:
     def _runs(self, texts: Iterable[Any]) -> Iterator[tuple[list[str], list[list[Any]]]]:
         """The texts in order, as runs of strings to be split natively, or of token lists (the other list is empty)."""
         if isinstance(texts, str) and not self.char_level:
-            warnings.warn("`texts` is a single string: each of its characters is taken as a text.", stacklevel=3)
+            warn("`texts` is a single string: each of its characters is taken as a text.")
         analyzer = None if self.char_level else self.analyzer
         first = 0
         for batch in _words.batches(texts):
