@@ -1,6 +1,7 @@
 """Output layers and losses that do not go together: nothing is refused, for Keras trains on, but the user is told."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +14,32 @@ from foliot.losses import Loss
 from foliot.models.data import Data
 
 _BINARY = (losses.BinaryCrossentropy, losses.BinaryFocalCrossentropy)
-_CATEGORICAL = (
+# What divides predictions by their sum, of which exponentials become a softmax.
+_DIVIDE = (
     losses.CategoricalCrossentropy,
     losses.CategoricalFocalCrossentropy,
     losses.SparseCategoricalCrossentropy,
 )
+_CATEGORICAL = (*_DIVIDE, losses.CategoricalGeneralizedCrossEntropy, losses.KLDivergence)
+# Of one class these say so themselves.
+_TELL_OF_ONE_CLASS = (losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy)
+# Each row is a distribution.
+_DISTRIBUTIONS = frozenset(("softmax", "sparsemax"))
+# Each value is a probability for itself.
+_PROBABILITIES = frozenset(("sigmoid", "hard_sigmoid", "sparse_sigmoid"))
+# Values from 0 on, without a bound above, so neither probabilities nor what a sigmoid or softmax is made of.
+_POSITIVE = frozenset(("exponential", "relu", "relu6", "softplus", "sparse_plus", "squareplus"))
+# Values up to 0: of no use as logits where one value decides alone.
+_NEGATIVE = frozenset(("log_sigmoid", "log_softmax"))
 # Values that are no probabilities, below 0 or above 1.
-_UNBOUNDED = frozenset(
-    (
-        *("celu", "elu", "gelu", "hard_shrink", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
-        *("log_softmax", "mish", "relu", "relu6", "selu", "silu", "soft_shrink", "softsign", "tanh", "tanh_shrink"),
+_UNBOUNDED = (
+    _POSITIVE
+    | _NEGATIVE
+    | frozenset(
+        (
+            *("celu", "elu", "gelu", "glu", "hard_shrink", "hard_silu", "hard_tanh", "leaky_relu", "linear", "mish"),
+            *("selu", "silu", "soft_shrink", "softsign", "tanh", "tanh_shrink", "threshold"),
+        )
     )
 )
 # What leaves values as they are, in evaluation at least.
@@ -59,41 +76,54 @@ def _last(tensor: SymbolicTensor) -> tuple[Layer, str] | None:
         if isinstance(layer, Softmax):
             return layer, "softmax"
         if isinstance(layer, ReLU):
-            return layer, "relu" if layer.max_value is None else "clipped"
+            return layer, _relu(layer.max_value, layer.negative_slope)
         if isinstance(layer, (Activation, Dense, Conv1D)):
             spec = activations.spec_of(layer.activation)
             kind = str(spec["kind"])
             if isinstance(layer, Activation) and kind == "linear":
                 tensor = node.inputs[0]
                 continue
-            return layer, "clipped" if spec.get("max_value") is not None else kind
+            return layer, _relu(spec["max_value"], spec["negative_slope"]) if kind == "relu" else kind
         if isinstance(layer, _PLAIN):
             tensor = node.inputs[0]
             continue
         return None
 
 
+def _relu(max_value: Any, negative_slope: Any) -> str:
+    """What a ReLU with such options does to a range of values."""
+    return "clipped" if max_value is not None else "leaky_relu" if negative_slope else "relu"
+
+
 def _mismatch(layer: Layer, activation: str, units: int | None, loss: Loss) -> str | None:
     called = f"{layer.label}, an output layer, has activation={activation!r}, and its loss is {loss.name}"
     from_logits = bool(getattr(loss, "from_logits", False))
-    if activation == "softmax" and units == 1:
-        if isinstance(loss, _CATEGORICAL):
-            return None  # the loss itself says that it has one class only
-        return f"{called}: a softmax over one unit is always 1, so nothing is learnt; use activation='sigmoid'"
-    if from_logits and activation in ("softmax", "sigmoid"):
-        applied = "sigmoid" if isinstance(loss, _BINARY) else "softmax"
-        return (
-            f"{called} with from_logits=True, which applies a {applied} once more: leave the activation or from_logits "
-            "away"
-        )
+    binary = isinstance(loss, _BINARY)
+    if activation in _DISTRIBUTIONS and units == 1:
+        if isinstance(loss, _TELL_OF_ONE_CLASS):
+            return None
+        return f"{called}: a {activation} over one unit is always 1, so nothing is learnt; use activation='sigmoid'"
     if from_logits:
+        applied = "sigmoid" if binary else "softmax"
+        if activation in _DISTRIBUTIONS | _PROBABILITIES:
+            return (
+                f"{called} with from_logits=True, which applies a {applied} once more: leave the activation or "
+                "from_logits away"
+            )
+        side = "below" if activation in _POSITIVE else "above" if binary and activation in _NEGATIVE else None
+        if side is None:
+            return None
+        return (
+            f"{called} with from_logits=True, which expects values of either sign for its {applied}; these are never "
+            f"{side} 0: leave the activation away"
+        )
+    logits = ", or from_logits=True in the loss" if activation == "linear" and hasattr(loss, "from_logits") else ""
+    if isinstance(loss, _DIVIDE) and activation == "exponential":
         return None
-    if isinstance(loss, _CATEGORICAL) and (activation in _UNBOUNDED or activation == "sigmoid"):
-        more = "; for several labels at a time use binary_crossentropy" if activation == "sigmoid" else ""
-        logits = ", or from_logits=True in the loss" if activation == "linear" else ""
+    if isinstance(loss, _CATEGORICAL) and activation in _UNBOUNDED | _PROBABILITIES:
+        more = "; for several labels at a time use binary_crossentropy" if activation in _PROBABILITIES else ""
         return f"{called}, which expects probabilities that add up to 1: use activation='softmax'{logits}{more}"
-    if isinstance(loss, _BINARY) and activation in _UNBOUNDED:
-        logits = ", or from_logits=True in the loss" if activation == "linear" else ""
+    if binary and activation in _UNBOUNDED:
         return f"{called}, which expects probabilities between 0 and 1: use activation='sigmoid'{logits}"
     return None
 
