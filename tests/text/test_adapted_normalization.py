@@ -104,6 +104,34 @@ def test_padding_of_any_form_counts_for_nothing() -> None:
         np.testing.assert_allclose(layer.variance, expected[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("axis", [1, (1, 2)])
+@pytest.mark.parametrize("name", ["mask", "lengths"])
+def test_padding_and_means_of_each_step_do_not_go_together(axis, name) -> None:
+    value = {"mask": np.ones((2, 3)), "lengths": [1, 2]}[name]
+    with pytest.raises(ValueError, match=rf"^`{name}`: expected None unless .* with axis="):
+        Normalization(axis=axis).adapt(np.zeros((2, 3, 1)), **{name: value})
+
+
+def test_what_padding_holds_does_not_matter() -> None:
+    x = RNG.normal(size=(2, 3, 2))
+    plain, spoilt = x.copy(), x.copy()
+    plain[0, 1:], spoilt[0, 1:] = 0.0, np.nan
+    for axis in (-1, None):
+        one, other = Normalization(axis), Normalization(axis)
+        one.adapt(plain, lengths=[1, 3])
+        other.adapt(spoilt, mask=[[1, 0, 0], [1, 1, 1]])
+        values = np.concatenate([x[0, :1], x[1]])
+        np.testing.assert_allclose(one.mean, values.mean(0 if axis == -1 else None), rtol=1e-12)
+        np.testing.assert_array_equal(one.mean, other.mean)
+        np.testing.assert_array_equal(one.variance, other.variance)
+
+
+@pytest.mark.parametrize("data", [3, None, "abc"])
+def test_data_are_numbers(data) -> None:
+    with pytest.raises(TypeError, match=r"^`data`"):
+        Normalization().adapt(data)
+
+
 @pytest.mark.parametrize(
     ("data", "options", "match"),
     [
@@ -114,8 +142,15 @@ def test_padding_of_any_form_counts_for_nothing() -> None:
         (np.zeros((2, 3, 1)), {"lengths": [1, 4]}, "lengths from 0 to 3"),
         (np.zeros((2, 3, 1)), {"lengths": [1]}, "a length for each row"),
         (np.zeros(3), {"lengths": [1]}, "time axis"),
-        (np.zeros((2, 3)), {"lengths": [1, 2]}, "per feature"),
-        ([[1.0], [1.0, 2.0]], {}, "per feature"),
+        (np.zeros((2, 3)), {"lengths": [1, 2]}, "^`lengths`: expected None unless means are per feature"),
+        (np.zeros((2, 3)), {"mask": np.ones((2, 3))}, "^`mask`: expected None unless means are per feature"),
+        ([[1.0], [1.0, 2.0]], {}, "^`data`: expected rows of one length unless means are per feature"),
+        ((np.zeros((2, 3, 1)), np.ones((2, 3))), {}, "^`data`: expected the data alone, and their mask as mask="),
+        (iter([([np.zeros((2, 1)), np.zeros((3, 1))], np.ones((2, 3)))]), {}, "^`mask`: expected None for rows of"),
+        (iter([(np.zeros((2, 3, 1)), [1, 2])]), {}, r"^`data`: expected batches .* tuples \(data, mask\)"),
+        (iter([(np.zeros((2, 3, 1)), np.ones((2, 3)), np.ones(2))]), {}, r"^`data`: .* tuples \(data, mask\)"),
+        (np.zeros((2, 3, 1)), {"mask": np.ones((2, 2))}, r"^`mask`: expected shape \(2, 3\)"),
+        (np.zeros((2, 3, 1)), {"mask": np.full((2, 3), 0.5)}, "^`mask`: expected True or False"),
         ([np.zeros((2, 1)), np.zeros((3, 2))], {}, "differ in their length only"),
     ],
 )

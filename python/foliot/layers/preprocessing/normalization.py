@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from foliot import _arrays
 from foliot._arrays import Array
-from foliot._checks import check_flag, check_integer, check_text, value_error
+from foliot._checks import check_flag, check_integer, check_text, type_error, value_error
 from foliot._serialization import Configurable
 
 # Keras's `backend.epsilon()`: the least standard deviation to divide by.
@@ -84,8 +84,9 @@ class Normalization(Configurable):
             lengths: For an array of sequences, instead of `mask`: how many steps of each row count.
 
         Raises:
-            ValueError: The constructor was given a mean, there are no values, or `mask` or `lengths` stand where
-                nothing is padding.
+            TypeError: `data` is nothing of these, or holds no numbers.
+            ValueError: The constructor was given a mean, there are no values, or `mask` or `lengths` do not fit the
+                data or stand where nothing is padding.
 
         Example:
             >>> import numpy as np
@@ -101,13 +102,19 @@ class Normalization(Configurable):
         if self._is_given:
             raise ValueError("Normalization: expected no `mean` in the constructor where adapt is called")
         is_array = isinstance(data, (list, tuple)) or hasattr(data, "__array__")
+        if isinstance(data, tuple) and _has_mask(data):
+            raise value_error("data", "the data alone, and their mask as mask=", data)
+        if not is_array and not isinstance(data, Iterable):
+            raise type_error("data", "an array, a list of rows or an iterable of batches", data)
         for name, value in (("mask", mask), ("lengths", lengths)):
             if value is not None and not is_array:
                 raise value_error(name, "None for an iterable of batches: let it give tuples (data, mask)", value)
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for batch in [data] if is_array else data:
-            own, own_mask = (batch, mask) if is_array or not _has_mask(batch) else batch
-            rows = self._kept_last(*_padded(own, own_mask, lengths))
+            own, own_mask = (batch, mask) if is_array else _parts(batch)
+            array, steps = _padded(own, own_mask, lengths)
+            said_by = "lengths" if lengths is not None else "data" if own_mask is None else "mask"
+            rows = self._kept_last(array, steps, said_by)
             if not len(rows):
                 continue
             # Chan's update: the parts' means and sums of squares are those of the whole, without cancellation.
@@ -128,12 +135,16 @@ class Normalization(Configurable):
             check_integer("axis", axis, minimum=-ndim, maximum=ndim - 1)
         return sorted(axis % ndim for axis in self.axis)
 
-    def _kept_last(self, array: Array, mask: Any) -> Array:
-        """`(values, ...)`: what a mean is taken of comes first."""
+    def _kept_last(self, array: Array, mask: Any, said_by: str) -> Array:
+        """`(values, ...)`: what a mean is taken of comes first. `said_by` is the argument that `mask` comes from."""
         kept = self._axes(array.ndim)
         if mask is not None:
             if array.ndim < 3 or any(axis < 2 for axis in kept):
-                raise value_error("mask", "None unless means are per feature of (batch, time, features)", mask)
+                allowed = "rows of one length" if said_by == "data" else "None"
+                raise ValueError(
+                    f"`{said_by}`: expected {allowed} unless means are per feature of (batch, time, features), or one "
+                    f"of all; received data of shape {array.shape} with axis={self.axis}"
+                )
             array = array[_arrays.mask("mask", mask, array.shape[:2])]
             kept = [axis - 1 for axis in kept]
         rest = [axis for axis in range(array.ndim) if axis not in kept]
@@ -157,9 +168,28 @@ class Normalization(Configurable):
         return result.astype(np.float32)
 
 
-def _has_mask(batch: Any) -> bool:
+def _parts(batch: Any) -> tuple[Any, Any]:
+    """A batch's data, and its mask or None."""
+    if not isinstance(batch, tuple):
+        return batch, None
+    if _has_mask(batch):
+        return batch[0], batch[1]
+    if len({_ndim(item) for item in batch}) > 1:
+        raise value_error("data", "batches that are arrays, lists of rows or tuples (data, mask)", batch)
+    return batch, None
+
+
+def _has_mask(batch: tuple[Any, ...]) -> bool:
     """Whether a batch is `(data, mask)`, and not two rows."""
-    return isinstance(batch, tuple) and len(batch) == 2 and np.ndim(batch[1]) == 2 and np.ndim(batch[0]) != 2
+    return len(batch) == 2 and _ndim(batch[1]) == 2 and _ndim(batch[0]) != 2
+
+
+def _ndim(value: Any) -> int:
+    """The number of axes, of rows of different lengths too."""
+    from foliot.models import sequences
+
+    ragged = sequences.ragged_rows(value)
+    return np.ndim(value) if ragged is None else 1 + _ndim(ragged[0])
 
 
 def _padded(data: Any, mask: Any, lengths: Any) -> tuple[Array, Array | None]:
