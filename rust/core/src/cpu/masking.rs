@@ -5,6 +5,7 @@ use crate::Result;
 use crate::backend::{Call, Lent};
 use crate::layers::Masking;
 use crate::tensor::Shape;
+use foliot_simd::{Isa, Kernel, Level, dispatch};
 
 impl Compute for Masking {
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
@@ -15,17 +16,18 @@ impl Compute for Masking {
         let flags = &mut masks[mask.offset..mask.offset + mask.len];
         debug_assert_eq!(flags.len(), shape.rows(), "a flag for each row");
         if let Some(lent) = &call.lent {
-            flag_lent(self, shape, lent, flags);
+            flag_lent(context.level, self, shape, lent, flags);
             return Ok(0.0);
         }
         let [x, y] = disjoint(floats, [call.inputs[0].value, call.outputs[0].value]);
         let count = flags.len();
         let flags = Parts(flags.as_mut_ptr());
+        let level = context.level;
         for_each_step(shape, x, y, |row, x| {
-            let counts = self.counts(x);
             // SAFETY: tasks have disjoint rows, and the plan gives each row a flag of its own.
-            unsafe { flags.part(shape.flag_of_row(count, row), 1)[0] = u8::from(counts) };
-            counts
+            let flag = unsafe { flags.part(shape.flag_of_row(count, row), 1) };
+            dispatch(level, Flag { steps: x, features: x.len(), mask_value: self.mask_value, flags: flag });
+            flag[0] != 0
         });
         Ok(0.0)
     }
@@ -41,28 +43,46 @@ impl Compute for Masking {
     }
 }
 
-impl Masking {
-    /// Whether the values of a step are more than padding.
-    fn counts(&self, step: &[f32]) -> bool {
-        /// Values that are compared at once; most steps differ in the first of them.
-        const AT_ONCE: usize = 16;
-        let (chunks, rest) = step.as_chunks::<AT_ONCE>();
-        let differ = |values: &[f32]| values.iter().map(|value| u32::from(*value != self.mask_value)).sum::<u32>() > 0;
-        chunks.iter().any(|chunk| differ(chunk)) || differ(rest)
+/// Flags the steps whose values are more than padding.
+struct Flag<'a> {
+    steps: &'a [f32],
+    features: usize,
+    mask_value: f32,
+    flags: &'a mut [u8],
+}
+
+impl Kernel for Flag<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { steps, features, mask_value, flags } = self;
+        let padding = isa.splat(mask_value);
+        for (step, flag) in steps.chunks_exact(features.max(1)).zip(flags) {
+            // Most steps that count differ in their first vector.
+            let counts = step.chunks(I::LANES).any(|values| {
+                let n = values.len();
+                // SAFETY: the pointer and the length are those of `values`, which is at most `LANES` long.
+                let x = unsafe {
+                    if n == I::LANES { isa.load(values.as_ptr()) } else { isa.load_partial(values.as_ptr(), n) }
+                };
+                isa.any(isa.mask_and(isa.mask_not(isa.eq(x, padding)), isa.mask_first(n)))
+            });
+            *flag = u8::from(counts);
+        }
     }
 }
 
 /// The flags (batch, time) of sequences that stay where they are.
-fn flag_lent(layer: &Masking, shape: &Shape, lent: &Lent<'_>, flags: &mut [u8]) {
+fn flag_lent(level: Level, layer: &Masking, shape: &Shape, lent: &Lent<'_>, flags: &mut [u8]) {
     let (batch, time) = (shape.axis(0), shape.axis(1));
     let flags = Parts(flags.as_mut_ptr());
     for_each_rows(batch, ELEMENTS_PER_TASK / (time * shape.features()).max(1), |first, count| {
         // SAFETY: tasks have disjoint rows.
         let flags = unsafe { flags.part(first * time, count * time) };
         for (row, flags) in flags.chunks_exact_mut(time).enumerate() {
-            for (flag, step) in flags.iter_mut().zip(lent.row(first + row).chunks_exact(lent.features.max(1))) {
-                *flag = u8::from(layer.counts(step));
-            }
+            let steps = lent.row(first + row);
+            dispatch(level, Flag { steps, features: lent.features, mask_value: layer.mask_value, flags });
         }
     });
 }
