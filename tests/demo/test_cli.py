@@ -131,6 +131,15 @@ def test_an_error_of_foliot_itself_keeps_its_traceback(monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on POSIX")
 def test_an_interrupt_ends_training_with_130(tmp_path: Path) -> None:
+    # A shell's background jobs ignore interrupts, and so would their children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _interrupt_training(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt_training(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "foliot.cli", "demo", "sentiment", "--count", "100", "--epochs", "1000000"]
     with subprocess.Popen(
         [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1

@@ -18,6 +18,7 @@ from parity.graphs import (
     embedding,
     optimizer,
     recurrent,
+    state_sizes,
     training,
 )
 from parity.native import Native, make_optimizer
@@ -92,6 +93,54 @@ def test_training_with_dropout(cell: str) -> None:
         adam = make_optimizer(optimizer("adam", 0.01, global_clipnorm=0.1), native)
         reports = [native.train(adam, np.arange(step, 70, 2)) for step in (0, 1, 0)]
         results.append([np.array(reports), *native.weights()])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def branches_problem(cell: str, batch: int, time: int, masked: bool) -> Problem:
+    """Two directions over an embedding, which is folded into both, two over another input, and a layer that begins with
+    given states: five that do not need each other, and one that needs the last."""
+    random = np.random.default_rng(4)
+    graph = Graph()
+    ids = graph.input("ids", (None,), dtype="int32")
+    x = graph.input("x", (None, 5))
+    (vectors,) = graph.add(embedding(30, 16, mask_zero=masked), ids)
+    directions = [{}, {"go_backwards": True}]
+    ends = [graph.add(recurrent(cell, 24, **options), source)[0] for source in (vectors, x) for options in directions]
+    first = recurrent(cell, 24, return_sequences=True)
+    states = [graph.input(f"state{index}", (size,)) for index, size in enumerate(state_sizes(first))]
+    (sequence,) = graph.add(first, x, *states)
+    (again,) = graph.add(recurrent(cell, 12, go_backwards=True), sequence)
+    graph.outputs = [graph.add(dense(1, SIGMOID), end)[0] for end in (*ends, again)]
+    inputs = [
+        random.integers(0, 30, size=(batch, time)).astype(np.int32),
+        random.normal(size=(batch, time, 5)).astype(np.float32),
+        *(random.normal(size=(batch, size)).astype(np.float32) for size in state_sizes(first)),
+    ]
+    return Problem(
+        graph=graph,
+        training=training([binary_crossentropy()] * len(graph.outputs)),
+        weights=random_weights(graph, random),
+        inputs=inputs,
+        targets=[random.integers(0, 2, size=(batch, 1)).astype(np.float32) for _ in graph.outputs],
+    )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("batch", [1, 13, 40])
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_layers_at_once(cell: str, batch: int, masked: bool) -> None:
+    """One after the other on one thread, at once on several."""
+    problem = branches_problem(cell, batch, 30, masked)
+    results: list[list[np.ndarray]] = []
+    for threads in (1, 2, 4):
+        _core.set_num_threads(threads)
+        native = Native(problem)
+        loss, gradients = native.gradients()
+        adam = make_optimizer(optimizer("adam", 0.01), native)
+        reports = [native.train(adam, np.arange(batch)) for _ in range(2)]
+        results.append([np.array([loss, *np.ravel(reports)]), *gradients, *native.forward(), *native.weights()])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)

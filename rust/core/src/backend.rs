@@ -200,6 +200,10 @@ pub trait Backend {
     fn folds_embeddings(&self) -> bool;
     /// Whether its recurrent layers, and [`Masking`](crate::layers::Masking), read sequences that are [`Lent`].
     fn borrows_inputs(&self) -> bool;
+    /// Whether it runs recurrent layers at once that do not need each other.
+    fn runs_at_once(&self) -> bool {
+        false
+    }
     /// The memory that a call of this layer needs. `call` has shapes and gradients wanted, but no spans yet.
     fn workspace(&self, call: &Call<'_>) -> Workspace;
     /// Makes room. What the memories held may be lost.
@@ -236,8 +240,19 @@ pub trait Backend {
     /// # Errors
     /// When the data cannot be processed, such as a token id outside an embedding.
     fn forward(&mut self, call: &Call<'_>) -> Result<f64>;
+    /// Runs layers forward that do not need each other, of which no two share weights or states.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    fn forward_all(&mut self, calls: &[Call<'_>]) -> Result<f64> {
+        calls.iter().map(|call| self.forward(call)).sum()
+    }
     /// Runs a layer backward: overwrites the gradients of its inputs, adds to those of its weights.
     fn backward(&mut self, call: &Call<'_>);
+    /// Runs layers backward that have run [forward](Backend::forward_all) together, the last one first.
+    fn backward_all(&mut self, calls: &[Call<'_>]) {
+        calls.iter().rev().for_each(|call| self.backward(call));
+    }
     /// Takes over into a layer's weights what its last forward pass in training has found out beside its outputs: the
     /// moving means of a batch normalization. Called once the whole step has succeeded; what the forward pass has left in
     /// the saved memory is still there. [`Backend::synchronize`] follows.

@@ -21,6 +21,7 @@ pub mod program;
 pub mod random;
 pub mod regularizers;
 pub mod scan;
+mod stages;
 pub mod steps;
 pub mod stream;
 mod sums;

@@ -5,6 +5,7 @@ use crate::backend::{Backend, Call, Folded, MemorySize, Tensor};
 use crate::graph::{Graph, Node, TensorId};
 use crate::layers::{Input, Layer, MaskRule, Recurrent};
 use crate::parameter::Parameter;
+use crate::stages::stages;
 use crate::tensor::{DType, Shape, Span};
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub enum Wanted {
 pub struct Plan {
     /// What it was made for.
     pub purpose: Purpose,
+    /// The nodes in the order in which they run, those together that may run at once.
+    pub stages: Vec<Vec<usize>>,
     /// The outputs of each node.
     pub tensors: Vec<Vec<Tensor>>,
     /// Saved memory and scratch memory of each node.
@@ -88,7 +91,9 @@ impl Plan {
     /// When the shapes do not fit the graph.
     pub fn new(graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend, purpose: Purpose) -> Result<Self> {
         let shapes = graph.shapes(&purpose.inputs)?;
+        let gathers = |index: usize| backend.runs_at_once() && scans(graph, &shapes, index);
         let mut plan = Self {
+            stages: stages(graph, gathers),
             tensors: place_masks_and_integers(graph, &shapes),
             workspaces: vec![(Span::default(), Span::default()); graph.nodes.len()],
             parameter_gradients: vec![None; parameters.len()],
@@ -215,9 +220,15 @@ impl Plan {
 
     fn place_floats(&mut self, graph: &Graph, parameters: &[Arc<Parameter>], backend: &dyn Backend) {
         let backward = self.purpose.gradients != Wanted::Nothing;
-        let nodes = graph.nodes.len();
-        // Forward step i has time i; its backward step has time 2·nodes - i, after the losses at time `nodes`.
-        let mirror = |node: usize| if backward { 2 * nodes - node } else { nodes };
+        // Forward stage i has time i; its backward stage has time 2·judged - i, after the losses.
+        let judged = self.stages.len();
+        let mut times = vec![judged; graph.nodes.len() + 1];
+        for (time, stage) in self.stages.iter().enumerate() {
+            for &node in stage {
+                times[node] = time;
+            }
+        }
+        let mirror = |node: usize| if backward { 2 * judged - times[node] } else { judged };
         let readers = self.readers(graph);
         let wanted = self.nodes_with_gradients(graph);
 
@@ -234,16 +245,16 @@ impl Plan {
                     continue;
                 }
                 if !node.layer.is_integer_input() {
-                    let last_reader = readers[index][output].iter().copied().max().unwrap_or(index);
-                    let last = if backward { mirror(index) } else { last_reader };
+                    let last_reader = readers[index][output].iter().map(|&reader| times[reader]).max();
+                    let last = if backward { mirror(index) } else { last_reader.unwrap_or(times[index]) };
                     // All inputs are brought in before the first layer runs.
-                    let first = if matches!(node.layer, Layer::Input(_)) { 0 } else { index };
+                    let first = if matches!(node.layer, Layer::Input(_)) { 0 } else { times[index] };
                     request(Target::Value(index, output), elements, first, last);
                 }
                 if wanted[index] && !node.layer.is_integer_input() {
                     tensor.gradient = Some(Span { offset: 0, len: elements });
                     // One reader writes the gradient in its turn; otherwise it is cleared before the losses and added to.
-                    let first = if let [reader] = readers[index][output][..] { mirror(reader) } else { nodes };
+                    let first = if let [reader] = readers[index][output][..] { mirror(reader) } else { judged };
                     request(Target::Gradient(index, output), elements, first, mirror(index));
                 }
             }
@@ -260,20 +271,20 @@ impl Plan {
             if backward && self.wants_parameter(graph, index) {
                 let len = parameter.shape().iter().product();
                 self.parameter_gradients[index] = Some(Span { offset: 0, len });
-                request(Target::Parameter(index), len, nodes, 2 * nodes + 1);
+                request(Target::Parameter(index), len, judged, 2 * judged + 1);
             }
         }
-        for index in 0..nodes {
+        for (index, node) in graph.nodes.iter().enumerate() {
             let workspace = backend.workspace(&self.call(graph, parameters, &[], index, 0));
-            let settles = self.purpose.training && graph.nodes[index].layer.describe().settles();
+            let settles = self.purpose.training && node.layer.describe().settles();
             let last = match (settles, backward) {
                 // What a layer keeps of a step is taken over at its very end.
-                (true, true) => 2 * nodes + 1,
-                (true, false) => nodes,
+                (true, true) => 2 * judged + 1,
+                (true, false) => judged,
                 (false, true) => mirror(index),
-                (false, false) => index,
+                (false, false) => times[index],
             };
-            request(Target::Saved(index), workspace.saved, index, last);
+            request(Target::Saved(index), workspace.saved, times[index], last);
             if backward {
                 request(Target::Scratch(index), workspace.scratch, mirror(index), mirror(index));
             }
@@ -310,6 +321,30 @@ impl Plan {
             table: &parameters[table],
             table_gradient: self.parameter_gradients[table],
         })
+    }
+
+    /// Whether the backward pass goes through a node.
+    #[must_use]
+    pub fn has_gradient(&self, node: usize) -> bool {
+        self.tensors[node].iter().any(|tensor| tensor.gradient.is_some())
+    }
+
+    /// What a node reads, with gradients to overwrite: those of tensors with other readers too are the node's own, and
+    /// [collected](Plan::collected) afterwards.
+    #[must_use]
+    pub fn own_inputs(&self, graph: &Graph, node: usize) -> Vec<Tensor> {
+        let inputs = graph.nodes[node].inputs.iter().zip(&self.extra_gradients[node]);
+        let own = inputs.map(|(input, extra)| {
+            let tensor = &self.tensors[input.node][input.output];
+            Tensor { gradient: extra.or(tensor.gradient), ..tensor.clone() }
+        });
+        own.collect()
+    }
+
+    /// Where the gradients of what a node and others read are to be added, and the node's own.
+    pub fn collected<'a>(&'a self, graph: &'a Graph, node: usize) -> impl Iterator<Item = (Span, Span)> + 'a {
+        let inputs = graph.nodes[node].inputs.iter().zip(&self.extra_gradients[node]);
+        inputs.filter_map(|(input, extra)| self.tensors[input.node][input.output].gradient.zip(*extra))
     }
 
     /// The call of a node; `states` are those that it carries.
@@ -350,6 +385,14 @@ fn reads_sequence(graph: &Graph, reader: usize, node: usize) -> Option<&Recurren
     let once = reader.inputs.iter().filter(reads).count() == 1;
     let first = reader.inputs.first().as_ref().is_some_and(reads);
     reader.layer.recurrent().map(|(_, options)| options).filter(|_| once && first)
+}
+
+/// Whether a node is a recurrent layer that goes over several steps: a single one is over too soon to be shared.
+fn scans(graph: &Graph, shapes: &[Vec<Shape>], index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let input = node.inputs.first().map(|input| &shapes[input.node][input.output]);
+    let options = node.layer.recurrent().map(|(_, options)| options);
+    options.zip(input).is_some_and(|(options, input)| options.input_sizes(input)[1] > 1)
 }
 
 /// Which span a placed buffer becomes.

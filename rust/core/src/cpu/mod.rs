@@ -1,5 +1,6 @@
 //! The CPU backend: one file for each kind of layer.
 
+mod at_once;
 mod attention;
 mod batch_normalization;
 mod columns;
@@ -11,6 +12,7 @@ mod elementwise;
 mod embedding;
 mod fold;
 mod masking;
+mod memory;
 mod merge;
 mod noise;
 mod places;
@@ -27,10 +29,12 @@ use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, Part};
 use crate::parameter::Parameter;
-use crate::tensor::{Buffer, Span};
+use crate::tensor::Span;
 use crate::threads;
 use crate::{Error, Result};
 use foliot_simd::dispatch::Level;
+pub(crate) use memory::Memory;
+use memory::{Buffers, disjoint};
 use std::env::VarError;
 use std::sync::{Arc, RwLockWriteGuard};
 
@@ -40,102 +44,6 @@ const EXACT_ALGEBRA_VARIABLE: &str = "FOLIOT_EXACT_ALGEBRA";
 
 /// Rows or elements below which sharing work costs more than it brings: a task should last some microseconds.
 pub(crate) const ELEMENTS_PER_TASK: usize = 16 * 1024;
-
-/// The memories of a plan.
-#[derive(Default)]
-pub(crate) struct Memory {
-    floats: Buffer,
-    integers: Vec<i32>,
-    masks: Vec<u8>,
-}
-
-impl Memory {
-    pub(crate) fn floats(&self, span: Span) -> &[f32] {
-        &self.floats.as_slice()[span.offset..span.offset + span.len]
-    }
-
-    pub(crate) fn integers(&self, span: Span) -> &[i32] {
-        &self.integers[span.offset..span.offset + span.len]
-    }
-
-    pub(crate) fn mask(&self, span: Span) -> &[u8] {
-        &self.masks[span.offset..span.offset + span.len]
-    }
-
-    /// Where a span starts, for the kernels.
-    pub(crate) fn pointer(&mut self, span: Span) -> *mut f32 {
-        assert!(span.offset + span.len <= self.floats.len());
-        // SAFETY: the span lies inside the buffer.
-        unsafe { self.floats.as_mut_ptr().add(span.offset) }
-    }
-
-    pub(crate) fn floats_mut(&mut self, span: Span) -> &mut [f32] {
-        &mut self.floats.as_mut_slice()[span.offset..span.offset + span.len]
-    }
-
-    pub(crate) fn mask_mut(&mut self, span: Span) -> &mut [u8] {
-        &mut self.masks[span.offset..span.offset + span.len]
-    }
-
-    /// Token ids beside disjoint spans of floats.
-    pub(crate) fn integers_and_many<const N: usize>(
-        &mut self,
-        ids: Span,
-        spans: [Span; N],
-    ) -> (&[i32], [&mut [f32]; N]) {
-        let Self { floats, integers, .. } = self;
-        (&integers[ids.offset..ids.offset + ids.len], disjoint(floats, spans))
-    }
-
-    /// All flags, and floats to read, in spans that may overlap, beside disjoint ones to write.
-    ///
-    /// # Panics
-    /// When a span to write overlaps another one, or one lies outside: a fault of the plan.
-    pub(crate) fn flags_and_floats<const R: usize, const W: usize>(
-        &mut self,
-        reads: [Span; R],
-        writes: [Span; W],
-    ) -> (&[u8], [&[f32]; R], [&mut [f32]; W]) {
-        let len = self.floats.len();
-        let apart =
-            |a: Span, b: Span| a.len == 0 || b.len == 0 || a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
-        for (position, span) in writes.iter().enumerate() {
-            let others = reads.iter().chain(&writes[..position]);
-            assert!(others.into_iter().all(|other| apart(*span, *other)), "the plan's spans {reads:?} and {writes:?}");
-        }
-        assert!(reads.iter().chain(&writes).all(|span| span.offset + span.len <= len), "{reads:?} and {writes:?}");
-        let base = self.floats.as_mut_ptr();
-        // SAFETY: the spans lie inside the buffer, which stays borrowed, and what is written overlaps nothing: both checked
-        // above.
-        let (reads, writes) = unsafe {
-            (
-                reads.map(|span| std::slice::from_raw_parts(base.add(span.offset).cast_const(), span.len)),
-                writes.map(|span| std::slice::from_raw_parts_mut(base.add(span.offset), span.len)),
-            )
-        };
-        (&self.masks, reads, writes)
-    }
-
-    /// Disjoint spans at once.
-    ///
-    /// # Panics
-    /// When spans overlap or lie outside: a fault of the plan.
-    pub(crate) fn many<const N: usize>(&mut self, spans: [Span; N]) -> [&mut [f32]; N] {
-        disjoint(&mut self.floats, spans)
-    }
-}
-
-/// The plan places what is alive at one time apart and a call reads its spans from there, whatever a user passes: shapes, options
-/// and arrays are checked before there is a plan. So what cannot be split here is a fault of ours, and no more than a wrong answer
-/// is to come of it.
-fn disjoint<const N: usize>(floats: &mut Buffer, spans: [Span; N]) -> [&mut [f32]; N] {
-    // An empty span may lie anywhere; an empty range at the start overlaps nothing.
-    let ranges = spans.map(|span| if span.len == 0 { 0..0 } else { span.offset..span.offset + span.len });
-    match floats.as_mut_slice().get_disjoint_mut(ranges) {
-        Ok(slices) => slices,
-        Err(error) => panic!("the plan's spans {spans:?}: {error}"),
-    }
-}
 
 /// What a node keeps from one call to the next, such as packed weights; each kind of layer has its own part.
 #[derive(Default)]
@@ -164,6 +72,10 @@ trait Compute {
 
     /// Overwrites the gradients of the inputs, adds to those of the weights.
     fn backward(&self, context: Context<'_>, call: &Call<'_>);
+
+    /// What a backward pass adds to gradients that another layer's may add to at the same time; called after it, for one layer after
+    /// the other.
+    fn finish_backward(&self, _context: Context<'_>, _call: &Call<'_>) {}
 
     /// See [`Backend::settle`].
     fn settle(&self, _memory: &Memory, _call: &Call<'_>) {}
@@ -222,7 +134,7 @@ impl Compute for Input {
 pub struct Cpu {
     level: Level,
     exact_algebra: bool,
-    memory: Memory,
+    memory: Buffers,
     /// What each node keeps from one call to the next.
     kept: Vec<Kept>,
     /// What losses and metrics have come to.
@@ -244,11 +156,24 @@ impl Cpu {
         Ok(Self {
             level,
             exact_algebra,
-            memory: Memory::default(),
+            memory: Buffers::default(),
             kept: (0..nodes).map(|_| Kept::default()).collect(),
             judged: Vec::new(),
         })
     }
+
+    /// See [`Compute::finish_backward`].
+    fn finish_backward(&mut self, call: &Call<'_>) {
+        let Self { level, memory, kept, .. } = self;
+        let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
+        compute(call.layer).finish_backward(Context { level: *level, memory, kept }, call);
+    }
+}
+
+/// Brings the weights and states of a call here. Where a device that has newer values is gone, this is an error; nothing after it
+/// could report it.
+fn fetch(call: &Call<'_>) -> Result<()> {
+    call.parameters.iter().chain(&*call.states).try_for_each(|parameter| parameter.fetch())
 }
 
 impl Backend for Cpu {
@@ -282,31 +207,27 @@ impl Backend for Cpu {
     }
 
     fn resize(&mut self, size: MemorySize) -> Result<()> {
-        self.memory.floats.resize(size.floats)?;
-        self.memory.integers.resize(size.integers, 0);
-        self.memory.masks.resize(size.masks, 0);
-        Ok(())
+        self.memory.resize(size)
     }
 
     fn size(&self) -> MemorySize {
-        let Memory { floats, integers, masks } = &self.memory;
-        MemorySize { floats: floats.capacity(), integers: integers.capacity(), masks: masks.capacity() }
+        self.memory.size()
     }
 
     fn write(&mut self, span: Span, fill: &mut dyn FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
-        fill(self.memory.floats_mut(span))
+        fill(self.memory.view().floats_mut(span))
     }
 
     fn write_integers(&mut self, span: Span, fill: &mut dyn FnMut(&mut [i32]) -> Result<()>) -> Result<()> {
-        fill(&mut self.memory.integers[span.offset..span.offset + span.len])
+        fill(self.memory.view().integers_mut(span))
     }
 
     fn write_mask(&mut self, span: Span, fill: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()> {
-        fill(self.memory.mask_mut(span))
+        fill(self.memory.view().mask_mut(span))
     }
 
     fn read(&mut self, span: Span, take: &mut dyn FnMut(&[f32])) -> Result<()> {
-        take(self.memory.floats(span));
+        take(self.memory.view().floats(span));
         Ok(())
     }
 
@@ -314,38 +235,62 @@ impl Backend for Cpu {
         take(self.memory.mask(span));
     }
 
+    fn runs_at_once(&self) -> bool {
+        true
+    }
+
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
-        // Where a device that has newer values is gone, this is an error; nothing below could report it.
-        call.parameters.iter().chain(&*call.states).try_for_each(|parameter| parameter.fetch())?;
+        fetch(call)?;
         let Self { level, memory, kept, .. } = self;
-        compute(call.layer).forward(Context { level: *level, memory, kept: &mut kept[call.node] }, call)
+        let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
+        compute(call.layer).forward(Context { level: *level, memory, kept }, call)
+    }
+
+    fn forward_all(&mut self, calls: &[Call<'_>]) -> Result<f64> {
+        calls.iter().try_for_each(fetch)?;
+        match self.forward_at_once(calls) {
+            Some(penalty) => penalty,
+            None => calls.iter().map(|call| self.forward(call)).sum(),
+        }
     }
 
     fn backward(&mut self, call: &Call<'_>) {
         let Self { level, memory, kept, .. } = self;
-        compute(call.layer).backward(Context { level: *level, memory, kept: &mut kept[call.node] }, call);
+        let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
+        compute(call.layer).backward(Context { level: *level, memory, kept }, call);
+        self.finish_backward(call);
+    }
+
+    fn backward_all(&mut self, calls: &[Call<'_>]) {
+        if calls.len() > 1 && self.backward_at_once(calls) {
+            calls.iter().rev().for_each(|call| self.finish_backward(call));
+        } else {
+            calls.iter().rev().for_each(|call| self.backward(call));
+        }
     }
 
     fn settle(&mut self, call: &Call<'_>) {
-        compute(call.layer).settle(&self.memory, call);
+        compute(call.layer).settle(&self.memory.view(), call);
     }
 
     fn clear(&mut self, span: Span) {
-        self.memory.floats_mut(span).fill(0.0);
+        self.memory.view().floats_mut(span).fill(0.0);
     }
 
     fn add(&mut self, target: Span, source: Span) {
-        let [target, source] = self.memory.many([target, source]);
+        let mut memory = self.memory.view();
+        let [target, source] = memory.many([target, source]);
         target.iter_mut().zip(source).for_each(|(target, source)| *target += *source);
     }
 
     fn loss(&mut self, loss: &Loss, job: &LossJob<'_>) -> Result<()> {
+        let mut memory = self.memory.view();
         let (prediction, gradient) = match job.gradient {
             Some(gradient) => {
-                let [prediction, gradient] = self.memory.many([job.prediction, gradient]);
+                let [prediction, gradient] = memory.many([job.prediction, gradient]);
                 (&*prediction, Some(gradient))
             }
-            None => (self.memory.floats(job.prediction), None),
+            None => (memory.floats(job.prediction), None),
         };
         let value = job.evaluate(loss, prediction, gradient)?;
         self.judged.push(vec![value]);
@@ -353,7 +298,7 @@ impl Backend for Cpu {
     }
 
     fn metric(&mut self, metric: &Metric, job: &LossJob<'_>) -> Result<()> {
-        let gathered = job.measure(metric, self.memory.floats(job.prediction))?;
+        let gathered = job.measure(metric, self.memory.view().floats(job.prediction))?;
         self.judged.push(gathered);
         Ok(())
     }
@@ -364,15 +309,16 @@ impl Backend for Cpu {
 
     fn update(&mut self, update: Update<'_>) -> Result<()> {
         let Update { optimizer, learning_rate, iteration, mut parameters } = update;
+        let mut memory = self.memory.view();
         for entry in &parameters {
             if let Some(regularizer) = entry.regularizer {
-                let (shape, gradient) = (entry.parameter.shape(), self.memory.floats_mut(entry.gradient));
+                let (shape, gradient) = (entry.parameter.shape(), memory.floats_mut(entry.gradient));
                 regularizer.add_gradient(shape, &entry.parameter.read(), gradient);
             }
         }
         // The plan gives each parameter its own span; sorted, they can be split off one after another.
         parameters.sort_by_key(|entry| entry.gradient.offset);
-        let mut rest = self.memory.floats.as_mut_slice();
+        let mut rest = &mut *memory.floats;
         let mut start = 0;
         let mut gradients = Vec::with_capacity(parameters.len());
         for entry in &parameters {

@@ -3,6 +3,7 @@
 mod carrying;
 mod judging;
 mod loading;
+mod passes;
 mod record;
 
 pub use record::Seen;
@@ -18,7 +19,6 @@ use crate::plan::{Plan, Purpose, Wanted};
 use crate::tensor::{Shape, Span, for_each_run, too_large};
 use crate::{Error, Result};
 use carrying::{Window, carried_by};
-use loading::with_batch;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -420,81 +420,6 @@ impl Program {
             results.push(value);
         }
         Ok(results)
-    }
-
-    /// Runs all layers forward on what was [loaded](Program::load). Returns what they add to the loss.
-    fn run(&mut self, plan: usize, batch: Batch<'_>, window: Option<Window>, step: u32) -> Result<f64> {
-        let plan = &self.plans[plan];
-        let mut penalty = 0.0;
-        for index in 0..self.graph.nodes.len() {
-            let call = plan.call(&self.graph, &self.parameters, &self.carried[index], index, step);
-            let call = with_batch(call, batch, window);
-            penalty += self.backend.forward(&call)?;
-        }
-        Ok(penalty)
-    }
-
-    /// Lets the layers keep what they found out in a training step that has succeeded.
-    fn settle(&mut self, plan: usize, step: u32) -> Result<()> {
-        let plan = &self.plans[plan];
-        let mut settled = false;
-        for (index, node) in self.graph.nodes.iter().enumerate() {
-            if node.layer.describe().settles() {
-                self.backend.settle(&plan.call(&self.graph, &self.parameters, &self.carried[index], index, step));
-                settled = true;
-            }
-        }
-        if settled { self.backend.synchronize() } else { Ok(()) }
-    }
-
-    /// Forward, losses, backward. Returns the loss.
-    fn differentiate(
-        &mut self,
-        index: usize,
-        step: u32,
-        batch: Batch<'_>,
-        expected: Expected<'_>,
-        window: Option<Window>,
-    ) -> Result<f64> {
-        let penalty = self.run(index, batch, window, step)?;
-        let plan = &self.plans[index];
-        for span in plan.cleared_gradients(&self.graph) {
-            self.backend.clear(span);
-        }
-        let judging = self.judge(index, batch.rows, expected, window)?;
-        let plan = &self.plans[index];
-        for span in plan.parameter_gradients.iter().flatten() {
-            self.backend.clear(*span);
-        }
-        for node in (0..self.graph.nodes.len()).rev() {
-            if plan.tensors[node].iter().all(|tensor| tensor.gradient.is_none()) {
-                continue;
-            }
-            let call = plan.call(&self.graph, &self.parameters, &self.carried[node], node, step);
-            let mut call = with_batch(call, batch, window);
-            // A tensor with several readers collects their gradients.
-            let extras = &plan.extra_gradients[node];
-            let redirected: Vec<_> = call
-                .inputs
-                .iter()
-                .zip(extras)
-                .map(|(tensor, extra)| {
-                    let mut tensor = (*tensor).clone();
-                    tensor.gradient = extra.or(tensor.gradient);
-                    tensor
-                })
-                .collect();
-            let targets: Vec<_> = call.inputs.iter().map(|tensor| tensor.gradient).collect();
-            call.inputs = redirected.iter().collect();
-            self.backend.backward(&call);
-            for (target, extra) in targets.into_iter().zip(extras) {
-                if let (Some(target), Some(extra)) = (target, extra) {
-                    self.backend.add(target, *extra);
-                }
-            }
-        }
-        // A device is asked last, so that it has something to do until then.
-        self.conclude(judging, penalty)
     }
 
     fn check_optimizer(&self, state: &OptimizerState) -> Result<()> {

@@ -12,6 +12,7 @@ mod split;
 mod states;
 pub mod zoneout;
 
+pub use split::largest_share;
 pub use states::{Kept, States};
 
 use crate::cells::panels::Panels;

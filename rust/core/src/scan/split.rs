@@ -21,12 +21,23 @@ pub(super) struct Split<'a> {
     equal: Option<usize>,
 }
 
+/// The rows of every task but the last, where all are equally long.
+fn equal_rows(batch: usize, threads: usize) -> usize {
+    batch.div_ceil(threads).div_ceil(TILE).max(1) * TILE
+}
+
+/// What part of equally long rows the thread with the most of them has.
+#[must_use]
+pub fn largest_share(batch: usize, threads: usize) -> f64 {
+    equal_rows(batch, threads).min(batch) as f64 / batch.max(1) as f64
+}
+
 impl<'a> Split<'a> {
     /// Shares the rows for some steps.
     pub(super) fn new(layout: &'a TimeLayout, steps: Range<usize>, threads: usize) -> Self {
         let batch = layout.batch();
         let is_equal = batch == 0 || layout.length(0) == layout.length(batch - 1);
-        let equal = is_equal.then(|| batch.div_ceil(threads).div_ceil(TILE).max(1) * TILE);
+        let equal = is_equal.then(|| equal_rows(batch, threads));
         let tasks = equal.map_or_else(|| threads.min(batch.div_ceil(HALF_TILE)), |rows| batch.div_ceil(rows));
         Self { layout, steps, tasks, equal }
     }

@@ -65,10 +65,11 @@ pub fn num_threads() -> Result<usize> {
     }
 }
 
-/// [`num_threads`] for work that has started: a bad `FOLIOT_NUM_THREADS` has been reported before, and the cores count.
+/// How many threads a [`for_each`] has here: [`num_threads`], but one inside a task. A bad `FOLIOT_NUM_THREADS` has been reported
+/// before work starts; the cores count then.
 #[must_use]
 pub fn count() -> usize {
-    num_threads().unwrap_or_else(|_| available_cores())
+    if INSIDE.get() { 1 } else { num_threads().unwrap_or_else(|_| available_cores()) }
 }
 
 /// Sets the number of threads, the caller's included. Results do not depend on it.
@@ -89,9 +90,9 @@ pub fn for_each(tasks: usize, body: impl Fn(usize) + Sync) {
     if INSIDE.get() {
         return (0..tasks).for_each(body);
     }
+    let helpers = count().min(tasks).saturating_sub(1);
     // Held to the end, also when a task panics.
     let _inside = Inside::enter();
-    let helpers = count().min(tasks).saturating_sub(1);
     if helpers == 0 {
         return (0..tasks).for_each(body);
     }

@@ -100,11 +100,17 @@ impl Visitor for Backward<'_> {
                 token_gradients.add(level, tokens, gates, C::SLOTS * sizes.units, records);
             }
         }
-        if let Some(target) = call.folded.and_then(|folded| folded.table_gradient) {
-            token_gradients.add_to_table(level, tokens, &track.packed.transposed[0], memory.floats_mut(target));
-        }
         finish_state_gradients(&track, memory, &scratch);
         finish_input_gradients::<C>(&track, token_gradients, memory, &scratch);
+    }
+}
+
+/// Adds the gradient of an embedding that is folded into the layer, which may be folded into other layers too.
+pub(super) fn add_table_gradient(state: &mut State, memory: &mut Memory, setting: Setting<'_>) {
+    let State { prepared: Prepared { packed, tokens, .. }, token_gradients } = state;
+    let target = setting.call.folded.and_then(|folded| folded.table_gradient);
+    if let (Some(target), Some(packed)) = (target, packed) {
+        token_gradients.add_to_table(setting.level, tokens, &packed.transposed[0], memory.floats_mut(target));
     }
 }
 
@@ -236,7 +242,7 @@ impl Piece<'_> {
         let folded = call.folded.is_some();
         if call.parameter_gradients[0].is_some() && !folded {
             let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
-            let [x, gates, partials] = memory.many([x, saved.gates, scratch.kernel]);
+            let ([x, gates], [partials]) = memory.split([x, saved.gates], [scratch.kernel]);
             let gates = self.gates(gates);
             for block in C::INPUTS {
                 // With a mask for each gate, each slot has its own input.

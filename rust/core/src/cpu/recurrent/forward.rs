@@ -75,11 +75,11 @@ pub(super) struct Forward<'a> {
 pub(super) fn run<C: Cell>(cell: C, track: &Track<'_>, memory: &mut Memory, steps: &Range<usize>) {
     let Track { call, sizes, saved, layout, .. } = *track;
     if sizes.packs_input {
-        let [source, masks, packed] = memory.many([call.inputs[0].value, saved.input_masks, saved.x]);
+        let ([source, masks], [packed]) = memory.split([call.inputs[0].value, saved.input_masks], [saved.x]);
         if let Some(lent) = call.lent {
             pack_input(layout, steps, sizes, |row, time| lent.at(row, time), masks, packed);
         } else {
-            let (source, features) = (&*source, sizes.features);
+            let features = sizes.features;
             let at = |row: usize, time: usize| &source[(time * sizes.batch + row) * features..][..features];
             pack_input(layout, steps, sizes, at, masks, packed);
         }
@@ -127,7 +127,7 @@ impl Visitor for Forward<'_> {
         for (index, (target, size)) in initial.enumerate().take(kind.states()) {
             match (call.inputs.get(1 + index), call.states.get(index)) {
                 (Some(given), _) => {
-                    let [source, target] = memory.many([given.value, target]);
+                    let ([source], [target]) = memory.split([given.value], [target]);
                     prepared.layout.pack_rows(size, source, target);
                 }
                 (None, Some(carried)) => {

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::backend::{Call, Workspace};
 use crate::cells;
 use crate::layers::Recurrent;
-use backward::Backward;
+use backward::{Backward, add_table_gradient};
 use forward::Forward;
 use track::Setting;
 
@@ -37,6 +37,12 @@ impl Compute for Recurrent {
         let Some((kind, options)) = call.layer.recurrent() else { return };
         let state = &mut kept.recurrent;
         cells::with_cell(kind, options, Backward { state, memory, kind, setting: Setting { level, call, options } });
+    }
+
+    fn finish_backward(&self, context: Context<'_>, call: &Call<'_>) {
+        let Context { level, memory, kept } = context;
+        let Some((_, options)) = call.layer.recurrent() else { return };
+        add_table_gradient(&mut kept.recurrent, memory, Setting { level, call, options });
     }
 }
 
