@@ -61,7 +61,7 @@ impl Cpu {
         order: &[usize],
         body: impl Fn(Context<'_>, &Call<'_>) -> Result<f64> + Sync,
     ) -> Vec<Result<f64>> {
-        let level = self.level;
+        let (level, exact_algebra) = (self.level, self.exact_algebra);
         let kept = Parts(self.kept.as_mut_ptr());
         let tasks = order.iter().map(|&index| {
             let call = &calls[index];
@@ -76,7 +76,7 @@ impl Cpu {
         });
         let mut tasks: Vec<Task<'_>> = tasks.collect();
         threads::for_each_mut(&mut tasks, |_, Task { call, memory, kept, result }| {
-            *result = body(Context { level, memory, kept }, call);
+            *result = body(Context { level, exact_algebra, memory, kept }, call);
         });
         let mut results: Vec<Result<f64>> = calls.iter().map(|_| Ok(0.0)).collect();
         order.iter().zip(tasks).for_each(|(&index, task)| results[index] = task.result);

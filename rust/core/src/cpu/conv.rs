@@ -132,7 +132,7 @@ impl Compute for Conv1d {
     }
 
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
-        let Context { level, memory, kept } = context;
+        let Context { level, memory, kept, .. } = context;
         let Some(sizes) = Sizes::new(self, call) else { return Ok(0.0) };
         let Sizes { batch, groups, features, filters, group_features, group_filters, .. } = sizes;
         let kernel = sizes.packed(&mut kept.conv.forward, level, call.parameters[0], false);
@@ -170,7 +170,7 @@ impl Compute for Conv1d {
     }
 
     fn backward(&self, context: Context<'_>, call: &Call<'_>) {
-        let Context { level, memory, kept } = context;
+        let Context { level, memory, kept, .. } = context;
         let (Some(output_gradient), Some(sizes)) = (call.outputs[0].gradient, Sizes::new(self, call)) else { return };
         let Sizes { batch, groups, features, filters, group_features, group_filters, .. } = sizes;
         let elements = sizes.rows() * filters;

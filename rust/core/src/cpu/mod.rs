@@ -56,6 +56,8 @@ struct Kept {
 /// What a layer computes with.
 struct Context<'a> {
     level: Level,
+    /// Whether algebra that changes results by rounding only is on.
+    exact_algebra: bool,
     memory: &'a mut Memory,
     kept: &'a mut Kept,
 }
@@ -164,9 +166,10 @@ impl Cpu {
 
     /// See [`Compute::finish_backward`].
     fn finish_backward(&mut self, call: &Call<'_>) {
-        let Self { level, memory, kept, .. } = self;
+        let Self { level, exact_algebra, memory, kept, .. } = self;
         let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
-        compute(call.layer).finish_backward(Context { level: *level, memory, kept }, call);
+        compute(call.layer)
+            .finish_backward(Context { level: *level, exact_algebra: *exact_algebra, memory, kept }, call);
     }
 }
 
@@ -241,9 +244,9 @@ impl Backend for Cpu {
 
     fn forward(&mut self, call: &Call<'_>) -> Result<f64> {
         fetch(call)?;
-        let Self { level, memory, kept, .. } = self;
+        let Self { level, exact_algebra, memory, kept, .. } = self;
         let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
-        compute(call.layer).forward(Context { level: *level, memory, kept }, call)
+        compute(call.layer).forward(Context { level: *level, exact_algebra: *exact_algebra, memory, kept }, call)
     }
 
     fn forward_all(&mut self, calls: &[Call<'_>]) -> Result<f64> {
@@ -255,9 +258,9 @@ impl Backend for Cpu {
     }
 
     fn backward(&mut self, call: &Call<'_>) {
-        let Self { level, memory, kept, .. } = self;
+        let Self { level, exact_algebra, memory, kept, .. } = self;
         let (memory, kept) = (&mut *memory.view(), &mut kept[call.node]);
-        compute(call.layer).backward(Context { level: *level, memory, kept }, call);
+        compute(call.layer).backward(Context { level: *level, exact_algebra: *exact_algebra, memory, kept }, call);
         self.finish_backward(call);
     }
 

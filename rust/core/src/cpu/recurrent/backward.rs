@@ -31,18 +31,16 @@ impl Visitor for Backward<'_> {
 
     fn visit<C: Cell>(self, cell: C) {
         let Self { state: State { prepared, token_gradients }, memory, kind, setting } = self;
-        let Setting { level, call, options } = setting;
-        let sizes = Sizes::of_batch(call, kind, options, &prepared.layout);
+        let Setting { level, call, options, .. } = setting;
+        let sizes = Sizes::of_batch(call, kind, options, prepared);
         if !sizes.backward {
             return;
         }
         let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
         let (scratch, shared_scratch) = cut_scratch(&mut Cutter::of(call.scratch), call, &sizes, options);
         let wanted = |at: Option<usize>| at.is_some_and(|at| call.parameter_gradients[at].is_some());
-        let sums_tokens = call
-            .folded
-            .as_ref()
-            .is_some_and(|folded| folded.table_gradient.is_some() || wanted(Some(0)) || wanted(sizes.bias));
+        let wants_table = call.folded.is_some_and(|folded| folded.table_gradient.is_some());
+        let sums_tokens = sizes.tokens && (wants_table || wanted(Some(0)) || wanted(sizes.bias));
         let Some(track) = setting.batch(prepared, &sizes, &saved) else { return };
         let Prepared { layout, tokens, prefix, .. } = &*prepared;
         if sums_tokens {
@@ -239,8 +237,7 @@ impl Piece<'_> {
         let (units, features) = (sizes.units, sizes.features);
         let everything = [Segment { left: 0, right: 0, rows: self.elements() }];
         let place = self.first() - layout.offset(self.part.start);
-        let folded = call.folded.is_some();
-        if call.parameter_gradients[0].is_some() && !folded {
+        if call.parameter_gradients[0].is_some() && !sizes.tokens {
             let x = if sizes.packs_input { saved.x } else { call.inputs[0].value };
             let ([x, gates], [partials]) = memory.split([x, saved.gates], [scratch.kernel]);
             let gates = self.gates(gates);
@@ -273,7 +270,7 @@ impl Piece<'_> {
                 let dz = slot_rows(gates, sizes, block.slot, block.count);
                 sizes.bias_sum().add(self.first(), self.elements(), dz, block.gate * units, partials);
             };
-            if !folded {
+            if !sizes.tokens {
                 for block in C::INPUTS {
                     add(block, input);
                 }
@@ -475,11 +472,10 @@ fn finish_input_gradients<C: Cell>(
 ) {
     let Track { level, call, sizes, tokens, .. } = *track;
     let units = sizes.units;
-    let folded = call.folded.is_some();
     if let Some(target) = call.parameter_gradients[0] {
         let [partials, target] = memory.many([scratch.kernel, target]);
         let (sum, everything) = (sizes.kernel_sum(), [Segment { left: 0, right: 0, rows: tokens.count() }]);
-        for block in C::INPUTS.iter().filter(|_| folded) {
+        for block in C::INPUTS.iter().filter(|_| sizes.tokens) {
             let dz = token_gradients.columns(block.slot * units, block.count * units);
             sum.add(level, 0, &everything, tokens.embedded(), dz, block.gate * units, partials);
         }
@@ -488,7 +484,7 @@ fn finish_input_gradients<C: Cell>(
     if let Some(target) = sizes.bias.and_then(|at| call.parameter_gradients[at]) {
         let [partials, target] = memory.many([scratch.bias, target]);
         let sum = sizes.bias_sum();
-        for block in C::INPUTS.iter().filter(|_| folded) {
+        for block in C::INPUTS.iter().filter(|_| sizes.tokens) {
             let dz = token_gradients.columns(block.slot * units, block.count * units);
             sum.add(0, tokens.count(), dz, block.gate * units, partials);
         }

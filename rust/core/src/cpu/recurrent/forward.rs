@@ -1,7 +1,8 @@
 //! Forward: masks of dropout are drawn, inputs are brought into packed order, the scan runs, outputs are handed out, for each
 //! part of the steps in turn. There is one part, unless checkpoints divide the steps.
 
-use super::regions::{Cutter, Sizes, cut_saved, shares_prefixes};
+use super::regions::{Cutter, Sizes, cut_saved, shares_prefixes, takes_one_hot};
+use super::tokens::Vocabulary;
 use super::track::{Prepared, Setting, Track};
 use super::weights::{PackedWeights, gate_of_slot};
 use crate::cells::{Cell, Visitor};
@@ -110,8 +111,8 @@ impl Visitor for Forward<'_> {
 
     fn visit<C: Cell>(self, cell: C) {
         let Self { prepared, memory, kind, setting } = self;
-        let Setting { level, call, options } = setting;
-        let [batch, time, _] = options.input_sizes(&call.inputs[0].shape);
+        let Setting { level, exact_algebra, call, options } = setting;
+        let [batch, time, features] = options.input_sizes(&call.inputs[0].shape);
         match call.folded.as_ref().filter(|_| shares_prefixes(call, options)) {
             Some(folded) => {
                 prepared.prefix.find(memory.integers(folded.ids.value), batch, time, options.go_backwards);
@@ -120,7 +121,16 @@ impl Visitor for Forward<'_> {
         }
         let mask = call.inputs[0].mask.filter(|_| !options.single_step).map(|span| memory.mask(span));
         prepared.layout.update(batch, time, mask.or(prepared.prefix.mask()), options.go_backwards);
-        let sizes = Sizes::of_batch(call, kind, options, &prepared.layout);
+        let Prepared { layout, tokens, one_hot, .. } = &mut *prepared;
+        *one_hot = false;
+        if exact_algebra && takes_one_hot(call, options) {
+            let values = call.lent.map_or_else(|| memory.floats(call.inputs[0].value), |_| &[]);
+            *one_hot = tokens.find_one_hot(level, layout, features, |row, time| match call.lent {
+                Some(lent) => lent.at(row, time),
+                None => &values[(time * batch + row) * features..][..features],
+            });
+        }
+        let sizes = Sizes::of_batch(call, kind, options, prepared);
         let (saved, shared) = cut_saved(&mut Cutter::of(call.saved), &sizes);
 
         let initial = [saved.initial_h, saved.initial_c].into_iter().zip(sizes.states());
@@ -156,11 +166,14 @@ impl Visitor for Forward<'_> {
             );
         }
         PackedWeights::update::<C>(&mut prepared.packed, level, call, &sizes);
-        if let (Some(folded), Prepared { layout, packed: Some(packed), tokens, prefix }) =
-            (&call.folded, &mut *prepared)
+        let vocabulary = match call.folded {
+            Some(folded) => Some(Vocabulary::Table { ids: memory.integers(folded.ids.value), table: folded.table }),
+            None => prepared.one_hot.then_some(Vocabulary::OneHot { features }),
+        };
+        if let (Some(vocabulary), Prepared { layout, packed: Some(packed), tokens, prefix, .. }) =
+            (vocabulary, &mut *prepared)
         {
-            let ids = memory.integers(folded.ids.value);
-            tokens.project(level, layout, prefix, ids, folded.table, packed, sizes.backward);
+            tokens.project(level, layout, prefix, &vocabulary, packed, sizes.backward);
         }
         let Some(track) = setting.batch(prepared, &sizes, &saved) else { return };
         if let Some((sizes, prefix)) = shared.as_ref().filter(|_| prepared.prefix.steps() > 0) {

@@ -25,24 +25,32 @@ impl Compute for Recurrent {
     }
 
     fn forward(&self, context: Context<'_>, call: &Call<'_>) -> Result<f64> {
-        let Context { level, memory, kept } = context;
+        let Context { level, exact_algebra, memory, kept } = context;
         let Some((kind, options)) = call.layer.recurrent() else { return Ok(0.0) };
         let prepared = &mut kept.recurrent.prepared;
-        cells::with_cell(kind, options, Forward { prepared, memory, kind, setting: Setting { level, call, options } });
+        cells::with_cell(
+            kind,
+            options,
+            Forward { prepared, memory, kind, setting: Setting { level, exact_algebra, call, options } },
+        );
         Ok(0.0)
     }
 
     fn backward(&self, context: Context<'_>, call: &Call<'_>) {
-        let Context { level, memory, kept } = context;
+        let Context { level, exact_algebra, memory, kept } = context;
         let Some((kind, options)) = call.layer.recurrent() else { return };
         let state = &mut kept.recurrent;
-        cells::with_cell(kind, options, Backward { state, memory, kind, setting: Setting { level, call, options } });
+        cells::with_cell(
+            kind,
+            options,
+            Backward { state, memory, kind, setting: Setting { level, exact_algebra, call, options } },
+        );
     }
 
     fn finish_backward(&self, context: Context<'_>, call: &Call<'_>) {
-        let Context { level, memory, kept } = context;
+        let Context { level, exact_algebra, memory, kept } = context;
         let Some((_, options)) = call.layer.recurrent() else { return };
-        add_table_gradient(&mut kept.recurrent, memory, Setting { level, call, options });
+        add_table_gradient(&mut kept.recurrent, memory, Setting { level, exact_algebra, call, options });
     }
 }
 

@@ -1,11 +1,11 @@
 //! The sizes of a call and the regions of memory that it works in.
 
 use super::prefix;
+use super::track::Prepared;
 use crate::backend::{Call, Workspace};
 use crate::cells;
 use crate::layers::{CellKind, CellLayer, Recurrent, Vector};
 use crate::scan::gradients::{ColumnSums, OuterProducts};
-use crate::scan::layout::TimeLayout;
 use crate::scan::{self, Kept};
 use crate::tensor::Span;
 use std::ops::Range;
@@ -36,6 +36,8 @@ pub(super) struct Sizes {
     pub(super) state_dropout: bool,
     /// Whether a mask decides which steps count.
     pub(super) masked: bool,
+    /// Whether the input is tokens.
+    pub(super) tokens: bool,
     /// Whether the input has to be brought into packed order.
     pub(super) packs_input: bool,
     /// Whether the scan writes the layer's output itself.
@@ -65,17 +67,17 @@ impl Sizes {
     /// The sizes for any mask; [`Sizes::of_batch`] knows the batch's.
     fn new(call: &Call<'_>, kind: CellKind, options: &Recurrent) -> Self {
         let masked = call.inputs[0].mask.is_some() && !options.single_step;
-        Self::with_mask(call, kind, options, masked)
+        Self::with_input(call, kind, options, masked, call.folded.is_some())
     }
 
-    /// The sizes for a batch that has been laid out: a mask that masks nothing changes nothing. They take no more memory than
-    /// those for any mask.
-    pub(super) fn of_batch(call: &Call<'_>, kind: CellKind, options: &Recurrent, layout: &TimeLayout) -> Self {
-        let masked = call.inputs[0].mask.is_some() && !options.single_step && !layout.is_full();
-        Self::with_mask(call, kind, options, masked)
+    /// The sizes for a batch that has been laid out: a mask that masks nothing changes nothing, and one-hot rows are tokens. They
+    /// take no more memory than those for any mask and any rows.
+    pub(super) fn of_batch(call: &Call<'_>, kind: CellKind, options: &Recurrent, prepared: &Prepared) -> Self {
+        let masked = call.inputs[0].mask.is_some() && !options.single_step && !prepared.layout.is_full();
+        Self::with_input(call, kind, options, masked, call.folded.is_some() || prepared.one_hot)
     }
 
-    fn with_mask(call: &Call<'_>, kind: CellKind, options: &Recurrent, masked: bool) -> Self {
+    fn with_input(call: &Call<'_>, kind: CellKind, options: &Recurrent, masked: bool, tokens: bool) -> Self {
         let [batch, time, features] = options.input_sizes(&call.inputs[0].shape);
         let input_dropout = call.training && options.drops_inputs();
         let state_dropout = call.training && options.drops_states();
@@ -100,8 +102,8 @@ impl Sizes {
             input_dropout,
             state_dropout,
             masked,
-            packs_input: call.folded.is_none()
-                && (call.inputs[0].lent.is_some() || masked || options.go_backwards || input_dropout),
+            tokens,
+            packs_input: !tokens && (call.inputs[0].lent.is_some() || masked || options.go_backwards || input_dropout),
             writes_output: options.return_sequences && !masked,
             keeps_h: backward || options.return_sequences,
             // Zoneout needs the step before beside the new one.
@@ -193,6 +195,12 @@ impl Sizes {
     pub(super) fn vector_sum(&self, width: usize) -> ColumnSums {
         ColumnSums::new(width, self.batch)
     }
+}
+
+/// Whether one-hot rows of the input may be taken for tokens: they are the same for all gates, and no one asks for their gradient.
+pub(super) fn takes_one_hot(call: &Call<'_>, options: &Recurrent) -> bool {
+    let drops_inputs = call.training && options.drops_inputs();
+    call.folded.is_none() && !options.single_step && !drops_inputs && call.inputs[0].gradient.is_none()
 }
 
 /// Whether rows may share the steps that begin them: the same tokens lead to the same states in every row, and the output does

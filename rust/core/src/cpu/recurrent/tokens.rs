@@ -1,4 +1,5 @@
-//! The distinct tokens of a batch, where an embedding is folded into the recurrent layer that reads it.
+//! The distinct tokens of a batch, where an embedding is folded into the recurrent layer that reads it, or where the layer's
+//! input is one-hot: such rows are tokens, too, with the unit vectors as their embedding.
 //!
 //! A text repeats its words: `table[id]·kernel + bias` is formed once for each distinct token, in a *record*, and each
 //! element of the batch refers to its token's record. The gradient of the projections is summed for each record first; the
@@ -7,7 +8,7 @@
 use super::prefix::Prefix;
 use super::rows_per_task;
 use super::weights::PackedWeights;
-use crate::cpu::{Parts, for_each_rows};
+use crate::cpu::{ELEMENTS_PER_TASK, Parts, for_each_rows};
 use crate::parameter::Parameter;
 use crate::scan::Input;
 use crate::scan::gradients::Rows;
@@ -17,6 +18,7 @@ use foliot_simd::dispatch::{Level, dispatch};
 use foliot_simd::gemm::{Init, MatrixMut, MatrixRef, Operand, Packed, gemm};
 use foliot_simd::isa::{Isa, Kernel};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a token without a record refers to.
 const NONE: u32 = u32::MAX;
@@ -24,9 +26,30 @@ const NONE: u32 = u32::MAX;
 /// Values of projections (16 MB) that are kept from one batch to the next at most, beyond what one batch needs.
 const KEPT_VALUES: usize = 4 << 20;
 
+/// The shortest one-hot rows that are taken for tokens: below, a product costs no more than looking its result up.
+const FEWEST_FEATURES: usize = 8;
+
+/// What tokens are of, and their vectors.
+pub(super) enum Vocabulary<'a> {
+    /// Ids (batch, time), which have been checked against the table.
+    Table {
+        /// The ids.
+        ids: &'a [i32],
+        /// The vectors.
+        table: &'a Parameter,
+    },
+    /// What [`Tokens::find_one_hot`] has found.
+    OneHot {
+        /// The length of the rows.
+        features: usize,
+    },
+}
+
 /// The distinct tokens and what is known of them.
 #[derive(Default)]
 pub(super) struct Tokens {
+    /// The token of each one-hot row in packed order; behind the last one comes the token of the rows of zeros.
+    found: Vec<u32>,
     /// The record of each token of the vocabulary.
     record_of: Vec<u32>,
     /// The token of each record, in the order of first appearance.
@@ -44,8 +67,46 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Gives each element of the batch its record; makes the records that are missing. `ids` (batch, time) have been checked
-    /// against the table.
+    /// Looks for the tokens of an input (batch, time, features) whose rows are one-hot, or zero. Says whether all of them are.
+    pub(super) fn find_one_hot<'s>(
+        &mut self,
+        level: Level,
+        layout: &TimeLayout,
+        features: usize,
+        source: impl Fn(usize, usize) -> &'s [f32] + Sync,
+    ) -> bool {
+        if features < FEWEST_FEATURES || layout.elements() == 0 {
+            return false;
+        }
+        let token = |row: usize, step: usize| {
+            let (row, time) = layout.origin(row, step);
+            dispatch(level, HotPlace { row: source(row, time) })
+        };
+        // Most inputs are anything else from the very beginning.
+        if token(0, 0).is_none() {
+            return false;
+        }
+        self.found.resize(layout.elements(), 0);
+        let (found, is_other) = (Parts(self.found.as_mut_ptr()), AtomicBool::new(false));
+        for_each_rows(layout.steps(), ELEMENTS_PER_TASK / (layout.batch() * features) + 1, |start, count| {
+            for step in start..start + count {
+                // SAFETY: tasks have disjoint steps, and each step has its own rows.
+                let found = unsafe { found.part(layout.offset(step), layout.active(step)) };
+                for (row, found) in found.iter_mut().enumerate() {
+                    match token(row, step) {
+                        Some(place) => *found = place as u32,
+                        None => is_other.store(true, Ordering::Relaxed),
+                    }
+                }
+                if is_other.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        !is_other.into_inner()
+    }
+
+    /// Gives each element of the batch its record; makes the records that are missing.
     ///
     /// With `afresh`, which a backward pass needs, there are no records but those of this batch.
     pub(super) fn project(
@@ -53,17 +114,21 @@ impl Tokens {
         level: Level,
         layout: &TimeLayout,
         prefix: &Prefix,
-        ids: &[i32],
-        table: &Parameter,
+        vocabulary: &Vocabulary<'_>,
         weights: &PackedWeights,
         afresh: bool,
     ) {
-        let [input_dim, features] = *table.shape() else { return };
+        let (input_dim, features, version) = match vocabulary {
+            Vocabulary::Table { table, .. } => {
+                let [input_dim, features] = *table.shape() else { return };
+                (input_dim, features, table.version())
+            }
+            Vocabulary::OneHot { features } => (features + 1, *features, 0),
+        };
         // Inputs are the same for all gates here, so there is one projection.
         let projection = &weights.projections[0];
         (self.features, self.columns) = (features, projection.bias.len());
-        let values = table.read();
-        let (version, weights) = (table.version(), &weights.versions);
+        let weights = &weights.versions;
         let kept = (self.distinct.len() + layout.elements()) * self.columns <= KEPT_VALUES;
         if afresh || !kept || self.versions.0 != version || self.versions.1 != *weights {
             self.distinct.drain(..).for_each(|token| self.record_of[token] = NONE);
@@ -72,7 +137,6 @@ impl Tokens {
         self.record_of.resize(input_dim, NONE);
         let known = self.distinct.len();
         self.records.clear();
-        let time = ids.len() / layout.batch().max(1);
         let mut refer = |token: usize| {
             let record = &mut self.record_of[token];
             if *record == NONE {
@@ -82,17 +146,28 @@ impl Tokens {
             }
             self.records.push(*record);
         };
-        for step in 0..layout.steps() {
-            for row in 0..layout.active(step) {
-                let (origin, moment) = layout.origin(row, step);
-                refer(ids[origin * time + moment] as usize);
+        match vocabulary {
+            Vocabulary::Table { ids, .. } => {
+                let time = ids.len() / layout.batch().max(1);
+                for step in 0..layout.steps() {
+                    for row in 0..layout.active(step) {
+                        let (origin, moment) = layout.origin(row, step);
+                        refer(ids[origin * time + moment] as usize);
+                    }
+                }
             }
+            Vocabulary::OneHot { .. } => self.found.iter().for_each(|&token| refer(token as usize)),
         }
         (0..prefix.steps()).for_each(|_| refer(prefix.token()));
         self.embedded.resize(self.distinct.len() * features, 0.0);
         self.projected.resize(self.distinct.len() * self.columns, 0.0);
         let (embedded, projected) = (Parts(self.embedded.as_mut_ptr()), Parts(self.projected.as_mut_ptr()));
         let (distinct, columns) = (&self.distinct, self.columns);
+        let table = match vocabulary {
+            Vocabulary::Table { table, .. } => Some(table.read()),
+            Vocabulary::OneHot { .. } => None,
+        };
+        let values = table.as_deref();
         for_each_rows(distinct.len() - known, rows_per_task(features, columns), |start, count| {
             let first = known + start;
             // SAFETY: tasks have disjoint records.
@@ -100,7 +175,10 @@ impl Tokens {
                 (embedded.part(first * features, count * features), projected.part(first * columns, count * columns))
             };
             for (row, &token) in embedded.chunks_exact_mut(features.max(1)).zip(&distinct[first..]) {
-                row.copy_from_slice(&values[token * features..][..features]);
+                match values {
+                    Some(values) => row.copy_from_slice(&values[token * features..][..features]),
+                    None => row.iter_mut().enumerate().for_each(|(place, value)| *value = f32::from(place == token)),
+                }
             }
             let (a, init) = (MatrixRef::new(embedded, features, 1), Init::Bias(&projection.bias));
             let c = MatrixMut::new(projected, columns);
@@ -121,6 +199,36 @@ impl Tokens {
     /// The tokens' rows of the table.
     pub(super) fn embedded(&self) -> Rows<'_> {
         Rows::whole(&self.embedded, self.features)
+    }
+}
+
+/// The place of the one in a row of zeros, behind the last one where there is none; none for any other row.
+struct HotPlace<'a> {
+    row: &'a [f32],
+}
+
+impl Kernel for HotPlace<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Option<usize> {
+        let (mut place, zero) = (self.row.len(), isa.splat(0.0));
+        for (chunk, values) in self.row.chunks(I::LANES).enumerate() {
+            let n = values.len();
+            // SAFETY: the pointer and the length are those of `values`, which is at most `LANES` long; what is not loaded is zero.
+            let x =
+                unsafe { if n == I::LANES { isa.load(values.as_ptr()) } else { isa.load_partial(values.as_ptr(), n) } };
+            if isa.any(isa.mask_not(isa.eq(x, zero))) {
+                for (lane, &value) in values.iter().enumerate() {
+                    if value == 1.0 && place == self.row.len() {
+                        place = chunk * I::LANES + lane;
+                    } else if value != 0.0 {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(place)
     }
 }
 
@@ -215,6 +323,59 @@ impl Kernel for AddRows<'_> {
                     isa.store_partial(target.add(column), sum, n);
                     column += I::LANES;
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn one_hot_rows_are_found_where_they_are(
+            places in proptest::collection::vec(0_usize..20, 1..40), batch in 1_usize..5, backwards: bool
+        ) {
+            let time = places.len().div_ceil(batch);
+            // Nineteen places, and a row of zeros.
+            let at = |row: usize, time: usize, steps: usize| places[(row * steps + time) % places.len()];
+            let mut input = vec![0.0_f32; batch * time * 19];
+            for row in 0..batch {
+                for step in 0..time {
+                    if let Some(value) = input[(row * time + step) * 19..][..19].get_mut(at(row, step, time)) {
+                        *value = 1.0;
+                    }
+                }
+            }
+            let mut layout = TimeLayout::default();
+            layout.update(batch, time, None, backwards);
+            for &level in foliot_simd::dispatch::available() {
+                let mut tokens = Tokens::default();
+                let source = |row: usize, step: usize| &input[(row * time + step) * 19..][..19];
+                prop_assert!(tokens.find_one_hot(level, &layout, 19, source));
+                for step in 0..layout.steps() {
+                    for row in 0..layout.active(step) {
+                        let (origin, moment) = layout.origin(row, step);
+                        prop_assert_eq!(tokens.found[layout.offset(step) + row] as usize, at(origin, moment, time));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn other_rows_are_not_one_hot(place in 0_usize..21, other in 0_usize..21, value in prop::sample::select(vec![
+            2.0_f32, 0.999_999_94, f32::NAN, f32::INFINITY, -1.0, 1e-40, 1.0
+        ])) {
+            prop_assume!(place != other);
+            let mut row = vec![0.0_f32; 21];
+            (row[place], row[other]) = (1.0, value);
+            for &level in foliot_simd::dispatch::available() {
+                prop_assert_eq!(dispatch(level, HotPlace { row: &row }), None);
+                row[other] = -0.0;
+                prop_assert_eq!(dispatch(level, HotPlace { row: &row }), Some(place));
+                row[other] = value;
             }
         }
     }

@@ -27,8 +27,10 @@ pub(in crate::cpu) struct State {
 pub(super) struct Prepared {
     pub(super) layout: TimeLayout,
     pub(super) packed: Option<PackedWeights>,
-    /// The distinct tokens, where an embedding is folded into this layer.
+    /// The distinct tokens, where an embedding is folded into this layer or its input is one-hot.
     pub(super) tokens: Tokens,
+    /// Whether the input is one-hot.
+    pub(super) one_hot: bool,
     /// The steps that rows of the batch have in common.
     pub(super) prefix: Prefix,
 }
@@ -54,6 +56,8 @@ pub(super) struct Track<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     pub(super) level: Level,
+    /// Whether algebra that changes results by rounding only is on.
+    pub(super) exact_algebra: bool,
     pub(super) call: &'a Call<'a>,
     pub(super) options: &'a Recurrent,
 }
@@ -61,8 +65,8 @@ pub(super) struct Setting<'a> {
 impl<'a> Setting<'a> {
     /// The batch. None before the weights have been packed.
     pub(super) fn batch(self, prepared: &'a Prepared, sizes: &'a Sizes, saved: &'a Saved) -> Option<Track<'a>> {
-        let Self { level, call, options } = self;
-        let Prepared { layout, packed, tokens, prefix } = prepared;
+        let Self { level, call, options, .. } = self;
+        let Prepared { layout, packed, tokens, prefix, .. } = prepared;
         let begins_with_states = call.inputs.len() > 1 || !call.states.is_empty() || prefix.steps() > 0;
         let packed = packed.as_ref()?;
         Some(Track { level, call, options, sizes, saved, layout, packed, tokens, records: 0, begins_with_states })
@@ -144,7 +148,7 @@ impl<'a> Track<'a> {
             narrow.map(|weights| Narrow { weights, made: States { base: output, initial: output, kept: made } });
         let gates_kept =
             if sizes.backward { GatesKept::All } else { GatesKept::Block(scan::projected_steps(sizes.batch)) };
-        let input = if call.folded.is_some() {
+        let input = if sizes.tokens {
             tokens.input(self.records)
         } else {
             let (x, first) =
