@@ -12,14 +12,24 @@ from hypothesis import strategies as st
 from foliot import _core
 from oracle.network import Network
 from oracle.optimizers import Optimizer
-from parity.graphs import MEAN_SQUARED_ERROR, Graph, Spec, dense, embedding, optimizer, recurrent, training
+from parity.graphs import (
+    ALL_ACTIVATIONS,
+    MEAN_SQUARED_ERROR,
+    Graph,
+    Spec,
+    dense,
+    embedding,
+    optimizer,
+    recurrent,
+    training,
+)
 from parity.layer_table import CASES, Case, problem
 from parity.native import FORWARD, Native, assert_close, assert_gradients_close, assert_outputs_close, make_optimizer
 from parity.problems import Array, Problem, cell_problem, random_weights
 
 from .test_gpu_layers import has_kernel
 from .test_gpu_losses import LOSSES, sequences
-from .test_gpu_parity import ACTIVATIONS, CELLS, OPTIONS, SIZES
+from .test_gpu_parity import CELLS, OPTIONS, SIZES
 
 pytest.importorskip("wgpu", reason="wgpu-py is not installed (pip install wgpu)")
 
@@ -95,7 +105,7 @@ def test_layers(case: Case, batch: int, seed: int, masked: bool, step: int | Non
     check(made, step, floor=max(case.floor, 1e-6))
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS, ids=lambda spec: spec["kind"])
 def test_activations(activation: Spec) -> None:
     random = np.random.default_rng(3)
     graph = Graph()

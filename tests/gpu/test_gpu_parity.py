@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity.graphs import (
+    ALL_ACTIVATIONS,
     MEAN_SQUARED_ERROR,
     SIGMOID,
     SOFTMAX,
@@ -24,6 +25,7 @@ from parity.graphs import (
 )
 from parity.native import Native, compare
 from parity.problems import Problem, cell_problem, random_weights
+from parity.test_parity_cells import steps
 
 from .adapter import ADAPTER
 
@@ -102,23 +104,7 @@ def normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(3).normal(size=shape).astype(np.float32)
 
 
-ACTIVATIONS: list[Spec] = [
-    {"kind": "linear"},
-    TANH,
-    SIGMOID,
-    SOFTMAX,
-    {"kind": "relu", "negative_slope": 0.0, "max_value": None, "threshold": 0.0},
-    {"kind": "leaky_relu", "negative_slope": 0.2},
-    {"kind": "hard_sigmoid"},
-    {"kind": "softsign"},
-    {"kind": "elu", "alpha": 1.3},
-    {"kind": "softplus"},
-    {"kind": "silu"},
-    {"kind": "exponential"},
-]
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS, ids=lambda spec: spec["kind"])
 @pytest.mark.parametrize("in_dense", [True, False])
 def test_activations(activation: Spec, in_dense: bool) -> None:
     graph = Graph()
@@ -130,7 +116,33 @@ def test_activations(activation: Spec, in_dense: bool) -> None:
     compare(finish(graph, [normal(5, 3, 7)], MEAN_SQUARED_ERROR, normal(5, 3, 70)), device=ADAPTER)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda spec: spec["kind"])
+# Functions of whole rows have no kernel inside a cell.
+BY_ELEMENT = [spec for spec in ALL_ACTIVATIONS if spec["kind"] not in ("softmax", "log_softmax", "sparsemax")]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("activation", BY_ELEMENT, ids=lambda spec: spec["kind"])
+def test_activations_in_cells(cell: str, activation: Spec) -> None:
+    options: dict[str, Any] = {"activation": activation, "return_sequences": True}
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=7, **options), device=ADAPTER)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
+@pytest.mark.parametrize("activation", BY_ELEMENT, ids=lambda spec: spec["kind"])
+def test_recurrent_activations_in_cells(cell: str, activation: Spec) -> None:
+    options: dict[str, Any] = {"recurrent_activation": activation, "return_sequences": True}
+    compare(cell_problem(cell, 9, steps(activation), 5, 17, seed=8, **options), device=ADAPTER)
+
+
+@pytest.mark.parametrize("option", ["activation", "recurrent_activation"])
+@pytest.mark.parametrize("kind", ["softmax", "log_softmax", "sparsemax"])
+def test_functions_of_whole_rows_are_refused_in_cells(kind: str, option: str) -> None:
+    problem = cell_problem("lstm", 2, 2, 3, 4, seed=1, **{option: {"kind": kind}})
+    with pytest.raises(ValueError, match=option):
+        Native(problem, ADAPTER)
+
+
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS, ids=lambda spec: spec["kind"])
 def test_what_is_no_number_remains_so(activation: Spec) -> None:
     graph = Graph()
     x = graph.input("x", (3,))

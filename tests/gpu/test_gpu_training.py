@@ -135,7 +135,11 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
     "heads": (lambda **names: layers.GRU(2, heads=2, **names), "heads"),
     "proj_size": (lambda **names: layers.LSTM(2, proj_size=1, **names), "proj_size"),
     "checkpoint_every": (lambda **names: layers.GRU(2, checkpoint_every=2, **names), "checkpoint_every"),
-    "activation": (lambda **names: layers.SimpleRNN(2, activation="gelu", **names), "activation"),
+    "activation": (lambda **names: layers.SimpleRNN(2, activation="softmax", **names), "activation"),
+    "recurrent_activation": (
+        lambda **names: layers.GRU(2, recurrent_activation="softmax", **names),
+        "recurrent_activation",
+    ),
     "layer_norm_lstm": (lambda **names: layers.LayerNormLSTM(2, **names), "a kind without kernels"),
     "layer_norm_gru": (lambda **names: layers.LayerNormGRU(2, **names), "a kind without kernels"),
     "min_lstm": (lambda **names: layers.MinLSTM(2, **names), "a kind without kernels"),

@@ -13,7 +13,7 @@ struct Sizes {
 
 @group(1) @binding(0) var<uniform> sizes: Sizes;
 
-// Pre-activations, then what the backward pass needs, then gradients of the pre-activations.
+// Pre-activations, then what the backward pass needs of them (`to_keep` says what), then their gradients.
 @group(0) @binding(0) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(1) var<storage, read_write> states: array<f32>;
 // LSTM: c, like `states`. GRU: m or q (steps, batch, units).
@@ -33,6 +33,15 @@ struct Sizes {
 override THREADS: u32 = 64u;
 override ACTIVATION: u32 = TANH;
 override GATE: u32 = SIGMOID;
+// The functions' numbers, and whether their slopes need their inputs.
+override ACTIVATION_A: f32 = 0.0;
+override ACTIVATION_B: f32 = 0.0;
+override ACTIVATION_C: f32 = 0.0;
+override ACTIVATION_BY_INPUT: bool = false;
+override GATE_A: f32 = 0.0;
+override GATE_B: f32 = 0.0;
+override GATE_C: f32 = 0.0;
+override GATE_BY_INPUT: bool = false;
 // Whether there are flags; whether outputs at masked steps are zero; whether there are outputs of each step.
 override MASKED: bool = false;
 override ZERO_MASKED: bool = false;
@@ -47,19 +56,39 @@ const TILE: u32 = 256u;
 var<workgroup> tile: array<vec4<f32>, TILE>;
 
 fn act(x: f32) -> f32 {
-    return activate(ACTIVATION, 0.0, x);
+    return activate(ACTIVATION, vec3<f32>(ACTIVATION_A, ACTIVATION_B, ACTIVATION_C), x);
 }
 
-fn act_slope(y: f32) -> f32 {
-    return slope_from_output(ACTIVATION, 0.0, y);
+fn act_slope(x: f32, y: f32) -> f32 {
+    return slope(ACTIVATION, vec3<f32>(ACTIVATION_A, ACTIVATION_B, ACTIVATION_C), x, y);
 }
 
 fn gate(x: f32) -> f32 {
-    return activate(GATE, 0.0, x);
+    return activate(GATE, vec3<f32>(GATE_A, GATE_B, GATE_C), x);
 }
 
-fn gate_slope(y: f32) -> f32 {
-    return slope_from_output(GATE, 0.0, y);
+fn gate_slope(x: f32, y: f32) -> f32 {
+    return slope(GATE, vec3<f32>(GATE_A, GATE_B, GATE_C), x, y);
+}
+
+// What is kept of y = f(x) for the backward pass: x where the slope needs it, else y.
+fn to_keep(by_input: bool, x: f32, y: f32) -> f32 {
+    return select(y, x, by_input);
+}
+
+// The y of what was kept.
+fn act_kept(value: f32) -> f32 {
+    if ACTIVATION_BY_INPUT {
+        return act(value);
+    }
+    return value;
+}
+
+fn gate_kept(value: f32) -> f32 {
+    if GATE_BY_INPUT {
+        return gate(value);
+    }
+    return value;
 }
 
 // The places of the four rows' values in an array (steps, batch, width). A row behind the last one reads the last one.

@@ -2,7 +2,9 @@
 
 struct Sizes {
     count: u32,
-    alpha: f32,
+    a: f32,
+    b: f32,
+    c: f32,
 }
 
 @group(1) @binding(0) var<uniform> sizes: Sizes;
@@ -13,16 +15,20 @@ struct Sizes {
 
 override ACTIVATION: u32 = LINEAR;
 
+fn numbers() -> vec3<f32> {
+    return vec3<f32>(sizes.a, sizes.b, sizes.c);
+}
+
 @compute @workgroup_size(64)
 fn forward(@builtin(global_invocation_id) place: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     for (var at = place.x; at < sizes.count; at += groups.x * 64u) {
-        y[at] = activate(ACTIVATION, sizes.alpha, x[at]);
+        y[at] = activate(ACTIVATION, numbers(), x[at]);
     }
 }
 
 @compute @workgroup_size(64)
 fn backward(@builtin(global_invocation_id) place: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     for (var at = place.x; at < sizes.count; at += groups.x * 64u) {
-        dx[at] = dy[at] * slope(ACTIVATION, sizes.alpha, x[at], y[at]);
+        dx[at] = dy[at] * slope(ACTIVATION, numbers(), x[at], y[at]);
     }
 }

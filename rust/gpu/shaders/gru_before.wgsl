@@ -30,9 +30,11 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
                     let row = first_row + r;
                     let at = (step * sizes.batch + row) * width + unit;
                     let before = (step * sizes.batch + row) * units + unit;
-                    let reset = gate(gates[at + units] + rs[r]);
-                    gates[at] = gate(gates[at] + zs[r]);
-                    gates[at + units] = reset;
+                    let xz = gates[at] + zs[r];
+                    let xr = gates[at + units] + rs[r];
+                    let reset = gate(xr);
+                    gates[at] = to_keep(GATE_BY_INPUT, xz, gate(xz));
+                    gates[at + units] = to_keep(GATE_BY_INPUT, xr, reset);
                     extra[before] = reset * states[before] * kept[r];
                 }
             }
@@ -56,9 +58,10 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
                     let at = (step * sizes.batch + row) * width + unit;
                     let before = (step * sizes.batch + row) * units + unit;
                     let data = is_data(step, row);
-                    let n = act(gates[at + 2u * units] + ns[r]);
-                    let h = fma(gates[at], states[before] - n, n);
-                    gates[at + 2u * units] = n;
+                    let xn = gates[at + 2u * units] + ns[r];
+                    let n = act(xn);
+                    let h = fma(gate_kept(gates[at]), states[before] - n, n);
+                    gates[at + 2u * units] = to_keep(ACTIVATION_BY_INPUT, xn, n);
                     put_state(step, row, unit, select(states[before], h, data), data);
                 }
             }
@@ -81,11 +84,13 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 let before = (step * sizes.batch + row) * units + unit;
                 let data = is_data(step, row);
                 let dh = gradient_of_state(step, row, unit, data);
-                let update = gates[at];
-                let n = gates[at + 2u * units];
-                gates[at] = select(0.0, dh * (states[before] - n) * gate_slope(update), data);
+                let kept_update = gates[at];
+                let kept_n = gates[at + 2u * units];
+                let update = gate_kept(kept_update);
+                let n = act_kept(kept_n);
+                gates[at] = select(0.0, dh * (states[before] - n) * gate_slope(kept_update, update), data);
                 gates[at + units] = select(0.0, gates[at + units], data);
-                gates[at + 2u * units] = select(0.0, dh * (1.0 - update) * act_slope(n), data);
+                gates[at + 2u * units] = select(0.0, dh * (1.0 - update) * act_slope(kept_n, n), data);
                 carry[row * units + unit] = select(dh, dh * update, data);
             }
         }
@@ -107,9 +112,10 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 for (var r = 0u; r < ROWS && first_row + r < sizes.batch; r++) {
                     let row = first_row + r;
                     let at = (step * sizes.batch + row) * width + units + unit;
-                    let reset = gates[at];
+                    let kept_reset = gates[at];
+                    let reset = gate_kept(kept_reset);
                     let before = states[(step * sizes.batch + row) * units + unit];
-                    gates[at] = dq[r] * before * gate_slope(reset);
+                    gates[at] = dq[r] * before * gate_slope(kept_reset, reset);
                     carry[row * units + unit] += dq[r] * reset;
                 }
             }

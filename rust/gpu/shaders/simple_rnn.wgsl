@@ -22,7 +22,11 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
                     let row = first_row + r;
                     let at = (step * sizes.batch + row) * units + unit;
                     let data = is_data(step, row);
-                    let h = act(gates[at] + sum[r]);
+                    let z = gates[at] + sum[r];
+                    let h = act(z);
+                    if ACTIVATION_BY_INPUT {
+                        gates[at] = z;
+                    }
                     put_state(step, row, unit, select(states[at], h, data), data);
                 }
             }
@@ -44,7 +48,7 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                 let data = is_data(step, row);
                 let dh = gradient_of_state(step, row, unit, data);
                 let h = states[at + sizes.batch * units];
-                gates[at] = select(0.0, dh * act_slope(h), data);
+                gates[at] = select(0.0, dh * act_slope(gates[at], h), data);
                 carry[row * units + unit] = select(dh, 0.0, data);
             }
         }

@@ -35,6 +35,8 @@ kernels! {
     ELEMENTWISE_BACKWARD: "elementwise" ["math.wgsl", "elementwise.wgsl"] "backward";
     SOFTMAX: "softmax" ["math.wgsl", "reduce.wgsl", "softmax.wgsl"] "forward";
     SOFTMAX_BACKWARD: "softmax" ["math.wgsl", "reduce.wgsl", "softmax.wgsl"] "backward";
+    GATE_LINEAR: "glu" ["math.wgsl", "glu.wgsl"] "forward";
+    GATE_LINEAR_BACKWARD: "glu" ["math.wgsl", "glu.wgsl"] "backward";
     ADD_MOMENTS: "moments" ["moments.wgsl"] "add_moments";
     TAKE_MEANS: "batch_statistics" ["batch_statistics.wgsl"] "take_means";
     TAKE_VARIANCES: "batch_statistics" ["batch_statistics.wgsl"] "take_variances";

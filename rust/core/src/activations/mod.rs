@@ -151,8 +151,15 @@ impl Unary for Sigmoid {
 }
 
 /// Selu's scale and alpha: the fixed point of mean 0 and variance 1 (Klambauer et al. 2017, equation 14).
-const SELU_SCALE: f32 = 1.050_701;
-const SELU_ALPHA: f32 = 1.673_263_2;
+pub const SELU_SCALE: f32 = 1.050_701;
+/// See [`SELU_SCALE`].
+pub const SELU_ALPHA: f32 = 1.673_263_2;
+
+/// The normal density at 0, 1 / sqrt(2 pi).
+pub const NORMAL_DENSITY: f32 = 0.398_942_3;
+
+/// The factor of the cube in the tanh form of gelu (Hendrycks & Gimpel 2016, section 2).
+pub const GELU_CUBIC: f32 = 0.044715;
 
 /// 1 where `x` lies strictly between the bounds, 0 elsewhere.
 #[inline(always)]
@@ -271,7 +278,7 @@ impl Activation {
             Self::Silu {} => isa.mul(x, math::sigmoid(isa, x)),
             Self::Gelu { approximate: false } => isa.mul(x, normal_distribution(isa, x)),
             Self::Gelu { approximate: true } => {
-                let cubic = isa.mul_add(isa.mul(isa.mul(x, x), x), isa.splat(0.044715), x);
+                let cubic = isa.mul_add(isa.mul(isa.mul(x, x), x), isa.splat(GELU_CUBIC), x);
                 let bend = math::tanh(isa, isa.mul(isa.splat(SQRT_2_BY_PI), cubic));
                 isa.mul(isa.mul(isa.splat(0.5), x), isa.add(one, bend))
             }
@@ -345,7 +352,7 @@ impl Activation {
 }
 
 /// sqrt(2 / pi), the scale in the tanh form of gelu.
-const SQRT_2_BY_PI: f32 = 0.797_884_6;
+pub const SQRT_2_BY_PI: f32 = 0.797_884_6;
 
 impl Activation {
     /// Whether [`Unary::slope_from_output`] holds for this function and these parameters.
@@ -391,15 +398,16 @@ impl Activation {
                 isa.mul(s, isa.mul_add(x, isa.sub(one, s), one))
             }
             Self::Gelu { approximate: false } => {
-                // Φ(x) + x·φ(x), φ the normal density with 1 / sqrt(2 pi).
-                let density = isa.mul(isa.splat(0.398_942_3), math::exp(isa, isa.mul(isa.splat(-0.5), isa.mul(x, x))));
+                // Φ(x) + x·φ(x), φ the normal density.
+                let density =
+                    isa.mul(isa.splat(NORMAL_DENSITY), math::exp(isa, isa.mul(isa.splat(-0.5), isa.mul(x, x))));
                 isa.mul_add(x, density, normal_distribution(isa, x))
             }
             Self::Gelu { approximate: true } => {
                 let square = isa.mul(x, x);
-                let cubic = isa.mul_add(isa.mul(square, x), isa.splat(0.044715), x);
+                let cubic = isa.mul_add(isa.mul(square, x), isa.splat(GELU_CUBIC), x);
                 let bend = math::tanh(isa, isa.mul(isa.splat(SQRT_2_BY_PI), cubic));
-                let inner = isa.mul_add(square, isa.splat(3.0 * 0.044715 * SQRT_2_BY_PI), isa.splat(SQRT_2_BY_PI));
+                let inner = isa.mul_add(square, isa.splat(3.0 * GELU_CUBIC * SQRT_2_BY_PI), isa.splat(SQRT_2_BY_PI));
                 let slope = isa.mul(isa.mul(x, Tanh.slope_from_output(isa, bend)), inner);
                 isa.mul(isa.splat(0.5), isa.add(isa.add(one, bend), slope))
             }

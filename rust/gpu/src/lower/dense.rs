@@ -1,6 +1,6 @@
 //! `activation(x · kernel + bias)` over the last axis.
 
-use super::activation::{self, Extent};
+use super::activation::Extent;
 use super::product::{Matrix, add_columns, add_product, partials, product};
 use super::{Cutter, Known, Lower};
 use crate::plan::{Dispatch, Source};
@@ -27,10 +27,6 @@ fn is_linear(layer: &Dense) -> bool {
 }
 
 impl Lower for Dense {
-    fn refuses(&self) -> Option<String> {
-        activation::refuses(self.activation)
-    }
-
     fn workspace(&self, call: &Call<'_>) -> Workspace {
         let [rows, _, units] = sizes(call);
         let linear = is_linear(self);

@@ -106,6 +106,7 @@ fn of(layer: &Layer) -> Option<&dyn Lower> {
         Layer::Embedding(layer) => layer,
         Layer::Dense(layer) => layer,
         Layer::Activation(layer) => layer,
+        Layer::GatedLinearUnit(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
         Layer::Reshape(layer) => layer,

@@ -31,6 +31,11 @@ const STEPS: usize = 512;
 const INPUT_STREAM: u32 = 0;
 const STATE_STREAM: u32 = 1;
 
+/// The constants of cell.wgsl that say what its functions are.
+const ACTIVATION_NAMES: [&str; 5] =
+    ["ACTIVATION", "ACTIVATION_A", "ACTIVATION_B", "ACTIVATION_C", "ACTIVATION_BY_INPUT"];
+const GATE_NAMES: [&str; 5] = ["GATE", "GATE_A", "GATE_B", "GATE_C", "GATE_BY_INPUT"];
+
 /// What a cell is for the host.
 #[derive(Clone, Copy, PartialEq)]
 enum Cell {
@@ -222,15 +227,19 @@ impl<'a> Job<'a> {
             return Vec::new();
         }
         let share = (WORK / (self.width() * self.units)).clamp(1, STEPS);
-        let activation = of_cell(self.options.activation).unwrap_or(0);
-        let gate = self.options.recurrent_activation.and_then(of_cell).unwrap_or(0);
+        let activation = of_cell(self.options.activation);
+        let gate = self.options.recurrent_activation.and_then(of_cell);
         let dispatch = |first: usize| {
             let last = (first + share).min(self.time);
             let sizes = [self.batch, self.units, first, last];
-            let dispatch = Dispatch::new(kernel, self.call.name, &sizes, [self.batch.div_ceil(ROWS), 1, 1])
-                .constant("THREADS", self.units.next_multiple_of(32).min(MOST_THREADS) as u32)
-                .constant("ACTIVATION", activation)
-                .constant("GATE", gate)
+            let mut dispatch = Dispatch::new(kernel, self.call.name, &sizes, [self.batch.div_ceil(ROWS), 1, 1])
+                .constant("THREADS", self.units.next_multiple_of(32).min(MOST_THREADS) as u32);
+            for (function, names) in [(activation, ACTIVATION_NAMES), (gate, GATE_NAMES)] {
+                if let Some(function) = function {
+                    dispatch = function.constants(dispatch, names);
+                }
+            }
+            let dispatch = dispatch
                 .flag("MASKED", flags.is_some())
                 .flag("ZERO_MASKED", self.options.zero_output_for_mask)
                 .flag("SEQUENCES", self.options.return_sequences)
@@ -429,9 +438,11 @@ impl<'a> Job<'a> {
 
 impl Lower for Recurrent {
     fn refuses(&self) -> Option<String> {
-        let activations = [Some(self.activation), self.recurrent_activation];
-        if let Some(activation) = activations.into_iter().flatten().find(|activation| of_cell(*activation).is_none()) {
-            return Some(format!("the activation {activation:?}"));
+        let functions = [("activation", Some(self.activation)), ("recurrent_activation", self.recurrent_activation)];
+        for (option, function) in functions {
+            if let Some(function) = function.filter(|function| of_cell(*function).is_none()) {
+                return Some(format!("{option}={function:?}, which needs a whole row of a cell"));
+            }
         }
         let options = [
             ("use_peepholes", self.use_peepholes),
